@@ -1,0 +1,112 @@
+# Lockstep: one non-recursive Makefile. `make help` lists the targets. All output goes to build/$(FLAVOR)/.
+VERSION := 0.1.0
+FLAVOR ?= release
+B := build/$(FLAVOR)
+Q := $(if $(V),,@)
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
+udevdir ?= $(prefix)/lib/udev/rules.d
+completiondir ?= $(prefix)/share/bash-completion/completions
+sysconfdir ?= /etc
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+PKGS := liburing libssl libcrypto libprotobuf-c libcyaml jansson libisal libsystemd
+WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wsign-compare -Wno-unused-parameter -fno-common
+ifneq ($(DEVELOPER),)
+WARN += -Werror
+endif
+HARDEN := -fstack-protector-strong -fPIE
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+SAN_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
+SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
+SAN := $(SAN_$(FLAVOR))
+FORTIFY := $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+
+override CPPFLAGS += -D_GNU_SOURCE -I. -I$(B)/gen -DLOCKSTEP_VERSION='"$(VERSION)"' $(FORTIFY)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lpthread
+COMPILE = $(CC) -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(HARDEN) $(SAN) -MMD -MP
+LINK = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS) $(LDHARDEN)
+
+objs = $(patsubst %.c,$(B)/%.o,$(sort $(wildcard $(1))))
+PB_SRC := $(sort $(wildcard proto/*.proto))
+PB_OBJ := $(PB_SRC:proto/%.proto=$(B)/gen/proto/%.pb-c.o)
+PB_HDR := $(PB_SRC:proto/%.proto=$(B)/gen/proto/%.pb-c.h)
+COMMON_OBJ := $(call objs,common/*.c)
+PROTO_OBJ := $(call objs,proto/*.c) $(PB_OBJ)
+GW_CORE_OBJ := $(call objs,gateway/core/*.c)
+GW_DRV_OBJ := $(call objs,gateway/drivers/*.c)
+GW_CLI_OBJ := $(call objs,gateway/cli/*.c)
+RS_CORE_OBJ := $(call objs,replica-server/core/*.c)
+RS_DRV_OBJ := $(call objs,replica-server/drivers/*.c)
+PROGRAMS := $(B)/lockstep-gateway $(B)/lockstep-replica $(B)/lockstep
+UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
+UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+.PHONY: all help check asan ubsan tsan tidy format bench install uninstall clean tests compdb
+.SECONDARY:
+
+all: $(PROGRAMS) ## build the three programs into build/release/
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@echo "  variables: FLAVOR=release|debug|asan|ubsan|tsan DEVELOPER=1 (warnings are errors) CC=clang V=1 DESTDIR= prefix="
+
+$(B)/lockstep-gateway: $(B)/gateway/main.o $(GW_DRV_OBJ) $(GW_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/lockstep-replica: $(B)/replica-server/main.o $(RS_DRV_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/lockstep: $(GW_CLI_OBJ) $(B)/gateway/core/volume.o $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(PROGRAMS):
+	@echo "  LINK $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(COMPILE) $(WARN) -c -o $@ $<
+
+# Generated code is built without our warnings and never committed.
+$(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto
+	@mkdir -p $(B)/gen
+	$(Q)protoc-c --c_out=$(B)/gen $<
+$(B)/gen/proto/%.pb-c.o: $(B)/gen/proto/%.pb-c.c
+	$(Q)$(COMPILE) -w -c -o $@ $<
+$(COMMON_OBJ) $(PROTO_OBJ) $(GW_DRV_OBJ) $(GW_CLI_OBJ) $(RS_DRV_OBJ): | $(PB_HDR)
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
+$(B)/tests/native/%: $(B)/tests/native/%.o $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+tests: all $(UNIT_BIN) $(TOOL_BIN) ## build the programs and all test programs
+check: ## everything that needs no guest: tidy, unit, native
+	tests/run tidy unit native
+asan: ## unit and native tests under ASan and UBSan
+	tests/run asan
+ubsan: ## unit and native tests under UBSan alone
+	tests/run ubsan
+tsan: ## unit and native tests under TSan
+	tests/run tsan
+tidy: ## include directions, format, lengths, docs against code, shellcheck, clang-tidy, cppcheck
+	tests/run tidy
+format: ## clang-format everything in place
+	clang-format -i $$(git ls-files '*.c' '*.h')
+bench: ## data-path numbers on loopback, as ratios; table and build/bench.json
+	tests/bench/run
+compdb compile_commands.json: ## compile_commands.json for editors and clang-tidy
+	$(Q)tests/tools/compdb.sh '$(COMPILE) $(WARN)' > compile_commands.json
+
+install: all ## programs, units, man pages, completion; honours DESTDIR and prefix
+	DESTDIR='$(DESTDIR)' prefix='$(prefix)' B='$(B)' deploy/install.sh install
+uninstall: ## remove what install put there
+	DESTDIR='$(DESTDIR)' prefix='$(prefix)' B='$(B)' deploy/install.sh uninstall
+clean: ## remove build/release etc., keep build/cache (downloads)
+	rm -rf build/release build/debug build/asan build/ubsan build/tsan compile_commands.json
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,62 @@
+/* io_uring for both daemons: set-up, all-or-nothing SQE reservation, user_data packing, constants newer than Debian 12's
+ * liburing 2.3. Nothing here knows blocks or frames. A ring belongs to one thread (SINGLE_ISSUER, DEFER_TASKRUN). */
+#ifndef COMMON_URING_H
+#define COMMON_URING_H
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/err.h"
+
+#ifndef IORING_SEND_ZC_REPORT_USAGE
+#define IORING_SEND_ZC_REPORT_USAGE (1U << 3) /* Linux 6.2 */
+#define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31)
+#endif
+
+/* user_data: kind (8) | owner's bits (56). Never a pointer: a completion may outlive what it was about. */
+enum ud_kind { UD_NONE = 0, UD_FRONTEND, UD_PEER, UD_MAILBOX, UD_TICK, UD_ZERO, UD_CONN, UD_STORE };
+#define UD_KIND_SHIFT 56
+#define UD_BITS_MASK ((1ull << UD_KIND_SHIFT) - 1)
+
+static inline uint64_t ud_pack(enum ud_kind kind, uint64_t bits)
+{
+	return ((uint64_t)kind << UD_KIND_SHIFT) | (bits & UD_BITS_MASK);
+}
+
+static inline enum ud_kind ud_kind(uint64_t user_data)
+{
+	return (enum ud_kind)(user_data >> UD_KIND_SHIFT);
+}
+
+static inline uint64_t ud_bits(uint64_t user_data)
+{
+	return user_data & UD_BITS_MASK;
+}
+
+struct ring {
+	struct io_uring uring;
+	/* Exact counts, for the benchmark's "per operation" columns. */
+	uint64_t sqe_count, cqe_count, enter_count;
+};
+
+/* Flags: SINGLE_ISSUER | DEFER_TASKRUN | CQSIZE, ring fd registered; the ring is created disabled-free on the calling thread,
+ * which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks. */
+int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struct err *err) must_check;
+void ring_fini(struct ring *ring);
+
+/* One zeroed SQE; submits first when the queue is full (never between the SQEs of a reserved chain). Never NULL. */
+struct io_uring_sqe *ring_sqe(struct ring *ring);
+/* Makes sure the next `count` ring_sqe() calls do not submit in between, so a linked chain is not cut
+ * (a chain cannot span two io_uring_enter calls, io_uring_enter(2)). Asserts count <= sq entries. */
+void ring_reserve(struct ring *ring, unsigned count);
+/* Submit all and wait for `wait_nr` completions, or until `max_wait_ns` (0: for ever). 0 or -errno (EINTR, ETIME: 0). */
+int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns) must_check;
+
+/* SEND/RECV on a registered buffer (Linux 7.2: IORING_RECVSEND_FIXED_BUF on plain send/recv): address is base + offset. */
+void ring_prep_fixed_buf(struct io_uring_sqe *sqe, uint16_t buf_index);
+/* Does the kernel have it? Asks by doing: a socketpair and a registered buffer. 1, 0 or -errno. */
+int ring_probe_fixed_recv(void);
+
+#endif

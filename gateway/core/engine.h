@@ -1,0 +1,180 @@
+/* The gateway's engine: block requests in, frames to replicas out; replies in, completions out.
+ *
+ * Pure: no syscalls, no threads, no allocation after engine_new(), no clock of its own. Every event is a call below;
+ * every action is a call of `struct engine_ops`. Actions only queue: no action may call back into the engine
+ * before it returns. One engine is used by one thread (the data thread; the simulator).
+ *
+ * Legs are numbered through all sets: set 0's replicas first, in the order of the volume's file.
+ * Each leg has two lanes, each one connection: MAIN (control messages, writes, small reads, flushes) and
+ * BULK (large reads, replies in order). Both belong to one session, so that one fence covers both.
+ */
+#ifndef GATEWAY_CORE_ENGINE_H
+#define GATEWAY_CORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/err.h"
+#include "gateway/core/volume.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+struct engine;
+
+enum lane { LANE_MAIN = 0, LANE_BULK = 1, LANE_COUNT };
+
+enum request_op { REQUEST_READ, REQUEST_WRITE, REQUEST_FLUSH, REQUEST_DISCARD, REQUEST_ZEROES };
+
+enum request_flag {
+	REQUEST_F_FUA = 1 << 0,
+	REQUEST_F_META = 1 << 1,     /* payload may be slab memory: never zero-copy (kernel UBLK_IO_F_META) */
+	REQUEST_F_NO_UNMAP = 1 << 2,
+};
+
+/* One block request. `offset` and `length` in bytes, multiples of the block size, inside the volume
+ * (checked: else completed with -EINVAL). FLUSH: both 0. READ and WRITE: at most IO_BYTES_MAX. */
+struct request {
+	unsigned slot; /* < queue_depth, free until completed */
+	enum request_op op;
+	unsigned flags;
+	uint64_t offset;
+	uint64_t length;
+};
+
+/* How the payload of a write reaches its legs. */
+enum write_path {
+	WRITE_GATHER,	 /* copied once with its header into the batch of its set: one send a leg and turn */
+	WRITE_BULK,	 /* from the request's buffer: SEND_ZC or SEND, as the connection's notifications justify */
+	WRITE_BULK_COPY, /* from the request's buffer, never SEND_ZC (REQUEST_F_META) */
+};
+
+struct write_order {
+	unsigned set;
+	uint64_t legs;	     /* bit per leg; all of `set` */
+	enum write_path path;
+	unsigned slot;
+	uint32_t buf_offset; /* where in the request's payload this part starts */
+	struct frame frame;  /* complete but for `session`: 0 in a batch, else engine_leg_session() of each leg */
+};
+
+/* Where the bytes of a read reply belong. */
+struct read_target {
+	unsigned slot;
+	uint32_t buf_offset;
+	uint32_t length;
+	uint64_t id; /* for engine_read_placed() */
+};
+
+struct engine_ops {
+	/* Begin to connect; answered by engine_lane_connected() or engine_lane_closed(). */
+	void (*connect)(void *ctx, unsigned leg, enum lane lane);
+	/* Break the connection at once (RST). Answered by engine_lane_closed() exactly once, after the last operation
+	 * that touches a request's memory was reaped and reported released. `reason` is static or copied. */
+	void (*abort)(void *ctx, unsigned leg, enum lane lane, const char *reason);
+	/* Queue a control message (copied). */
+	void (*send_message)(void *ctx, unsigned leg, enum lane lane, const struct message *message);
+	/* Queue a frame without payload (copied): READ, FLUSH, DISCARD, ZEROES, PING. */
+	void (*send_frame)(void *ctx, unsigned leg, enum lane lane, const struct frame *frame);
+	/* Queue a write to all legs of `order->legs` (order copied). True: the payload has been copied already, nothing more
+	 * is reported. False: the payload is borrowed until engine_payload_released() came for each of the legs. */
+	bool (*send_write)(void *ctx, const struct write_order *order);
+	/* Fill part of a read's payload with zeros; answered by engine_zeroed(). */
+	void (*zero)(void *ctx, const struct read_target *target);
+	/* The request is finished: 0 (all bytes) or -errno. The slot is free from here on. */
+	void (*complete)(void *ctx, unsigned slot, int error);
+	/* The volume may be served now (attach done), or attach was refused for good: `error` and text. Once. */
+	void (*attached)(void *ctx, int error, const char *text);
+	/* Detach has made everything durable (or given up: `error`); no more actions follow but aborts. Once. */
+	void (*detached)(void *ctx, int error);
+};
+
+struct engine_options {
+	unsigned queue_depth;
+	uint32_t bulk_min_bytes;  /* payloads above this take the bulk path; 0: all of them */
+	uint32_t read_run;	  /* reads that stay on one replica before balance is looked at */
+	uint64_t answer_deadline_ns; /* a leg that leaves a request unanswered so long is aborted (design P8: 3 s) */
+	uint64_t reconnect_ns;	  /* pause before the next attempt, doubled up to 16 times this */
+	uint64_t sync_interval_ns; /* background SYNC while completed writes are not stable */
+	bool memory_is_pinned;	  /* the frontend keeps a completed request's memory until the last send let go of it
+				   * (ublk's kernel buffers); else completion waits for engine_payload_released() */
+	uint64_t nonce;		  /* of this attachment, random, not 0 */
+	char client[64];	  /* for the replica-servers' logs */
+};
+void engine_options_default(struct engine_options *ret);
+
+/* All memory of the engine's life is taken here. `ops`, `ctx` are borrowed until engine_free().
+ * NULL with `err` (-EINVAL, -ENOMEM). */
+struct engine *engine_new(const struct volume_spec *spec, const struct engine_options *options,
+			  const struct engine_ops *ops, void *ctx, struct err *err);
+void engine_free(struct engine *engine);
+
+/* Time of the events that follow, monotonic ns; called once a loop turn. */
+void engine_set_now(struct engine *engine, uint64_t now_ns);
+/* Deadlines, reconnects, background SYNC. Call at least every 100 ms. */
+void engine_tick(struct engine *engine);
+
+/* Connects all legs, takes promises and opens sessions; ends in ops->attached(). */
+void engine_attach(struct engine *engine);
+/* Last SYNC, then ops->detached(). The caller has made sure that no request is outstanding. */
+void engine_detach(struct engine *engine);
+
+/* A block request. May complete before it returns (-EINVAL). Requests before `attached` wait. */
+void engine_submit(struct engine *engine, const struct request *request);
+
+/* Events of a lane. Between connected and closed a lane is open exactly once. */
+void engine_lane_connected(struct engine *engine, unsigned leg, enum lane lane);
+void engine_lane_closed(struct engine *engine, unsigned leg, enum lane lane, int error, const char *reason);
+void engine_message(struct engine *engine, unsigned leg, enum lane lane, const struct message *message);
+/* A reply header. 0: fully handled, or, for READ with bytes, `*ret` says where the `ret->length` bytes that follow belong
+ * (ret->length is 0 otherwise). -EPROTO: nonsense; the engine has already aborted the lane, read no more from it. */
+int engine_reply(struct engine *engine, unsigned leg, enum lane lane, const struct frame *reply,
+		 struct read_target *ret) must_check;
+/* All bytes of that target are in place. */
+void engine_read_placed(struct engine *engine, unsigned leg, enum lane lane, uint64_t id);
+/* The leg will not touch this write's payload again (its send is done and, if zero-copy, notified). */
+void engine_payload_released(struct engine *engine, unsigned leg, uint64_t id);
+void engine_zeroed(struct engine *engine, uint64_t id, int error);
+
+/* For the driver's batch header and bulk headers. */
+uint32_t engine_leg_session(const struct engine *engine, unsigned leg);
+void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t length, struct frame *ret);
+/* Requests not yet completed: lets the loop choose how many completions to wait for. */
+unsigned engine_outstanding(const struct engine *engine);
+
+/* A snapshot for people and programs. Plain data, copied whole to the control thread. */
+enum volume_state { VOLUME_ATTACHING, VOLUME_SERVING, VOLUME_SUSPENDED, VOLUME_DETACHING, VOLUME_FAILED };
+enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING };
+
+struct leg_status {
+	enum leg_state state;
+	uint64_t since_ns;	    /* time of the last change of state */
+	uint32_t session;
+	uint64_t incarnation;
+	uint64_t outstanding_bytes; /* reads and writes sent, not answered */
+	uint32_t outstanding;
+	uint64_t reconnects;
+	char last_error[128];	    /* why it was down last; empty: never */
+};
+
+struct engine_status {
+	enum volume_state state;
+	uint64_t since_ns;
+	char waits_for[256];	    /* "b (10.0.0.2:7000), c (10.0.0.3:7000)" while suspended; else empty */
+	uint32_t epoch;
+	uint32_t gen;
+	unsigned outstanding;
+	uint64_t read_count, write_count, flush_count, discard_count, zeroes_count;
+	uint64_t read_bytes, write_bytes;
+	uint64_t short_reads, zeroed_bytes;
+	uint64_t resent_writes, reissued_reads;
+	uint64_t crc_mismatches;    /* acknowledgements of one write that differ between legs */
+	uint64_t failed_requests;
+	unsigned leg_count;
+	struct leg_status legs[LEG_COUNT_MAX];
+};
+void engine_status(const struct engine *engine, struct engine_status *ret);
+const char *volume_state_name(enum volume_state state);
+const char *leg_state_name(enum leg_state state);
+
+#endif

@@ -1,0 +1,47 @@
+/* What a volume is made of, as the engine is told at attach: read from the volume's file, checked once, never changed. */
+#ifndef GATEWAY_CORE_VOLUME_H
+#define GATEWAY_CORE_VOLUME_H
+
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/err.h"
+#include "common/limits.h"
+#include "common/uuid.h"
+#include "proto/config.h"
+
+struct replica_spec {
+	struct uuid uuid;
+	enum voter_kind kind;
+	char name[VOLUME_NAME_MAX + 1];	     /* short, for people: "a", "node3" */
+	char address[ADDRESS_CHARS_MAX + 1]; /* host:port */
+};
+
+struct set_spec {
+	struct uuid uuid;
+	unsigned replica_count;
+	struct replica_spec replicas[SET_VOTERS_MAX];
+};
+
+struct volume_spec {
+	char name[VOLUME_NAME_MAX + 1];
+	struct uuid uuid;
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+	uint32_t chunk_bytes; /* of the stripe; meaningless but valid when set_count is 1 */
+	unsigned set_count;
+	struct set_spec sets[SET_COUNT_MAX];
+};
+
+/* 0 or -EINVAL: name, sizes (block multiple, maxima), chunk, at least one data replica a set, duplicate uuids or
+ * addresses within a set, legs in total. Each refusal names the object. Pure. */
+int volume_spec_check(const struct volume_spec *spec, struct err *err) must_check;
+
+/* Bytes of set `set` (sets differ by at most one chunk, the last chunk may be partial). Pure. */
+uint64_t volume_set_bytes(const struct volume_spec *spec, unsigned set);
+
+/* Checks an adopted config against the spec: uuids, geometry, voters. 0 or -EINVAL with the object and reason. */
+int volume_spec_match(const struct volume_spec *spec, unsigned set, const struct config *config, struct err *err)
+	must_check;
+
+#endif

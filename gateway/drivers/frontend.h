@@ -1,0 +1,57 @@
+/* Where block requests come from and go back to: ublk (frontend_ublk.c) or shared memory (frontend_shm.c).
+ *
+ * A frontend lives on the data thread and its ring, but for start/stop/destroy, which the control thread calls
+ * while the data thread runs. It turns its own completions into engine_submit() and hands finished requests back.
+ * A request's payload is an opaque handle: most modes cannot see the bytes.
+ */
+#ifndef GATEWAY_DRIVERS_FRONTEND_H
+#define GATEWAY_DRIVERS_FRONTEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/err.h"
+
+struct io_uring_cqe;
+struct frontend;
+
+/* How an SQE names the payload of a slot: registered buffer `buf_index` when `fixed`; addresses are base + offset
+ * (base is 0 for ublk's kernel buffers: sqe->addr is the offset in the buffer, kernel-facts: io_uring rsrc.c). */
+struct payload {
+	bool fixed;	/* may be used with FIXED_BUF / READ_FIXED / SEND_ZC fixed */
+	bool mapped;	/* base is an address of this process: plain SEND/RECV work */
+	uint16_t buf_index;
+	uintptr_t base;
+};
+
+struct frontend_ops {
+	const char *name;
+	/* Data thread: queue the first SQEs (FETCH). */
+	int (*arm)(struct frontend *fe, struct err *err);
+	/* Data thread: a completion whose user_data kind is UD_FRONTEND. */
+	void (*on_cqe)(struct frontend *fe, const struct io_uring_cqe *cqe);
+	/* Data thread: request finished, 0 or -errno. */
+	void (*complete)(struct frontend *fe, unsigned slot, int error);
+	struct payload (*payload)(struct frontend *fe, unsigned slot);
+	/* Data thread: copy write payload out of / read payload into the request. 0 or -errno. */
+	int (*copy_out)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, void *dst);
+	int (*copy_in)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, const void *src);
+	/* Control thread: make the device appear (after attach) and go away (before detach). stop: -EBUSY while in use
+	 * and not forced. */
+	int (*start)(struct frontend *fe, struct err *err);
+	int (*stop)(struct frontend *fe, bool force, struct err *err);
+	void (*destroy)(struct frontend *fe);
+	/* For status: "/dev/ublkb0", mode "zero-copy" | "copy", one line saying how it was chosen. */
+	const char *(*device)(const struct frontend *fe);
+	const char *(*mode)(const struct frontend *fe);
+	const char *(*mode_reason)(const struct frontend *fe);
+};
+
+struct frontend {
+	const struct frontend_ops *ops;
+	bool memory_is_pinned; /* see engine_options */
+};
+
+#endif

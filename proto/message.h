@@ -1,0 +1,159 @@
+/* Control messages as plain structs: what core code sees. proto/codec.h turns them into protobuf and back,
+ * so that no core file includes protobuf-c. Every string is bounded and NUL-terminated, every array counted.
+ *
+ * Order on a connection: HELLO -> WELCOME, then either a voter's conversation (PROBE, PROMISE, ACCEPT, and OPEN, after
+ * which data frames may flow), or JOIN (the bulk-read lane of an open session), or administration (CREATE, LIST, DELETE).
+ * Each request gets exactly one answer, its own kind or REFUSED, in order.
+ */
+#ifndef PROTO_MESSAGE_H
+#define PROTO_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/limits.h"
+#include "common/uuid.h"
+#include "proto/config.h"
+#include "proto/status.h"
+
+#define MESSAGE_TEXT_MAX 511u
+#define MESSAGE_LIST_MAX 128u /* replicas in one LISTING; more: ask again with `after` */
+#define PROTOCOL_VERSION 1u
+
+enum message_kind {
+	MESSAGE_HELLO = 1,
+	MESSAGE_WELCOME,
+	MESSAGE_REFUSED,
+	MESSAGE_PROBE,
+	MESSAGE_STATE,	   /* answer to PROBE and to PROMISE (then `promised` is the ballot asked for) */
+	MESSAGE_PROMISE,
+	MESSAGE_ACCEPT,
+	MESSAGE_ACCEPTED,
+	MESSAGE_OPEN,
+	MESSAGE_OPENED,
+	MESSAGE_JOIN,
+	MESSAGE_JOINED,
+	MESSAGE_CREATE,
+	MESSAGE_CREATED,
+	MESSAGE_LIST,
+	MESSAGE_LISTING,
+	MESSAGE_DELETE,
+	MESSAGE_DELETED,
+	MESSAGE_KIND_COUNT
+};
+
+enum hello_role { HELLO_DATA = 1, HELLO_BULK = 2, HELLO_ADMIN = 3 };
+
+struct message_hello {
+	uint32_t version;	/* highest protocol version of the speaker */
+	uint64_t features;	/* feature bits it insists on; unknown to the other side: refused */
+	enum hello_role role;
+	struct uuid volume_uuid; /* nil for HELLO_ADMIN */
+	struct uuid set_uuid;
+	struct uuid replica_uuid;
+	char client[64];	/* for logs: host and process of the gateway */
+};
+
+struct message_welcome {
+	uint32_t version;	/* chosen */
+	uint64_t features;
+	uint64_t incarnation;	/* random number of this start of the server process */
+	struct uuid boot_id;	/* of the kernel it runs on */
+	uint32_t payload_max_bytes;
+	char server[64];
+};
+
+struct message_refused {
+	enum refusal refusal;
+	struct ballot seen;	/* the promise that stands, with REFUSAL_STALE_EPOCH */
+	char text[MESSAGE_TEXT_MAX + 1]; /* object, reason, next step */
+};
+
+struct message_state {
+	struct ballot promised;
+	uint64_t incarnation;
+	struct uuid boot_id;
+	uint32_t lease_left_ms;
+	bool list_is_everything; /* the list of unstable extents overflowed or was lost */
+	uint32_t unstable_extents;
+	struct config config;	/* the accepted one */
+};
+
+struct message_ballot { /* PROMISE */
+	struct ballot ballot;
+};
+
+struct message_accept {
+	struct ballot ballot;
+	struct config config;
+};
+
+struct message_accepted {
+	uint32_t gen;
+};
+
+struct message_open { /* OPEN and JOIN */
+	struct ballot ballot;
+	uint32_t session;
+};
+
+struct message_opened { /* OPENED and JOINED */
+	uint32_t session;
+	uint64_t incarnation;
+	struct uuid boot_id;
+};
+
+struct message_create {
+	char volume_name[VOLUME_NAME_MAX + 1];
+	struct uuid replica_uuid; /* must be a voter of `config` */
+	struct config config;	  /* epoch 0, gen 1 */
+};
+
+struct message_list {
+	struct uuid after; /* nil: from the start */
+};
+
+struct replica_info {
+	char volume_name[VOLUME_NAME_MAX + 1];
+	struct uuid volume_uuid, set_uuid, replica_uuid;
+	uint32_t set_index;
+	uint32_t gen;
+	uint32_t epoch;		/* promised */
+	uint64_t set_bytes;
+	uint64_t allocated_bytes;
+	bool session_open;
+	char health[128];	/* "ok", or why it is not served */
+};
+
+struct message_listing {
+	bool more;
+	uint32_t count;
+	struct replica_info replicas[MESSAGE_LIST_MAX];
+};
+
+struct message_delete {
+	struct uuid volume_uuid, replica_uuid;
+};
+
+struct message {
+	enum message_kind kind;
+	union {
+		struct message_hello hello;
+		struct message_welcome welcome;
+		struct message_refused refused;
+		struct message_state state;
+		struct message_ballot promise;
+		struct message_accept accept;
+		struct message_accepted accepted;
+		struct message_open open;     /* OPEN, JOIN */
+		struct message_opened opened; /* OPENED, JOINED */
+		struct message_create create;
+		struct message_list list;
+		struct message_listing listing; /* large: see codec.h for who owns it */
+		struct message_delete delete;
+	};
+};
+
+const char *message_kind_name(enum message_kind kind);
+
+#endif

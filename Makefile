@@ -81,7 +81,7 @@ $(COMMON_OBJ) $(PROTO_OBJ) $(GW_DRV_OBJ) $(GW_CLI_OBJ) $(RS_DRV_OBJ): | $(PB_HDR
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
-$(B)/tests/native/%: $(B)/tests/native/%.o $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/tests/native/%: $(B)/tests/native/%.o $(B)/gateway/drivers/shm_ring.o $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 tests: all $(UNIT_BIN) $(TOOL_BIN) ## build the programs and all test programs

@@ -1,0 +1,102 @@
+/* What the gateway's admin socket speaks (/run/lockstep/NAME.sock): one request, one reply, as plain structs.
+ *
+ * On the wire each is a FRAME_CONTROL frame (proto/frame.h) around one protobuf message (proto/admin.proto), little
+ * and bounded. A client may send one request after another on a connection; replies come in order.
+ * The client's side of the socket is proto/admin_client.h. Everything here is pure; any thread.
+ */
+#ifndef PROTO_ADMIN_H
+#define PROTO_ADMIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/limits.h"
+#include "common/uuid.h"
+
+#define ADMIN_REQUEST_BYTES_MAX 256u /* packed, without the frame's header */
+#define ADMIN_REPLY_BYTES_MAX (64 * KIB)
+#define ADMIN_TEXT_MAX 511u
+#define ADMIN_WORD_MAX 31u /* states and modes */
+
+enum admin_request_kind { ADMIN_PING = 1, ADMIN_STATUS = 2, ADMIN_DETACH = 3, ADMIN_REQUEST_KIND_COUNT };
+
+struct admin_request {
+	enum admin_request_kind kind;
+	bool force; /* DETACH: fail what is outstanding with EIO, stop the device though it is open */
+};
+
+struct admin_leg {
+	uint32_t set_index;
+	char name[VOLUME_NAME_MAX + 1];
+	char address[ADDRESS_CHARS_MAX + 1];
+	struct uuid uuid;
+	char state[ADMIN_WORD_MAX + 1]; /* leg_state_name(): "up", "connecting", ... */
+	uint64_t since_ms;		/* how long it has been in that state */
+	uint32_t session;
+	uint64_t incarnation;
+	uint64_t outstanding_bytes;
+	uint32_t outstanding;
+	uint64_t reconnects;
+	char last_error[128];		/* empty: it never failed */
+	/* Bulk payloads. Zero-copy by the kernel's own notification: sent as SEND_ZC and not reported as copied. */
+	uint64_t zero_copy_bytes;
+	uint64_t zero_copy_fallback_bytes; /* sent as SEND_ZC, and the kernel says that it copied */
+	uint64_t bulk_copy_bytes;	   /* bulk path, by plain SEND */
+	uint64_t gather_bytes;		   /* copied into a batch */
+	uint64_t sent_bytes, received_bytes;
+};
+
+/* The gateway's whole state. Counters run from the start of the process. */
+struct admin_status {
+	char version[ADMIN_WORD_MAX + 1];
+	int32_t pid;
+	char volume_name[VOLUME_NAME_MAX + 1];
+	struct uuid volume_uuid;
+	uint64_t size_bytes;
+	uint32_t block_bytes;
+	uint32_t chunk_bytes;
+	uint32_t set_count;
+	char device[64];		/* "/dev/ublkb0"; empty before it exists */
+	char mode[ADMIN_WORD_MAX + 1];	/* "zero-copy", "copy" */
+	char mode_reason[ADMIN_TEXT_MAX + 1];
+	char state[ADMIN_WORD_MAX + 1]; /* volume_state_name(): "serving", "suspended", ... */
+	uint64_t since_ms;
+	char waits_for[256];		/* what a suspended volume waits for */
+	uint64_t uptime_ms;
+	uint32_t epoch, gen;
+	uint32_t queue_depth, outstanding;
+	uint64_t bulk_min_bytes;
+	uint64_t read_count, write_count, flush_count, discard_count, zeroes_count;
+	uint64_t read_bytes, write_bytes;
+	uint64_t short_reads, zeroed_bytes;
+	uint64_t resent_writes, reissued_reads;
+	uint64_t crc_mismatches, failed_requests;
+	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
+	uint64_t buffer_fallbacks;	/* requests that found no place in the buffer table (ublk) */
+	uint64_t resident_bytes;	/* VmRSS of the process */
+	uint32_t leg_count;
+	struct admin_leg legs[LEG_COUNT_MAX];
+};
+
+enum admin_reply_kind { ADMIN_PONG = 1, ADMIN_STATUS_REPLY = 2, ADMIN_DONE = 3, ADMIN_REFUSED = 4, ADMIN_REPLY_KIND_COUNT };
+
+/* Large (the legs): keep it off small stacks. */
+struct admin_reply {
+	enum admin_reply_kind kind;
+	int error;		      /* REFUSED: a negative errno, e.g. -EBUSY; else 0 */
+	char text[ADMIN_TEXT_MAX + 1]; /* PONG: the version; DONE, REFUSED: a sentence */
+	int32_t pid;		      /* PONG */
+	struct admin_status status;   /* STATUS_REPLY */
+};
+
+/* Pack into `out`; bytes used, or -EMSGSIZE / -EINVAL. No allocation. */
+int admin_request_pack(const struct admin_request *request, uint8_t *out, size_t cap) must_check;
+int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap) must_check;
+
+/* Unpack and validate. 0, or -EBADMSG / -EMSGSIZE / -EPROTO with `*ret_reason` static text; `*ret` is then unspecified. */
+int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *ret, const char **ret_reason) must_check;
+int admin_reply_unpack(const uint8_t *in, size_t len, struct admin_reply *ret, const char **ret_reason) must_check;
+
+#endif

@@ -1,0 +1,196 @@
+/* protobuf-c behind the admin socket's plain structs, with every limit of admin.h checked on the way in.
+ * Knows neither sockets nor what the numbers mean. Not on a request's path: the control thread and the CLI use it. */
+#include "proto/admin.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "proto/admin.pb-c.h"
+
+/* Fields whose name and type are the same on both sides. */
+#define LEG_NUMBERS(X)                                                                                                 \
+	X(set_index) X(since_ms) X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects)           \
+	X(zero_copy_bytes) X(zero_copy_fallback_bytes) X(bulk_copy_bytes) X(gather_bytes) X(sent_bytes)                \
+	X(received_bytes)
+#define LEG_STRINGS(X) X(name) X(address) X(state) X(last_error)
+
+#define STATUS_NUMBERS(X)                                                                                              \
+	X(pid) X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen)       \
+	X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count)   \
+	X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes)                   \
+	X(reissued_reads) X(crc_mismatches) X(failed_requests) X(ring_sqe_count) X(ring_cqe_count)                     \
+	X(ring_enter_count) X(buffer_fallbacks) X(resident_bytes)
+#define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(waits_for)
+
+#define TO_PB(field) pb->field = from->field;
+#define STRING_TO_PB(field) pb->field = (char *)from->field;
+#define FROM_PB(field) ret->field = pb->field;
+#define STRING_FROM_PB(field) ok = ok && copy_string(ret->field, sizeof(ret->field), pb->field);
+
+static bool copy_string(char *to, size_t cap, const char *from)
+{
+	size_t len = strlen(from);
+
+	if (len >= cap)
+		return false;
+	memcpy(to, from, len + 1);
+	return true;
+}
+
+static ProtobufCBinaryData uuid_to_pb(const struct uuid *uuid)
+{
+	return (ProtobufCBinaryData){ .len = sizeof(uuid->bytes), .data = (uint8_t *)uuid->bytes };
+}
+
+static bool copy_uuid(struct uuid *to, const ProtobufCBinaryData *from)
+{
+	if (from->len != sizeof(to->bytes))
+		return false;
+	memcpy(to->bytes, from->data, sizeof(to->bytes));
+	return true;
+}
+
+int admin_request_pack(const struct admin_request *request, uint8_t *out, size_t cap)
+{
+	Lockstep__Admin__Request pb = LOCKSTEP__ADMIN__REQUEST__INIT;
+
+	pb.kind = request->kind;
+	pb.force = request->force;
+	if (lockstep__admin__request__get_packed_size(&pb) > cap)
+		return -EMSGSIZE;
+	return (int)lockstep__admin__request__pack(&pb, out);
+}
+
+int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *ret, const char **ret_reason)
+{
+	Lockstep__Admin__Request *pb;
+	int rc = 0;
+
+	if (len > ADMIN_REQUEST_BYTES_MAX) {
+		*ret_reason = "request is too long";
+		return -EMSGSIZE;
+	}
+	pb = lockstep__admin__request__unpack(NULL, len, in);
+	if (!pb) {
+		*ret_reason = "request cannot be parsed";
+		return -EBADMSG;
+	}
+	if (pb->kind == 0 || pb->kind >= ADMIN_REQUEST_KIND_COUNT) {
+		*ret_reason = "request of an unknown kind";
+		rc = -EPROTO;
+	} else {
+		*ret = (struct admin_request){ .kind = (enum admin_request_kind)pb->kind, .force = pb->force };
+	}
+	lockstep__admin__request__free_unpacked(pb, NULL);
+	return rc;
+}
+
+static void leg_to_pb(const struct admin_leg *from, Lockstep__Admin__Leg *pb)
+{
+	lockstep__admin__leg__init(pb);
+	LEG_NUMBERS(TO_PB)
+	LEG_STRINGS(STRING_TO_PB)
+	pb->uuid = uuid_to_pb(&from->uuid);
+}
+
+/* `legs` and `leg_list` are the caller's memory: the packed form points into them. */
+static void status_to_pb(const struct admin_status *from, Lockstep__Admin__Leg *legs, Lockstep__Admin__Leg **leg_list,
+			 Lockstep__Admin__Status *pb)
+{
+	lockstep__admin__status__init(pb);
+	STATUS_NUMBERS(TO_PB)
+	STATUS_STRINGS(STRING_TO_PB)
+	pb->volume_uuid = uuid_to_pb(&from->volume_uuid);
+	for (unsigned i = 0; i < from->leg_count; i++) {
+		leg_to_pb(&from->legs[i], &legs[i]);
+		leg_list[i] = &legs[i];
+	}
+	pb->n_legs = from->leg_count;
+	pb->legs = leg_list;
+}
+
+int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap)
+{
+	Lockstep__Admin__Reply pb = LOCKSTEP__ADMIN__REPLY__INIT;
+	Lockstep__Admin__Status status;
+	Lockstep__Admin__Leg legs[LEG_COUNT_MAX];
+	Lockstep__Admin__Leg *leg_list[LEG_COUNT_MAX];
+
+	if (reply->kind == ADMIN_STATUS_REPLY && reply->status.leg_count > LEG_COUNT_MAX)
+		return -EINVAL;
+	pb.kind = reply->kind;
+	pb.error = reply->error;
+	pb.text = (char *)reply->text;
+	pb.pid = reply->pid;
+	if (reply->kind == ADMIN_STATUS_REPLY) {
+		status_to_pb(&reply->status, legs, leg_list, &status);
+		pb.status = &status;
+	}
+	if (lockstep__admin__reply__get_packed_size(&pb) > cap)
+		return -EMSGSIZE;
+	return (int)lockstep__admin__reply__pack(&pb, out);
+}
+
+static bool leg_from_pb(const Lockstep__Admin__Leg *pb, struct admin_leg *ret)
+{
+	bool ok = copy_uuid(&ret->uuid, &pb->uuid);
+
+	LEG_NUMBERS(FROM_PB)
+	LEG_STRINGS(STRING_FROM_PB)
+	return ok;
+}
+
+static bool status_from_pb(const Lockstep__Admin__Status *pb, struct admin_status *ret)
+{
+	bool ok = pb->n_legs <= LEG_COUNT_MAX && copy_uuid(&ret->volume_uuid, &pb->volume_uuid);
+
+	STATUS_NUMBERS(FROM_PB)
+	STATUS_STRINGS(STRING_FROM_PB)
+	for (size_t i = 0; ok && i < pb->n_legs; i++)
+		ok = leg_from_pb(pb->legs[i], &ret->legs[i]);
+	ret->leg_count = (uint32_t)pb->n_legs;
+	return ok;
+}
+
+static int reply_from_pb(const Lockstep__Admin__Reply *pb, struct admin_reply *ret, const char **ret_reason)
+{
+	if (pb->kind == 0 || pb->kind >= ADMIN_REPLY_KIND_COUNT) {
+		*ret_reason = "reply of an unknown kind";
+		return -EPROTO;
+	}
+	ret->kind = (enum admin_reply_kind)pb->kind;
+	ret->error = pb->error;
+	ret->pid = pb->pid;
+	if (!copy_string(ret->text, sizeof(ret->text), pb->text)) {
+		*ret_reason = "text in the reply is too long";
+		return -EPROTO;
+	}
+	if (ret->kind == ADMIN_REFUSED && ret->error >= 0) {
+		*ret_reason = "refusal without an error";
+		return -EPROTO;
+	}
+	if (ret->kind == ADMIN_STATUS_REPLY && (!pb->status || !status_from_pb(pb->status, &ret->status))) {
+		*ret_reason = "status is missing or exceeds a limit";
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int admin_reply_unpack(const uint8_t *in, size_t len, struct admin_reply *ret, const char **ret_reason)
+{
+	Lockstep__Admin__Reply *pb;
+	int rc;
+
+	if (len > ADMIN_REPLY_BYTES_MAX) {
+		*ret_reason = "reply is too long";
+		return -EMSGSIZE;
+	}
+	pb = lockstep__admin__reply__unpack(NULL, len, in);
+	if (!pb) {
+		*ret_reason = "reply cannot be parsed";
+		return -EBADMSG;
+	}
+	rc = reply_from_pb(pb, ret, ret_reason);
+	lockstep__admin__reply__free_unpacked(pb, NULL);
+	return rc;
+}

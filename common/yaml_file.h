@@ -32,8 +32,9 @@ const void *yaml_file_data(const struct yaml_file *file);
 int yaml_file_refuse(const struct yaml_file *file, struct err *err, const char *where, const char *format, ...)
 	printf_like(4, 5);
 
-/* Writes `data` by `schema` so that after a crash the file is the old one or the new one, whole: a temporary file beside
- * it, fsync, rename, fsync of the directory. `comment` (may be NULL) becomes the first line. 0 or -errno with `err`. */
+/* Writes `data` by `schema` so that after a crash the file is the old one or the new one, whole: a temporary file
+ * beside it, fsync, rename, fsync of the directory. `comment` (may be NULL) becomes the first line. 0 or -errno with
+ * `err`. */
 int yaml_file_save(const char *path, mode_t mode, const char *comment, const struct cyaml_schema_value *schema,
 		   const void *data, struct err *err) must_check;
 

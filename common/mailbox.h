@@ -9,10 +9,10 @@
 #include "common/compiler.h"
 
 struct letter {
-	uint32_t kind;	   /* the receiver's enum */
+	uint32_t kind; /* the receiver's enum */
 	uint32_t a, b;
-	int fd;		   /* -1, or a descriptor that the receiver takes */
-	void *data;	   /* NULL, or memory whose ownership the receiver's enum defines */
+	int fd;	    /* -1, or a descriptor that the receiver takes */
+	void *data; /* NULL, or memory whose ownership the receiver's enum defines */
 };
 
 struct mailbox;

@@ -1,5 +1,6 @@
-/* io_uring for both daemons: set-up, all-or-nothing SQE reservation, user_data packing, constants newer than Debian 12's
- * liburing 2.3. Nothing here knows blocks or frames. A ring belongs to one thread (SINGLE_ISSUER, DEFER_TASKRUN). */
+/* io_uring for both daemons: set-up, all-or-nothing SQE reservation, user_data packing, constants newer than Debian
+ * 12's liburing 2.3. Nothing here knows blocks or frames. A ring belongs to one thread (SINGLE_ISSUER, DEFER_TASKRUN).
+ */
 #ifndef COMMON_URING_H
 #define COMMON_URING_H
 
@@ -41,8 +42,8 @@ struct ring {
 	uint64_t sqe_count, cqe_count, enter_count;
 };
 
-/* Flags: SINGLE_ISSUER | DEFER_TASKRUN | CQSIZE, ring fd registered; the ring is created disabled-free on the calling thread,
- * which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks. */
+/* Flags: SINGLE_ISSUER | DEFER_TASKRUN | CQSIZE | SUBMIT_ALL, ring fd registered; the ring is created enabled, on the
+ * calling thread, which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks. */
 int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struct err *err) must_check;
 void ring_fini(struct ring *ring);
 
@@ -51,10 +52,17 @@ struct io_uring_sqe *ring_sqe(struct ring *ring);
 /* Makes sure the next `count` ring_sqe() calls do not submit in between, so a linked chain is not cut
  * (a chain cannot span two io_uring_enter calls, io_uring_enter(2)). Asserts count <= sq entries. */
 void ring_reserve(struct ring *ring, unsigned count);
-/* Submit all and wait for `wait_nr` completions, or until `max_wait_ns` (0: for ever). 0 or -errno (EINTR, ETIME: 0). */
+/* Submit all and wait for `wait_nr` completions, or until `max_wait_ns` (0: for ever). Exactly one io_uring_enter(2),
+ * which also runs deferred task work. 0 or -errno; EINTR, ETIME, and a kernel short of memory (EAGAIN, EBUSY: what was
+ * not taken stays queued) are 0, so the caller looks at its completions either way. */
 int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns) must_check;
 
-/* SEND/RECV on a registered buffer (Linux 7.2: IORING_RECVSEND_FIXED_BUF on plain send/recv): address is base + offset. */
+/* Up to `cap` completions, oldest first; lent until ring_seen(), which gives `count` of them back and counts them. */
+unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap);
+void ring_seen(struct ring *ring, unsigned count);
+
+/* SEND/RECV on a registered buffer (Linux 7.2: IORING_RECVSEND_FIXED_BUF on plain send/recv): address is base + offset.
+ */
 void ring_prep_fixed_buf(struct io_uring_sqe *sqe, uint16_t buf_index);
 /* Does the kernel have it? Asks by doing: a socketpair and a registered buffer. 1, 0 or -errno. */
 int ring_probe_fixed_recv(void);

@@ -36,23 +36,23 @@ struct voter {
 	/* Replicas only; a witness has VOTER_OUT, zeros. */
 	enum voter_state state;
 	enum compare_rule compare;
-	uint32_t in_sync_gen;	  /* last gen in which it was in sync */
-	uint64_t incarnation;	  /* of its server process when last in sync; 0: not known yet */
-	struct uuid boot_id;	  /* of its kernel when last in sync */
+	uint32_t in_sync_gen; /* last gen in which it was in sync */
+	uint64_t incarnation; /* of its server process when last in sync; 0: not known yet */
+	struct uuid boot_id;  /* of its kernel when last in sync */
 };
 
 struct config {
 	struct uuid volume_uuid;
 	struct uuid set_uuid;
-	uint32_t set_index;	/* 0-based place in the stripe */
+	uint32_t set_index; /* 0-based place in the stripe */
 	uint32_t set_count;
 	uint32_t block_bytes;
 	uint32_t chunk_bytes;
-	uint64_t set_bytes;	/* size of this set */
+	uint64_t set_bytes; /* size of this set */
 	uint64_t volume_bytes;
-	struct ballot ballot;	/* attachment that proposed it; epoch 0: as created */
+	struct ballot ballot; /* attachment that proposed it; epoch 0: as created */
 	uint32_t gen;
-	uint32_t loss_count;	/* recorded losses of completed but unflushed writes */
+	uint32_t loss_count; /* recorded losses of completed but unflushed writes */
 	uint32_t voter_count;
 	struct voter voters[SET_VOTERS_MAX];
 };

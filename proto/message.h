@@ -2,8 +2,8 @@
  * so that no core file includes protobuf-c. Every string is bounded and NUL-terminated, every array counted.
  *
  * Order on a connection: HELLO -> WELCOME, then either a voter's conversation (PROBE, PROMISE, ACCEPT, and OPEN, after
- * which data frames may flow), or JOIN (the bulk-read lane of an open session), or administration (CREATE, LIST, DELETE).
- * Each request gets exactly one answer, its own kind or REFUSED, in order.
+ * which data frames may flow), or JOIN (the bulk-read lane of an open session), or administration (CREATE, LIST,
+ * DELETE). Each request gets exactly one answer, its own kind or REFUSED, in order.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
@@ -25,7 +25,7 @@ enum message_kind {
 	MESSAGE_WELCOME,
 	MESSAGE_REFUSED,
 	MESSAGE_PROBE,
-	MESSAGE_STATE,	   /* answer to PROBE and to PROMISE (then `promised` is the ballot asked for) */
+	MESSAGE_STATE, /* answer to PROBE and to PROMISE (then `promised` is the ballot asked for) */
 	MESSAGE_PROMISE,
 	MESSAGE_ACCEPT,
 	MESSAGE_ACCEPTED,
@@ -45,27 +45,27 @@ enum message_kind {
 enum hello_role { HELLO_DATA = 1, HELLO_BULK = 2, HELLO_ADMIN = 3 };
 
 struct message_hello {
-	uint32_t version;	/* highest protocol version of the speaker */
-	uint64_t features;	/* feature bits it insists on; unknown to the other side: refused */
+	uint32_t version;  /* highest protocol version of the speaker */
+	uint64_t features; /* feature bits it insists on; unknown to the other side: refused */
 	enum hello_role role;
 	struct uuid volume_uuid; /* nil for HELLO_ADMIN */
 	struct uuid set_uuid;
 	struct uuid replica_uuid;
-	char client[64];	/* for logs: host and process of the gateway */
+	char client[64]; /* for logs: host and process of the gateway */
 };
 
 struct message_welcome {
-	uint32_t version;	/* chosen */
+	uint32_t version; /* chosen */
 	uint64_t features;
-	uint64_t incarnation;	/* random number of this start of the server process */
-	struct uuid boot_id;	/* of the kernel it runs on */
+	uint64_t incarnation; /* random number of this start of the server process */
+	struct uuid boot_id;  /* of the kernel it runs on */
 	uint32_t payload_max_bytes;
 	char server[64];
 };
 
 struct message_refused {
 	enum refusal refusal;
-	struct ballot seen;	/* the promise that stands, with REFUSAL_STALE_EPOCH */
+	struct ballot seen;		 /* the promise that stands, with REFUSAL_STALE_EPOCH */
 	char text[MESSAGE_TEXT_MAX + 1]; /* object, reason, next step */
 };
 
@@ -76,7 +76,7 @@ struct message_state {
 	uint32_t lease_left_ms;
 	bool list_is_everything; /* the list of unstable extents overflowed or was lost */
 	uint32_t unstable_extents;
-	struct config config;	/* the accepted one */
+	struct config config; /* the accepted one */
 };
 
 struct message_ballot { /* PROMISE */
@@ -118,11 +118,11 @@ struct replica_info {
 	struct uuid volume_uuid, set_uuid, replica_uuid;
 	uint32_t set_index;
 	uint32_t gen;
-	uint32_t epoch;		/* promised */
+	uint32_t epoch; /* promised */
 	uint64_t set_bytes;
 	uint64_t allocated_bytes;
 	bool session_open;
-	char health[128];	/* "ok", or why it is not served */
+	char health[128]; /* "ok", or why it is not served */
 };
 
 struct message_listing {

@@ -1,0 +1,189 @@
+/* A ring per data thread: set-up, all-or-nothing SQE reservation, exact counts. Knows neither blocks nor frames.
+ * On every request's path: each SQE comes from ring_sqe() and leaves in ring_submit_and_wait(). */
+#include "common/uring.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+
+static int refuse_init(struct err *err, int error)
+{
+	switch (error) {
+	case -ENOSYS:
+		return err_set(err, error, "io_uring: this kernel has none; use Linux 6.1 or newer");
+	case -EPERM:
+		return err_set(err, error,
+			       "io_uring: forbidden here; allow it in the sysctl kernel.io_uring_disabled "
+			       "or in the container's seccomp profile");
+	case -EINVAL:
+		return err_set(err, error,
+			       "io_uring: this kernel lacks SINGLE_ISSUER or DEFER_TASKRUN, or the ring "
+			       "is too large for it; use Linux 6.1 or newer");
+	case -ENOMEM:
+		return err_set(err, error,
+			       "io_uring: no memory for the ring; raise RLIMIT_MEMLOCK or the memory limit");
+	default:
+		return err_set(err, error, "io_uring: set-up failed: %s", err_name(error));
+	}
+}
+
+int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struct err *err)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
+			 IORING_SETUP_SUBMIT_ALL,
+		.cq_entries = cq_entries,
+	};
+	int error;
+
+	memset(ring, 0, sizeof(*ring));
+	error = io_uring_queue_init_params(sq_entries, &ring->uring, &params);
+	if (error < 0)
+		return refuse_init(err, error);
+	error = io_uring_register_ring_fd(&ring->uring); /* 1: one descriptor registered */
+	if (error != 1) {
+		error = error < 0 ? error : -EIO;
+		err_set(err, error, "io_uring: the ring's descriptor cannot be registered: %s", err_name(error));
+		io_uring_queue_exit(&ring->uring);
+		return error;
+	}
+	return 0;
+}
+
+void ring_fini(struct ring *ring)
+{
+	io_uring_queue_exit(&ring->uring);
+}
+
+/* The kernel took less than all for want of memory, or a signal came: what is left stays queued, in order. */
+static bool is_passing(int error)
+{
+	return error == -EAGAIN || error == -EBUSY || error == -EINTR || error == -ETIME;
+}
+
+/* Empties the queue until `count` entries are free. An error that does not pass is our own mistake: a ring that was
+ * closed, or a thread that does not own it. */
+static void make_space(struct ring *ring, unsigned count)
+{
+	while (io_uring_sq_space_left(&ring->uring) < count) {
+		int submitted = io_uring_submit_and_get_events(&ring->uring);
+
+		ring->enter_count++;
+		assert(submitted >= 0 || is_passing(submitted));
+		if (submitted <= 0)
+			sched_yield();
+	}
+}
+
+struct io_uring_sqe *ring_sqe(struct ring *ring)
+{
+	struct io_uring_sqe *sqe;
+
+	make_space(ring, 1);
+	sqe = io_uring_get_sqe(&ring->uring);
+	assert(sqe);
+	memset(sqe, 0, sizeof(*sqe));
+	ring->sqe_count++;
+	return sqe;
+}
+
+void ring_reserve(struct ring *ring, unsigned count)
+{
+	assert(count <= ring->uring.sq.ring_entries);
+	make_space(ring, count);
+}
+
+int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns)
+{
+	struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
+					  .tv_nsec = (int64_t)(max_wait_ns % NS_PER_S)};
+	struct io_uring_cqe *cqe;
+	int error;
+
+	/* Enough completions wait already: no sleep, but deferred task work (notifications above all) still runs. */
+	if (io_uring_cq_ready(&ring->uring) >= wait_nr)
+		error = io_uring_submit_and_get_events(&ring->uring);
+	else if (max_wait_ns == 0)
+		error = io_uring_submit_and_wait(&ring->uring, wait_nr);
+	else /* The limit travels as IORING_ENTER_EXT_ARG: the kernel reads it within the call, no SQE points to it. */
+		error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, wait_nr, &limit, NULL);
+	ring->enter_count++;
+	return error >= 0 || is_passing(error) ? 0 : error;
+}
+
+unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap)
+{
+	return io_uring_peek_batch_cqe(&ring->uring, cqes, cap);
+}
+
+void ring_seen(struct ring *ring, unsigned count)
+{
+	io_uring_cq_advance(&ring->uring, count);
+	ring->cqe_count += count;
+}
+
+void ring_prep_fixed_buf(struct io_uring_sqe *sqe, uint16_t buf_index)
+{
+	sqe->ioprio |= IORING_RECVSEND_FIXED_BUF;
+	sqe->buf_index = buf_index;
+}
+
+/* Receives `want` into the registered buffer. The CQE's result, or -errno of the attempt itself. */
+static int try_fixed_recv(struct ring *ring, int fd, char *buffer, unsigned want)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int error;
+
+	io_uring_prep_recv(sqe, fd, buffer, want, MSG_WAITALL);
+	ring_prep_fixed_buf(sqe, 0);
+	error = ring_submit_and_wait(ring, 1, NS_PER_S);
+	if (error)
+		return error;
+	if (ring_peek(ring, &cqe, 1) == 0)
+		return -ETIME;
+	error = cqe->res;
+	ring_seen(ring, 1);
+	return error;
+}
+
+static int probe_on_ring(struct ring *ring, const int fds[2])
+{
+	static const char sent[8] = "lockstep";
+	char buffer[4096] = {0};
+	const struct iovec iovec = {buffer, sizeof(buffer)};
+	int result = io_uring_register_buffers(&ring->uring, &iovec, 1);
+
+	if (result < 0)
+		return result;
+	if (send(fds[1], sent, sizeof(sent), MSG_NOSIGNAL) != (ssize_t)sizeof(sent))
+		return -EIO;
+	result = try_fixed_recv(ring, fds[0], buffer, sizeof(sent));
+	if (result == -EINVAL)
+		return 0;
+	if (result < 0)
+		return result;
+	return result == (int)sizeof(sent) && memcmp(buffer, sent, sizeof(sent)) == 0;
+}
+
+int ring_probe_fixed_recv(void)
+{
+	struct ring ring;
+	int fds[2];
+	int result;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	result = ring_init(&ring, 4, 8, NULL);
+	if (result == 0) {
+		result = probe_on_ring(&ring, fds);
+		ring_fini(&ring);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	return result;
+}

@@ -40,12 +40,11 @@ struct admin_leg {
 	uint32_t outstanding;
 	uint64_t reconnects;
 	char last_error[128];		/* empty: it never failed */
-	/* Bulk payloads. Zero-copy by the kernel's own notification: sent as SEND_ZC and not reported as copied. */
-	uint64_t zero_copy_bytes;
-	uint64_t zero_copy_fallback_bytes; /* sent as SEND_ZC, and the kernel says that it copied */
-	uint64_t bulk_copy_bytes;	   /* bulk path, by plain SEND */
-	uint64_t gather_bytes;		   /* copied into a batch */
-	uint64_t sent_bytes, received_bytes;
+	uint64_t zero_copy_bytes; /* bulk payload that the kernel's notifications report as sent without a copy */
+	uint64_t bulk_copy_bytes; /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
+	uint64_t gather_bytes;	  /* small payload, sent in batches */
+	uint64_t received_bytes;  /* read payload */
+	bool zero_copy_now;	  /* what the next bulk write would use */
 };
 
 /* The gateway's whole state. Counters run from the start of the process. */
@@ -74,6 +73,8 @@ struct admin_status {
 	uint64_t resent_writes, reissued_reads;
 	uint64_t crc_mismatches, failed_requests;
 	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
+	uint64_t direct_read_bytes;	/* from the socket straight into the request's memory */
+	uint64_t copied_read_bytes;	/* by way of our buffers */
 	uint64_t buffer_fallbacks;	/* requests that found no place in the buffer table (ublk) */
 	uint64_t resident_bytes;	/* VmRSS of the process */
 	uint32_t leg_count;

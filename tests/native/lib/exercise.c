@@ -1,0 +1,371 @@
+/* The exerciser's engine: one operation per slot of the shared memory, each checked when it completes.
+ * Knows no replicas, no network and no processes: only a volume that must behave as one register per sector. */
+#include "tests/native/lib/exercise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "gateway/drivers/shm_ring.h"
+#include "tests/native/lib/expect.h"
+#include "tests/native/lib/stamp.h"
+#include "tests/native/lib/tool.h"
+
+#define UNREAD_BYTE 0xa5 /* in a read's memory before it: anything not written by the gateway shows */
+#define SPENT_BYTE 0x5a	 /* in a write's memory after it: anything sent after completion shows (P6) */
+#define GUARD_BYTES 4096u
+
+struct flight {
+	struct operation operation;
+	bool busy;
+	uint64_t op, value, begin, begin_ns;
+};
+
+struct exercise {
+	const struct exercise_options *options;
+	struct shm_client *client;
+	struct workload workload;
+	struct expect *expect;
+	struct history *history;
+	struct history_run *runs; /* scratch: as many as a payload has sectors */
+	struct flight flights[QUEUE_DEPTH_MAX];
+	uint64_t volume_bytes, clock, op_count, started_ns, progress_ns;
+	int image_fd; /* >= 0 while the whole volume is read */
+	struct exercise_totals totals;
+};
+
+static void load_initial(struct exercise *exercise)
+{
+	uint8_t sector[SECTOR_BYTES];
+	FILE *file;
+
+	if (!exercise->options->initial_path)
+		return;
+	file = fopen(exercise->options->initial_path, "re");
+	if (!file)
+		tool_die(EXIT_CANNOT, "%s: %s", exercise->options->initial_path, strerror(errno));
+	for (uint64_t at = 0; at < exercise->volume_bytes / SECTOR_BYTES; at++) {
+		if (fread(sector, 1, SECTOR_BYTES, file) != SECTOR_BYTES)
+			tool_die(EXIT_CANNOT, "%s: shorter than the volume", exercise->options->initial_path);
+		expect_initial(exercise->expect, at, stamp_read(sector, at));
+	}
+	fclose(file);
+}
+
+static void wait_for_gateway(struct exercise *exercise)
+{
+	int timeout_ms = (int)exercise->options->gateway_seconds * 1000;
+
+	if (shm_client_wait_gateway(exercise->client, &exercise->totals.gateways, timeout_ms) != 0)
+		tool_die(EXIT_WRONG, "no gateway serves %s after %u s", exercise->options->shm_path,
+			 exercise->options->gateway_seconds);
+	exercise->volume_bytes = shm_client_volume_bytes(exercise->client);
+	exercise->progress_ns = clock_now_ns();
+}
+
+struct exercise *exercise_new(const struct exercise_options *options)
+{
+	struct exercise *exercise = tool_zalloc(sizeof(*exercise));
+	struct err err = { 0 };
+
+	exercise->options = options;
+	exercise->image_fd = -1;
+	if (shm_client_create(options->shm_path, options->depth, options->io_bytes, &exercise->client, &err) != 0)
+		tool_die(EXIT_CANNOT, "%s", err.text);
+	wait_for_gateway(exercise);
+	workload_init(&exercise->workload, &options->workload, exercise->volume_bytes,
+		      shm_client_block_bytes(exercise->client));
+	exercise->expect = expect_new(exercise->volume_bytes / SECTOR_BYTES);
+	load_initial(exercise);
+	exercise->history = history_open(options->history_path, options->workload.seed, exercise->volume_bytes);
+	exercise->runs = tool_zalloc(options->io_bytes / SECTOR_BYTES * sizeof(*exercise->runs));
+	exercise->started_ns = clock_now_ns();
+	return exercise;
+}
+
+_Noreturn static void finding(struct exercise *exercise, const struct flight *flight, const char *what)
+{
+	history_close(exercise->history);
+	tool_die(EXIT_WRONG, "WRONG: op %llu (kind %d, offset %llu, length %llu, issued %llu, now %llu): %s\nseed %llu; replay: %s",
+		 (unsigned long long)flight->op, (int)flight->operation.kind, (unsigned long long)flight->operation.offset,
+		 (unsigned long long)flight->operation.length, (unsigned long long)flight->begin,
+		 (unsigned long long)exercise->clock, what, (unsigned long long)exercise->options->workload.seed,
+		 exercise->options->replay);
+}
+
+_Noreturn static void finding_in_sector(struct exercise *exercise, const struct flight *flight, uint64_t sector,
+					const uint8_t *bytes, uint64_t value)
+{
+	char what[160] = "", legal[1024], text[1400];
+
+	if (value == VALUE_GARBAGE)
+		stamp_describe(bytes, sector, what);
+	expect_describe(exercise->expect, sector, legal, sizeof(legal));
+	snprintf(text, sizeof(text), "sector %llu holds value %#llx %s; legal: %s", (unsigned long long)sector,
+		 (unsigned long long)value, what, legal);
+	finding(exercise, flight, text);
+}
+
+static uint8_t *payload(struct exercise *exercise, unsigned slot)
+{
+	return shm_client_payload(exercise->client, slot);
+}
+
+/* How much memory behind the payload is watched for writes past its end. */
+static uint32_t guard_bytes(const struct exercise *exercise, uint64_t length)
+{
+	uint64_t left = exercise->options->io_bytes - length;
+
+	return left < GUARD_BYTES ? (uint32_t)left : GUARD_BYTES;
+}
+
+static void prepare(struct exercise *exercise, unsigned slot, struct flight *flight)
+{
+	const struct operation *operation = &flight->operation;
+	uint64_t first = operation->offset >> SECTOR_SHIFT, count = operation->length >> SECTOR_SHIFT;
+	uint8_t *bytes = payload(exercise, slot);
+
+	if (operation->kind == HISTORY_READ)
+		memset(bytes, UNREAD_BYTE, operation->length + guard_bytes(exercise, operation->length));
+	if (operation->kind == HISTORY_WRITE) {
+		flight->value = (exercise->options->workload.seed << 40) + flight->op;
+		for (uint64_t i = 0; i < count; i++)
+			stamp_write(bytes + (i << SECTOR_SHIFT), flight->value, first + i);
+	}
+	if (operation->kind != HISTORY_READ)
+		expect_write_begin(exercise->expect, flight->op, flight->value, first, count, flight->begin);
+}
+
+static void issue(struct exercise *exercise, unsigned slot, const struct operation *operation)
+{
+	static const enum shm_op ops[] = {
+		[HISTORY_READ] = SHM_READ,	 [HISTORY_WRITE] = SHM_WRITE, [HISTORY_ZEROES] = SHM_ZEROES,
+		[HISTORY_DISCARD] = SHM_DISCARD, [HISTORY_FLUSH] = SHM_FLUSH,
+	};
+	struct flight *flight = &exercise->flights[slot];
+	int error;
+
+	*flight = (struct flight){
+		.operation = *operation,
+		.busy = true,
+		.op = ++exercise->op_count,
+		.begin = ++exercise->clock,
+		.begin_ns = clock_now_ns(),
+		.value = VALUE_ZERO,
+	};
+	prepare(exercise, slot, flight);
+	error = shm_client_submit(exercise->client, slot, ops[operation->kind], operation->flags, operation->offset,
+				  operation->length);
+	if (error)
+		tool_die(EXIT_CANNOT, "submit: %s", strerror(-error));
+}
+
+/* Checks every sector; returns how many runs of equal values there were. */
+static unsigned check_read(struct exercise *exercise, const struct flight *flight, const uint8_t *bytes)
+{
+	uint64_t first = flight->operation.offset >> SECTOR_SHIFT, count = flight->operation.length >> SECTOR_SHIFT;
+	unsigned runs = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		const uint8_t *sector = bytes + (i << SECTOR_SHIFT);
+		uint64_t value = stamp_read(sector, first + i);
+
+		if (!expect_read(exercise->expect, first + i, value, flight->begin, exercise->clock))
+			finding_in_sector(exercise, flight, first + i, sector, value);
+		if (runs == 0 || exercise->runs[runs - 1].value != value)
+			exercise->runs[runs++] = (struct history_run){ .value = value };
+		exercise->runs[runs - 1].sectors++;
+	}
+	for (uint32_t i = 0; i < guard_bytes(exercise, flight->operation.length); i++)
+		if (bytes[flight->operation.length + i] != UNREAD_BYTE)
+			finding(exercise, flight, "memory behind the read's payload was written");
+	exercise->totals.sectors_checked += count;
+	return runs;
+}
+
+static void save_to_image(struct exercise *exercise, const struct flight *flight, const uint8_t *bytes)
+{
+	if (exercise->image_fd < 0)
+		return;
+	if (pwrite(exercise->image_fd, bytes, flight->operation.length, (off_t)flight->operation.offset) !=
+	    (ssize_t)flight->operation.length)
+		tool_die(EXIT_CANNOT, "%s: %s", exercise->options->image_path, strerror(errno));
+}
+
+static unsigned finish_well(struct exercise *exercise, unsigned slot, struct flight *flight)
+{
+	const struct operation *operation = &flight->operation;
+	uint64_t first = operation->offset >> SECTOR_SHIFT, count = operation->length >> SECTOR_SHIFT;
+	unsigned runs = 0;
+
+	exercise->totals.bytes += operation->length;
+	if (operation->kind == HISTORY_READ) {
+		exercise->totals.reads++;
+		runs = check_read(exercise, flight, payload(exercise, slot));
+		save_to_image(exercise, flight, payload(exercise, slot));
+		return runs;
+	}
+	expect_write_end(exercise->expect, flight->op, first, count, flight->begin, exercise->clock);
+	if (operation->kind == HISTORY_WRITE) {
+		exercise->totals.writes++;
+		memset(payload(exercise, slot), SPENT_BYTE, operation->length);
+	}
+	return 0;
+}
+
+static void finish_badly(struct exercise *exercise, const struct flight *flight, int error)
+{
+	char text[80];
+
+	exercise->totals.errors++;
+	if (exercise->options->errors_allowed)
+		return;
+	snprintf(text, sizeof(text), "failed with %s", err_name(error));
+	finding(exercise, flight, text);
+}
+
+static void finish(struct exercise *exercise, const struct shm_completion *completion)
+{
+	struct flight *flight = &exercise->flights[completion->slot];
+	struct history_record record = {
+		.op = flight->op,	    .offset = flight->operation.offset, .length = flight->operation.length,
+		.begin = flight->begin,	    .begin_ns = flight->begin_ns,	.value = flight->value,
+		.kind = flight->operation.kind, .error = completion->error,
+	};
+	unsigned runs = 0;
+
+	if (!flight->busy)
+		tool_die(EXIT_WRONG, "WRONG: slot %u completed twice", completion->slot);
+	exercise->totals.ops++;
+	record.end = ++exercise->clock;
+	record.end_ns = exercise->progress_ns = clock_now_ns();
+	if (completion->error)
+		finish_badly(exercise, flight, completion->error);
+	else
+		runs = finish_well(exercise, completion->slot, flight);
+	flight->busy = false;
+	history_append(exercise->history, &record, exercise->runs, runs);
+}
+
+/* Waits for completions and handles them. Looks for a new gateway meanwhile: a killed one leaves its requests submitted. */
+static void reap(struct exercise *exercise)
+{
+	struct shm_completion done[64];
+	unsigned count;
+
+	if (shm_client_wait(exercise->client, 500) != 0) {
+		uint64_t quiet_ns = clock_now_ns() - exercise->progress_ns;
+
+		if (quiet_ns > exercise->options->stall_seconds * NS_PER_S)
+			tool_die(EXIT_WRONG, "WRONG: %u requests in flight and no completion for %u s\nseed %llu; replay: %s",
+				 shm_client_outstanding(exercise->client), exercise->options->stall_seconds,
+				 (unsigned long long)exercise->options->workload.seed, exercise->options->replay);
+		(void)!shm_client_wait_gateway(exercise->client, &exercise->totals.gateways, 0);
+		return;
+	}
+	count = shm_client_poll(exercise->client, done, ARRAY_COUNT(done));
+	for (unsigned i = 0; i < count; i++)
+		finish(exercise, &done[i]);
+}
+
+static void drain(struct exercise *exercise)
+{
+	exercise->progress_ns = clock_now_ns();
+	while (shm_client_outstanding(exercise->client) > 0)
+		reap(exercise);
+	expect_horizon(exercise->expect, exercise->clock);
+	(void)!shm_client_wait_gateway(exercise->client, &exercise->totals.gateways, 0);
+}
+
+/* What died before the oldest operation in flight was issued can be forgotten. */
+static void move_horizon(struct exercise *exercise)
+{
+	uint64_t oldest = exercise->clock;
+
+	for (unsigned slot = 0; slot < exercise->options->depth; slot++)
+		if (exercise->flights[slot].busy && exercise->flights[slot].begin < oldest)
+			oldest = exercise->flights[slot].begin;
+	expect_horizon(exercise->expect, oldest);
+}
+
+static bool is_over(const struct exercise *exercise)
+{
+	const struct exercise_options *options = exercise->options;
+
+	if (options->ops_max && exercise->op_count >= options->ops_max)
+		return true;
+	return options->seconds && clock_now_ns() - exercise->started_ns > options->seconds * NS_PER_S;
+}
+
+void exercise_run(struct exercise *exercise, const volatile int *stop)
+{
+	while (!*stop && !is_over(exercise)) {
+		for (unsigned slot = 0; slot < exercise->options->depth; slot++)
+			if (!exercise->flights[slot].busy) {
+				struct operation operation = workload_next(&exercise->workload);
+
+				issue(exercise, slot, &operation);
+			}
+		reap(exercise);
+		move_horizon(exercise);
+	}
+	drain(exercise);
+}
+
+static void open_image(struct exercise *exercise)
+{
+	const char *path = exercise->options->image_path;
+
+	if (!path)
+		return;
+	exercise->image_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (exercise->image_fd < 0 || ftruncate(exercise->image_fd, (off_t)exercise->volume_bytes) != 0)
+		tool_die(EXIT_CANNOT, "%s: %s", path, strerror(errno));
+}
+
+void exercise_verify_all(struct exercise *exercise)
+{
+	uint64_t at = 0;
+
+	open_image(exercise);
+	while (at < exercise->volume_bytes) {
+		for (unsigned slot = 0; slot < exercise->options->depth && at < exercise->volume_bytes; slot++) {
+			struct operation operation = { .kind = HISTORY_READ, .offset = at };
+
+			if (exercise->flights[slot].busy)
+				continue;
+			operation.length = exercise->options->io_bytes;
+			if (operation.length > exercise->volume_bytes - at)
+				operation.length = exercise->volume_bytes - at;
+			issue(exercise, slot, &operation);
+			at += operation.length;
+		}
+		reap(exercise);
+	}
+	drain(exercise);
+	if (exercise->image_fd >= 0 && close(exercise->image_fd) != 0)
+		tool_die(EXIT_CANNOT, "%s: %s", exercise->options->image_path, strerror(errno));
+	exercise->image_fd = -1;
+}
+
+struct exercise_totals exercise_totals(const struct exercise *exercise)
+{
+	struct exercise_totals totals = exercise->totals;
+
+	totals.seconds = (double)(clock_now_ns() - exercise->started_ns) / (double)NS_PER_S;
+	return totals;
+}
+
+void exercise_free(struct exercise *exercise)
+{
+	history_close(exercise->history);
+	shm_client_free(exercise->client);
+	expect_free(exercise->expect);
+	free(exercise->runs);
+	free(exercise);
+}

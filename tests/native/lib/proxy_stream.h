@@ -1,0 +1,51 @@
+/* One direction of one connection through the faultproxy: bytes in, faults applied, bytes out.
+ * Follows the frames (headers are held until whole, control messages too), so that rules can name them; a stream that is
+ * not Lockstep's is passed on as it comes. No sockets here: the caller reads into it and writes out of it. */
+#ifndef TESTS_NATIVE_PROXY_STREAM_H
+#define TESTS_NATIVE_PROXY_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/frame.h"
+#include "tests/native/lib/proxy_rule.h"
+
+#define STREAM_BUFFER_BYTES (4u << 20)
+#define STREAM_READ_BYTES (64u << 10)
+
+struct rule_list {
+	struct rule *rules;
+	unsigned count, cap;
+	uint64_t fired;
+};
+
+struct stream {
+	struct rule_list *rules;
+	enum direction direction;
+	unsigned *role; /* of the connection, enum hello_role; 0 until its HELLO has passed */
+	uint8_t held[FRAME_BYTES + MESSAGE_BYTES_MAX];
+	size_t held_bytes;
+	uint64_t payload_left; /* of a frame whose header has passed, to be passed on as it comes */
+	bool is_foreign;       /* not frames: pass everything */
+	uint64_t emitted;      /* bytes put out so far: what CUT and FLIP count */
+	bool is_cut, cut_by_fin; /* nothing more is put out */
+	uint8_t *out;	       /* STREAM_BUFFER_BYTES */
+	size_t out_from, out_to;
+};
+
+void stream_init(struct stream *stream, struct rule_list *rules, enum direction direction, unsigned *role);
+void stream_fini(struct stream *stream);
+
+/* Room for another STREAM_READ_BYTES with all that may be held? */
+bool stream_has_room(const struct stream *stream);
+/* Bytes from one side. */
+void stream_feed(struct stream *stream, const uint8_t *bytes, size_t len);
+/* What waits to be written to the other side; stream_written() after some of it was. */
+size_t stream_pending(const struct stream *stream, const uint8_t **ret_bytes);
+void stream_written(struct stream *stream, size_t len);
+
+void rule_list_add(struct rule_list *list, const struct rule *rule);
+unsigned rule_list_pending(const struct rule_list *list);
+
+#endif

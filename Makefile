@@ -48,6 +48,7 @@ RS_DRV_OBJ := $(call objs,replica-server/drivers/*.c)
 PROGRAMS := $(B)/lockstep-gateway $(B)/lockstep-replica $(B)/lockstep
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
+TOOL_LIB_OBJ := $(call objs,$(filter-out %/malloc_count.c,$(wildcard tests/native/lib/*.c))) $(B)/gateway/drivers/shm_ring.o
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
 .PHONY: all help check asan ubsan tsan tidy format bench install uninstall clean tests compdb
@@ -81,7 +82,7 @@ $(COMMON_OBJ) $(PROTO_OBJ) $(GW_DRV_OBJ) $(GW_CLI_OBJ) $(RS_DRV_OBJ): | $(PB_HDR
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
-$(B)/tests/native/%: $(B)/tests/native/%.o $(B)/gateway/drivers/shm_ring.o $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 tests: all $(UNIT_BIN) $(TOOL_BIN) ## build the programs and all test programs
@@ -99,8 +100,9 @@ format: ## clang-format everything in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 bench: ## data-path numbers on loopback, as ratios; table and build/bench.json
 	tests/bench/run
+compdb compile_commands.json: export COMPILE_COMMAND = $(COMPILE) $(WARN)
 compdb compile_commands.json: ## compile_commands.json for editors and clang-tidy
-	$(Q)tests/tools/compdb.sh '$(COMPILE) $(WARN)' > compile_commands.json
+	$(Q)tests/tools/compdb.sh > compile_commands.json
 
 install: all ## programs, units, man pages, completion; honours DESTDIR and prefix
 	DESTDIR='$(DESTDIR)' prefix='$(prefix)' B='$(B)' deploy/install.sh install

@@ -20,26 +20,59 @@ static void on_signal(int signal)
 	stop = signal;
 }
 
-enum option_id { SHM = 1, SEED, DEPTH, OPS, SECONDS, IO, MIN, MAX, SPAN, HOT, MIX, FUA, META, HISTORY, IMAGE, INITIAL,
-		 STALL, GATEWAY, ERRORS, NO_FINAL, HELP };
+enum option_id {
+	SHM = 1,
+	SEED,
+	DEPTH,
+	OPS,
+	SECONDS,
+	IO,
+	MIN,
+	MAX,
+	SPAN,
+	HOT,
+	MIX,
+	FUA,
+	META,
+	HISTORY,
+	IMAGE,
+	INITIAL,
+	STALL,
+	GATEWAY,
+	ERRORS,
+	NO_FINAL,
+	HELP
+};
 
 static const struct option long_options[] = {
-	{ "shm", required_argument, NULL, SHM },	 { "seed", required_argument, NULL, SEED },
-	{ "depth", required_argument, NULL, DEPTH },	 { "ops", required_argument, NULL, OPS },
-	{ "seconds", required_argument, NULL, SECONDS }, { "io-bytes", required_argument, NULL, IO },
-	{ "min", required_argument, NULL, MIN },	 { "max", required_argument, NULL, MAX },
-	{ "span", required_argument, NULL, SPAN },	 { "hot", required_argument, NULL, HOT },
-	{ "mix", required_argument, NULL, MIX },	 { "fua", required_argument, NULL, FUA },
-	{ "meta", required_argument, NULL, META },	 { "history", required_argument, NULL, HISTORY },
-	{ "image", required_argument, NULL, IMAGE },	 { "initial", required_argument, NULL, INITIAL },
-	{ "stall", required_argument, NULL, STALL },	 { "gateway-wait", required_argument, NULL, GATEWAY },
-	{ "errors-allowed", no_argument, NULL, ERRORS }, { "no-final", no_argument, NULL, NO_FINAL },
-	{ "help", no_argument, NULL, HELP },		 { NULL, 0, NULL, 0 },
+	{"shm", required_argument, NULL, SHM},
+	{"seed", required_argument, NULL, SEED},
+	{"depth", required_argument, NULL, DEPTH},
+	{"ops", required_argument, NULL, OPS},
+	{"seconds", required_argument, NULL, SECONDS},
+	{"io-bytes", required_argument, NULL, IO},
+	{"min", required_argument, NULL, MIN},
+	{"max", required_argument, NULL, MAX},
+	{"span", required_argument, NULL, SPAN},
+	{"hot", required_argument, NULL, HOT},
+	{"mix", required_argument, NULL, MIX},
+	{"fua", required_argument, NULL, FUA},
+	{"meta", required_argument, NULL, META},
+	{"history", required_argument, NULL, HISTORY},
+	{"image", required_argument, NULL, IMAGE},
+	{"initial", required_argument, NULL, INITIAL},
+	{"stall", required_argument, NULL, STALL},
+	{"gateway-wait", required_argument, NULL, GATEWAY},
+	{"errors-allowed", no_argument, NULL, ERRORS},
+	{"no-final", no_argument, NULL, NO_FINAL},
+	{"help", no_argument, NULL, HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static const char usage[] =
 	"exerciser --shm PATH [--seed N] [--depth N] [--ops N | --seconds S] [--io-bytes N] [--min N] [--max N]\n"
-	"  [--span N: stay in the first N bytes] [--hot N: a quarter of the operations there] [--mix R:W:Z:D:F] [--fua %]\n"
+	"  [--span N: stay in the first N bytes] [--hot N: a quarter of the operations there] [--mix R:W:Z:D:F] [--fua "
+	"%]\n"
 	"  [--meta %] [--history FILE] [--image FILE: the volume at the end] [--initial FILE: what it holds already]\n"
 	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--no-final: do not read the whole volume at the end]\n";
 
@@ -149,8 +182,11 @@ static void parse(int argc, char **argv, struct arguments *ret)
 {
 	int id;
 
-	*ret = (struct arguments){ .exercise = { .depth = 32, .io_bytes = IO_BYTES_MAX, .stall_seconds = 60,
-						 .gateway_seconds = 30, .replay = join(argc, argv) } };
+	*ret = (struct arguments){.exercise = {.depth = 32,
+					       .io_bytes = IO_BYTES_MAX,
+					       .stall_seconds = 60,
+					       .gateway_seconds = 30,
+					       .replay = join(argc, argv)}};
 	workload_options_default(&ret->exercise.workload);
 	while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		parse_option(id, optarg, ret);
@@ -166,7 +202,7 @@ static void parse(int argc, char **argv, struct arguments *ret)
 
 int main(int argc, char **argv)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = {.sa_handler = on_signal};
 	struct arguments arguments;
 	struct exercise_totals totals;
 	struct exercise *exercise;
@@ -183,7 +219,8 @@ int main(int argc, char **argv)
 	if (!arguments.no_final)
 		exercise_verify_all(exercise);
 	totals = exercise_totals(exercise);
-	printf("ok ops=%llu reads=%llu writes=%llu errors=%llu mib=%llu sectors_checked=%llu gateways=%u seconds=%.1f\n",
+	printf("ok ops=%llu reads=%llu writes=%llu errors=%llu mib=%llu sectors_checked=%llu gateways=%u "
+	       "seconds=%.1f\n",
 	       (unsigned long long)totals.ops, (unsigned long long)totals.reads, (unsigned long long)totals.writes,
 	       (unsigned long long)totals.errors, (unsigned long long)(totals.bytes >> 20),
 	       (unsigned long long)totals.sectors_checked, totals.gateways, totals.seconds);

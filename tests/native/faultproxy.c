@@ -2,8 +2,8 @@
  *   faultproxy --listen ADDR:PORT --connect ADDR:PORT --control SOCKET     runs until "quit" or SIGTERM
  *   faultproxy tell SOCKET WORD...                                         sends one command, prints the answer
  * Commands beside the rules: stat; stop up|down, go (read or do not read that direction); delay up|down MS;
- * refuse on|off (reset new connections); hole on|off (accept new ones, pass nothing); reset (break all); clear (drop rules).
- * One thread and poll(2); knows the wire only through lib/proxy_stream.c. */
+ * refuse on|off (reset new connections); hole on|off (accept new ones, pass nothing); reset (break all); clear (drop
+ * rules). One thread and poll(2); knows the wire only through lib/proxy_stream.c. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +46,7 @@ struct proxy {
 
 static struct sockaddr_in parse_address(const char *text)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
+	struct sockaddr_in address = {.sin_family = AF_INET};
 	char host[64];
 	const char *colon = strrchr(text, ':');
 
@@ -73,11 +73,11 @@ static int listen_on(const char *text)
 
 static struct sockaddr_un unix_address(const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		tool_die(EXIT_CANNOT, "%s: too long for a socket", path);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	return address;
 }
 
@@ -94,7 +94,7 @@ static int control_on(const char *path)
 
 static void close_side(int fd, bool by_reset)
 {
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
 	if (by_reset)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -134,7 +134,8 @@ static void accept_one(struct proxy *proxy)
 	if (client < 0)
 		return;
 	server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (proxy->refuse || !connection || connect(server, (struct sockaddr *)&proxy->target, sizeof(proxy->target)) != 0) {
+	if (proxy->refuse || !connection ||
+	    connect(server, (struct sockaddr *)&proxy->target, sizeof(proxy->target)) != 0) {
 		close_side(client, true);
 		close(server);
 		return;
@@ -142,7 +143,7 @@ static void accept_one(struct proxy *proxy)
 	fcntl(server, F_SETFL, O_NONBLOCK);
 	no_delay(client);
 	no_delay(server);
-	*connection = (struct connection){ .open = true, .is_hole = proxy->hole, .fds = { client, server } };
+	*connection = (struct connection){.open = true, .is_hole = proxy->hole, .fds = {client, server}};
 	for (unsigned d = 0; d < DIRECTION_COUNT; d++)
 		stream_init(&connection->streams[d], &proxy->rules, (enum direction)d, &connection->role);
 	proxy->accepted++;
@@ -185,7 +186,8 @@ static bool pump_out(struct proxy *proxy, struct connection *connection, enum di
 	return true;
 }
 
-/* After all pending bytes of a cut or ended stream are out: break the connection as the rule or the sender wanted it. */
+/* After all pending bytes of a cut or ended stream are out: break the connection as the rule or the sender wanted it.
+ */
 static void finish_streams(struct connection *connection)
 {
 	for (unsigned d = 0; d < DIRECTION_COUNT && connection->open; d++) {
@@ -328,16 +330,16 @@ static void turn(struct proxy *proxy)
 	unsigned count = 0;
 	bool slow = proxy->delay_ns[UP] || proxy->delay_ns[DOWN];
 
-	polled[0] = (struct pollfd){ .fd = proxy->listen_fd, .events = POLLIN };
-	polled[1] = (struct pollfd){ .fd = proxy->control_fd, .events = POLLIN };
+	polled[0] = (struct pollfd){.fd = proxy->listen_fd, .events = POLLIN};
+	polled[1] = (struct pollfd){.fd = proxy->control_fd, .events = POLLIN};
 	for (unsigned i = 0; i < CONNECTIONS_MAX; i++) {
 		struct connection *connection = &proxy->connections[i];
 
 		if (!connection->open)
 			continue;
 		for (unsigned side = CLIENT; side <= SERVER; side++)
-			polled[2 + 2 * count + side] = (struct pollfd){ .fd = connection->fds[side],
-									.events = poll_events(proxy, connection, side) };
+			polled[2 + 2 * count + side] = (struct pollfd){.fd = connection->fds[side],
+								       .events = poll_events(proxy, connection, side)};
 		of[count++] = connection;
 	}
 	if (poll(polled, 2 + 2 * count, slow ? 1 : -1) < 0)
@@ -381,7 +383,8 @@ int main(int argc, char **argv)
 		return tell(argv[2], argc - 3, argv + 3);
 	if (argc != 7 || strcmp(argv[1], "--listen") != 0 || strcmp(argv[3], "--connect") != 0 ||
 	    strcmp(argv[5], "--control") != 0)
-		tool_die(EXIT_CANNOT, "faultproxy --listen ADDR:PORT --connect ADDR:PORT --control SOCKET | tell SOCKET WORD...");
+		tool_die(EXIT_CANNOT,
+			 "faultproxy --listen ADDR:PORT --connect ADDR:PORT --control SOCKET | tell SOCKET WORD...");
 	signal(SIGPIPE, SIG_IGN);
 	proxy = tool_zalloc(sizeof(*proxy));
 	proxy->target = parse_address(argv[4]);

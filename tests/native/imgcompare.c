@@ -1,8 +1,8 @@
 /* imgcompare: are these files byte for byte what they must be?
  *   imgcompare FILE FILE...                                   all equal (and equally long)
- *   imgcompare --image VOLUME --chunk BYTES SET0 SET1 ...     each SETi is FILE[,FILE...]: the replicas of mirror set i;
- *                                                             the volume is striped over the sets in chunks
- * Prints the first difference with both values. Exit: 0 equal, 1 different, 2 could not run. */
+ *   imgcompare --image VOLUME --chunk BYTES SET0 SET1 ...     each SETi is FILE[,FILE...]: the replicas of mirror set
+ * i; the volume is striped over the sets in chunks Prints the first difference with both values. Exit: 0 equal, 1
+ * different, 2 could not run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct image {
 
 static struct image image_open(const char *path)
 {
-	struct image image = { .path = path };
+	struct image image = {.path = path};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
@@ -86,12 +86,15 @@ static void compare_sets(const char *image, uint64_t chunk, char **sets, int set
 {
 	struct image volume = image_open(image);
 
-	for (int set = 0; set < set_count; set++)
-		for (char *path = strtok(sets[set], ","); path; path = strtok(NULL, ",")) {
+	for (int set = 0; set < set_count; set++) {
+		char *save = NULL;
+
+		for (char *path = strtok_r(sets[set], ",", &save); path; path = strtok_r(NULL, ",", &save)) {
 			struct image replica = image_open(path);
 
 			compare_replica(&volume, &replica, chunk, (uint64_t)set, (uint64_t)set_count);
 		}
+	}
 }
 
 int main(int argc, char **argv)

@@ -71,7 +71,7 @@ static void wait_for_gateway(struct exercise *exercise)
 struct exercise *exercise_new(const struct exercise_options *options)
 {
 	struct exercise *exercise = tool_zalloc(sizeof(*exercise));
-	struct err err = { 0 };
+	struct err err = {0};
 
 	exercise->options = options;
 	exercise->image_fd = -1;
@@ -91,11 +91,12 @@ struct exercise *exercise_new(const struct exercise_options *options)
 _Noreturn static void finding(struct exercise *exercise, const struct flight *flight, const char *what)
 {
 	history_close(exercise->history);
-	tool_die(EXIT_WRONG, "WRONG: op %llu (kind %d, offset %llu, length %llu, issued %llu, now %llu): %s\nseed %llu; replay: %s",
-		 (unsigned long long)flight->op, (int)flight->operation.kind, (unsigned long long)flight->operation.offset,
-		 (unsigned long long)flight->operation.length, (unsigned long long)flight->begin,
-		 (unsigned long long)exercise->clock, what, (unsigned long long)exercise->options->workload.seed,
-		 exercise->options->replay);
+	tool_die(EXIT_WRONG,
+		 "WRONG: op %llu (kind %d, offset %llu, length %llu, issued %llu, now %llu): %s\nseed %llu; replay: %s",
+		 (unsigned long long)flight->op, (int)flight->operation.kind,
+		 (unsigned long long)flight->operation.offset, (unsigned long long)flight->operation.length,
+		 (unsigned long long)flight->begin, (unsigned long long)exercise->clock, what,
+		 (unsigned long long)exercise->options->workload.seed, exercise->options->replay);
 }
 
 _Noreturn static void finding_in_sector(struct exercise *exercise, const struct flight *flight, uint64_t sector,
@@ -178,7 +179,7 @@ static unsigned check_read(struct exercise *exercise, const struct flight *fligh
 		if (!expect_read(exercise->expect, first + i, value, flight->begin, exercise->clock))
 			finding_in_sector(exercise, flight, first + i, sector, value);
 		if (runs == 0 || exercise->runs[runs - 1].value != value)
-			exercise->runs[runs++] = (struct history_run){ .value = value };
+			exercise->runs[runs++] = (struct history_run){.value = value};
 		exercise->runs[runs - 1].sectors++;
 	}
 	for (uint32_t i = 0; i < guard_bytes(exercise, flight->operation.length); i++)
@@ -233,9 +234,14 @@ static void finish(struct exercise *exercise, const struct shm_completion *compl
 {
 	struct flight *flight = &exercise->flights[completion->slot];
 	struct history_record record = {
-		.op = flight->op,	    .offset = flight->operation.offset, .length = flight->operation.length,
-		.begin = flight->begin,	    .begin_ns = flight->begin_ns,	.value = flight->value,
-		.kind = flight->operation.kind, .error = completion->error,
+		.op = flight->op,
+		.offset = flight->operation.offset,
+		.length = flight->operation.length,
+		.begin = flight->begin,
+		.begin_ns = flight->begin_ns,
+		.value = flight->value,
+		.kind = flight->operation.kind,
+		.error = completion->error,
 	};
 	unsigned runs = 0;
 
@@ -252,7 +258,8 @@ static void finish(struct exercise *exercise, const struct shm_completion *compl
 	history_append(exercise->history, &record, exercise->runs, runs);
 }
 
-/* Waits for completions and handles them. Looks for a new gateway meanwhile: a killed one leaves its requests submitted. */
+/* Waits for completions and handles them. Looks for a new gateway meanwhile: a killed one leaves its requests
+ * submitted. */
 static void reap(struct exercise *exercise)
 {
 	struct shm_completion done[64];
@@ -262,7 +269,8 @@ static void reap(struct exercise *exercise)
 		uint64_t quiet_ns = clock_now_ns() - exercise->progress_ns;
 
 		if (quiet_ns > exercise->options->stall_seconds * NS_PER_S)
-			tool_die(EXIT_WRONG, "WRONG: %u requests in flight and no completion for %u s\nseed %llu; replay: %s",
+			tool_die(EXIT_WRONG,
+				 "WRONG: %u requests in flight and no completion for %u s\nseed %llu; replay: %s",
 				 shm_client_outstanding(exercise->client), exercise->options->stall_seconds,
 				 (unsigned long long)exercise->options->workload.seed, exercise->options->replay);
 		(void)!shm_client_wait_gateway(exercise->client, &exercise->totals.gateways, 0);
@@ -335,7 +343,7 @@ void exercise_verify_all(struct exercise *exercise)
 	open_image(exercise);
 	while (at < exercise->volume_bytes) {
 		for (unsigned slot = 0; slot < exercise->options->depth && at < exercise->volume_bytes; slot++) {
-			struct operation operation = { .kind = HISTORY_READ, .offset = at };
+			struct operation operation = {.kind = HISTORY_READ, .offset = at};
 
 			if (exercise->flights[slot].busy)
 				continue;

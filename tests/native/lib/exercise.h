@@ -1,6 +1,6 @@
 /* Drives a volume through a gateway's shared-memory frontend and checks every answer against the register model.
- * A finding is printed with the sector, what was found, what would have been legal and how to run it again; then the program
- * ends with EXIT_WRONG. One thread. */
+ * A finding is printed with the sector, what was found, what would have been legal and how to run it again; then the
+ * program ends with EXIT_WRONG. One thread. */
 #ifndef TESTS_NATIVE_EXERCISE_H
 #define TESTS_NATIVE_EXERCISE_H
 
@@ -12,14 +12,14 @@
 struct exercise_options {
 	const char *shm_path;
 	unsigned depth;
-	uint32_t io_bytes;	  /* payload of a slot */
-	uint64_t ops_max;	  /* 0: until `seconds` */
+	uint32_t io_bytes; /* payload of a slot */
+	uint64_t ops_max;  /* 0: until `seconds` */
 	unsigned seconds;
-	unsigned stall_seconds;	  /* without any completion: a finding (P8) */
-	unsigned gateway_seconds; /* how long a gateway may take to appear */
+	unsigned stall_seconds;				      /* without any completion: a finding (P8) */
+	unsigned gateway_seconds;			      /* how long a gateway may take to appear */
 	const char *history_path, *image_path, *initial_path; /* NULL: none */
-	const char *replay;	  /* command line to print with a finding */
-	bool errors_allowed;	  /* requests may fail: counted, a failed write may take effect at any time */
+	const char *replay;				      /* command line to print with a finding */
+	bool errors_allowed; /* requests may fail: counted, a failed write may take effect at any time */
 	struct workload_options workload;
 };
 

@@ -45,7 +45,7 @@ static struct candidate *candidate_add(struct expect *expect, uint64_t sector)
 	uint32_t idx = candidate_take(expect);
 	struct candidate *candidate = &expect->pool[idx];
 
-	*candidate = (struct candidate){ .end = EXPECT_OPEN, .dead_at = EXPECT_OPEN, .next = expect->heads[sector] };
+	*candidate = (struct candidate){.end = EXPECT_OPEN, .dead_at = EXPECT_OPEN, .next = expect->heads[sector]};
 	expect->heads[sector] = idx;
 	return candidate;
 }
@@ -97,7 +97,8 @@ static void prune(struct expect *expect, uint64_t sector)
 	}
 }
 
-void expect_write_begin(struct expect *expect, uint64_t op, uint64_t value, uint64_t sector, uint64_t count, uint64_t begin)
+void expect_write_begin(struct expect *expect, uint64_t op, uint64_t value, uint64_t sector, uint64_t count,
+			uint64_t begin)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		struct candidate *candidate;
@@ -130,7 +131,8 @@ void expect_write_end(struct expect *expect, uint64_t op, uint64_t sector, uint6
 }
 
 /* Candidates a read of `value` issued at `begin` may have seen; `*ret_one` is the last of them. */
-static unsigned matching(const struct expect *expect, uint64_t sector, uint64_t value, uint64_t begin, uint32_t *ret_one)
+static unsigned matching(const struct expect *expect, uint64_t sector, uint64_t value, uint64_t begin,
+			 uint32_t *ret_one)
 {
 	unsigned count = 0;
 
@@ -150,7 +152,8 @@ bool expect_read(struct expect *expect, uint64_t sector, uint64_t value, uint64_
 
 	if (count == 0)
 		return false;
-	/* Zeros may come from several writes: then only what is older than this read and no zero is known to be older. */
+	/* Zeros may come from several writes: then only what is older than this read and no zero is known to be older.
+	 */
 	seen_begin = count == 1 ? expect->pool[one].begin : 0;
 	for (uint32_t idx = expect->heads[sector]; idx != NONE; idx = expect->pool[idx].next) {
 		struct candidate *candidate = &expect->pool[idx];
@@ -176,8 +179,9 @@ void expect_describe(const struct expect *expect, uint64_t sector, char *out, un
 	for (uint32_t idx = expect->heads[sector]; idx != NONE && used < cap; idx = expect->pool[idx].next) {
 		const struct candidate *candidate = &expect->pool[idx];
 
-		used += (unsigned)snprintf(out + used, cap - used, "[op %llu value %#llx issued %lld done %lld dead %lld] ",
-					   (unsigned long long)candidate->op, (unsigned long long)candidate->value,
-					   (long long)candidate->begin, (long long)candidate->end, (long long)candidate->dead_at);
+		used += (unsigned)snprintf(
+			out + used, cap - used, "[op %llu value %#llx issued %lld done %lld dead %lld] ",
+			(unsigned long long)candidate->op, (unsigned long long)candidate->value,
+			(long long)candidate->begin, (long long)candidate->end, (long long)candidate->dead_at);
 	}
 }

@@ -1,9 +1,9 @@
 /* What every sector of a volume may hold: each sector is a linearizable register (design P4).
  *
  * For each sector a list of candidates: values a read may still return. A write adds its value when it is issued;
- * when it completes, every value whose write had completed before it was issued is dead. A read that returned a value kills,
- * for reads issued later, everything known to be older than that value: once read, never back.
- * Times are places in one total order of events (the caller's counter), not clocks. One thread. */
+ * when it completes, every value whose write had completed before it was issued is dead. A read that returned a value
+ * kills, for reads issued later, everything known to be older than that value: once read, never back. Times are places
+ * in one total order of events (the caller's counter), not clocks. One thread. */
 #ifndef TESTS_NATIVE_EXPECT_H
 #define TESTS_NATIVE_EXPECT_H
 
@@ -24,9 +24,11 @@ void expect_free(struct expect *expect);
 void expect_initial(struct expect *expect, uint64_t sector, uint64_t value);
 
 /* A write of `value` (VALUE_ZERO too) to `count` sectors was issued at `begin` as operation `op` (unique). */
-void expect_write_begin(struct expect *expect, uint64_t op, uint64_t value, uint64_t sector, uint64_t count, uint64_t begin);
+void expect_write_begin(struct expect *expect, uint64_t op, uint64_t value, uint64_t sector, uint64_t count,
+			uint64_t begin);
 /* It completed well. A write that failed is never ended: it may take effect at any time. */
-void expect_write_end(struct expect *expect, uint64_t op, uint64_t sector, uint64_t count, uint64_t begin, uint64_t end);
+void expect_write_end(struct expect *expect, uint64_t op, uint64_t sector, uint64_t count, uint64_t begin,
+		      uint64_t end);
 
 /* A read issued at `begin` and completed at `end` found `value`: true if that is legal. */
 bool expect_read(struct expect *expect, uint64_t sector, uint64_t value, uint64_t begin, uint64_t end) must_check;

@@ -39,9 +39,9 @@ struct history *history_open(const char *path, uint64_t seed, uint64_t volume_by
 void history_append(struct history *history, const struct history_record *record, const struct history_run *runs,
 		    unsigned run_count)
 {
-	const uint64_t words[] = { record->op,	record->offset,	  record->length, record->begin,
-				   record->end, record->begin_ns, record->end_ns, record->value };
-	uint8_t out[RECORD_BYTES] = { 0 };
+	const uint64_t words[] = {record->op,  record->offset,	 record->length, record->begin,
+				  record->end, record->begin_ns, record->end_ns, record->value};
+	uint8_t out[RECORD_BYTES] = {0};
 
 	if (!history->file)
 		return;

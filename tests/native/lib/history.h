@@ -1,8 +1,9 @@
 /* A log of every operation with the times of its invocation and completion, for a checker that runs later.
  *
  * File: 32 bytes of head ("LKHIST1\0", seed, volume bytes, 0), then records in order of completion, little endian:
- * op 8, offset 8, length 8, begin 8, end 8 (places in one total order; end 2^64-1: never completed), begin_ns 8, end_ns 8,
- * value 8 (written), kind 4, error 4 (as int32), runs 4, 0 4; then `runs` pairs of u64 (value, sectors) that a read found. */
+ * op 8, offset 8, length 8, begin 8, end 8 (places in one total order; end 2^64-1: never completed), begin_ns 8, end_ns
+ * 8, value 8 (written), kind 4, error 4 (as int32), runs 4, 0 4; then `runs` pairs of u64 (value, sectors) that a read
+ * found. */
 #ifndef TESTS_NATIVE_HISTORY_H
 #define TESTS_NATIVE_HISTORY_H
 

@@ -2,6 +2,7 @@
 #include "tests/native/lib/proxy_rule.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static const char *const frame_names[] = {
 
 static int parse_kind(const char *word, enum rule_kind *ret)
 {
-	static const char *const names[] = { "cut", "flip", "frame", "raw", "control" };
+	static const char *const names[] = {"cut", "flip", "frame", "raw", "control"};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(names); i++)
 		if (word && strcmp(word, names[i]) == 0) {
@@ -49,7 +50,7 @@ static int parse_field(struct rule *rule, const char *name, const char *value)
 
 	if (rule->field_count == RULE_FIELDS_MAX || strlen(name) >= sizeof(field->name))
 		return -EINVAL;
-	strcpy(field->name, name);
+	snprintf(field->name, sizeof(field->name), "%s", name);
 	if (*value == '+' || *value == '-')
 		field->sign = *value++;
 	field->value = tool_number(value, name);
@@ -116,7 +117,7 @@ static int parse_fixed(struct rule *rule, char **save)
 
 int rule_parse(char *line, struct rule *ret, const char **ret_why)
 {
-	struct rule rule = { .times_left = 1, .mask = 1 };
+	struct rule rule = {.times_left = 1, .mask = 1};
 	char *save = NULL;
 	char *word = strtok_r(line, " \n", &save);
 

@@ -1,13 +1,15 @@
-/* What a faultproxy does to the connections that pass it: rules, each from one line of text, each used up when it fired.
+/* What a faultproxy does to the connections that pass it: rules, each from one line of text, each used up when it
+ * fired.
  *
  *   cut   up|down BYTE    [how=rst|fin]              break both sides after exactly BYTE bytes of that direction
  *   flip  up|down BYTE    [mask=0x01]                xor one byte
  *   frame up|down TYPE NTH FIELD=VALUE...            set fields of the NTH frame of that type (from 1); +N and -N are
  *                                                    relative; the header's checksum is made right again
  *   raw   up|down TYPE NTH BYTE=VALUE                set a byte of that header and leave the checksum wrong
- *   control up|down KIND  garbage|badcrc|as=KIND     replace the next control message of that kind (number of message.h)
- * and each takes lane=main|bulk|admin and times=N (default any lane, once). Directions are the client's: up is gateway
- * to replica. TYPE is write, read, flush, discard, zeroes, ping, control, batch; in direction down their replies. */
+ *   control up|down KIND  garbage|badcrc|as=KIND     replace the next control message of that kind (number of
+ * message.h) and each takes lane=main|bulk|admin and times=N (default any lane, once). Directions are the client's: up
+ * is gateway to replica. TYPE is write, read, flush, discard, zeroes, ping, control, batch; in direction down their
+ * replies. */
 #ifndef TESTS_NATIVE_PROXY_RULE_H
 #define TESTS_NATIVE_PROXY_RULE_H
 

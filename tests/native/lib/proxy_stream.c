@@ -16,7 +16,7 @@
 
 void stream_init(struct stream *stream, struct rule_list *rules, enum direction direction, unsigned *role)
 {
-	*stream = (struct stream){ .rules = rules, .direction = direction, .role = role };
+	*stream = (struct stream){.rules = rules, .direction = direction, .role = role};
 	stream->out = tool_zalloc(STREAM_BUFFER_BYTES);
 }
 
@@ -46,7 +46,8 @@ static struct rule *rule_in_range(struct stream *stream, enum rule_kind kind, ui
 	for (unsigned i = 0; i < stream->rules->count; i++) {
 		struct rule *rule = &stream->rules->rules[i];
 
-		if (rule_applies(rule, kind, stream->direction, *stream->role) && rule->at >= from && rule->at < from + len)
+		if (rule_applies(rule, kind, stream->direction, *stream->role) && rule->at >= from &&
+		    rule->at < from + len)
 			return rule;
 	}
 	return NULL;
@@ -119,7 +120,8 @@ static void change_header(struct stream *stream, struct frame *frame)
 	rule = rule_for_frame(stream, RULE_RAW, frame);
 	if (rule) {
 		for (unsigned i = 0; i < rule->field_count; i++)
-			stream->held[tool_number(rule->fields[i].name, "byte") % FRAME_BYTES] = (uint8_t)rule->fields[i].value;
+			stream->held[tool_number(rule->fields[i].name, "byte") % FRAME_BYTES] =
+				(uint8_t)rule->fields[i].value;
 		rule_used(stream, rule);
 	}
 }
@@ -127,7 +129,8 @@ static void change_header(struct stream *stream, struct frame *frame)
 /* Puts `len` bytes of `payload` behind a control header of its own, with the id of the one that is held. */
 static void hold_control(struct stream *stream, const uint8_t *payload, size_t len, bool bad_crc)
 {
-	struct frame frame = { .type = FRAME_CONTROL, .length = (uint32_t)len, .id = load_le64(stream->held + HEADER_ID_OFFSET) };
+	struct frame frame = {
+		.type = FRAME_CONTROL, .length = (uint32_t)len, .id = load_le64(stream->held + HEADER_ID_OFFSET)};
 
 	memmove(stream->held + FRAME_BYTES, payload, len);
 	frame.crc = crc32c(0, stream->held + FRAME_BYTES, len) ^ (bad_crc ? 1 : 0);

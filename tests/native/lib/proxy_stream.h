@@ -1,6 +1,6 @@
 /* One direction of one connection through the faultproxy: bytes in, faults applied, bytes out.
- * Follows the frames (headers are held until whole, control messages too), so that rules can name them; a stream that is
- * not Lockstep's is passed on as it comes. No sockets here: the caller reads into it and writes out of it. */
+ * Follows the frames (headers are held until whole, control messages too), so that rules can name them; a stream that
+ * is not Lockstep's is passed on as it comes. No sockets here: the caller reads into it and writes out of it. */
 #ifndef TESTS_NATIVE_PROXY_STREAM_H
 #define TESTS_NATIVE_PROXY_STREAM_H
 
@@ -26,11 +26,11 @@ struct stream {
 	unsigned *role; /* of the connection, enum hello_role; 0 until its HELLO has passed */
 	uint8_t held[FRAME_BYTES + MESSAGE_BYTES_MAX];
 	size_t held_bytes;
-	uint64_t payload_left; /* of a frame whose header has passed, to be passed on as it comes */
-	bool is_foreign;       /* not frames: pass everything */
-	uint64_t emitted;      /* bytes put out so far: what CUT and FLIP count */
+	uint64_t payload_left;	 /* of a frame whose header has passed, to be passed on as it comes */
+	bool is_foreign;	 /* not frames: pass everything */
+	uint64_t emitted;	 /* bytes put out so far: what CUT and FLIP count */
 	bool is_cut, cut_by_fin; /* nothing more is put out */
-	uint8_t *out;	       /* STREAM_BUFFER_BYTES */
+	uint8_t *out;		 /* STREAM_BUFFER_BYTES */
 	size_t out_from, out_to;
 };
 

@@ -45,8 +45,8 @@ uint64_t stamp_read(const uint8_t bytes[SECTOR_BYTES], uint64_t sector)
 void stamp_describe(const uint8_t bytes[SECTOR_BYTES], uint64_t sector, char out[160])
 {
 	if (load_le64(bytes) != STAMP_MAGIC)
-		snprintf(out, 160, "no stamp, bytes %02x %02x %02x %02x %02x %02x %02x %02x", bytes[0], bytes[1], bytes[2],
-			 bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
+		snprintf(out, 160, "no stamp, bytes %02x %02x %02x %02x %02x %02x %02x %02x", bytes[0], bytes[1],
+			 bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
 	else if (load_le64(bytes + 16) != sector)
 		snprintf(out, 160, "stamp of sector %llu, value %#llx", (unsigned long long)load_le64(bytes + 16),
 			 (unsigned long long)load_le64(bytes + 8));

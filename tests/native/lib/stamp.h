@@ -8,8 +8,8 @@
 #define SECTOR_BYTES 512u
 #define SECTOR_SHIFT 9
 
-#define VALUE_ZERO 0ull		   /* 512 zero bytes */
-#define VALUE_GARBAGE UINT64_MAX   /* anything else without a valid stamp of this sector */
+#define VALUE_ZERO 0ull		 /* 512 zero bytes */
+#define VALUE_GARBAGE UINT64_MAX /* anything else without a valid stamp of this sector */
 
 /* `value` is neither VALUE_ZERO nor VALUE_GARBAGE. Pure. */
 void stamp_write(uint8_t bytes[SECTOR_BYTES], uint64_t value, uint64_t sector);

@@ -8,7 +8,7 @@
 
 void workload_options_default(struct workload_options *ret)
 {
-	*ret = (struct workload_options){ .seed = 1, .min_bytes = 512, .max_bytes = 256 * KIB, .fua_percent = 5 };
+	*ret = (struct workload_options){.seed = 1, .min_bytes = 512, .max_bytes = 256 * KIB, .fua_percent = 5};
 	workload_parse_mix("40:40:3:3:4", ret);
 }
 
@@ -93,7 +93,7 @@ static unsigned pick_flags(struct workload *workload, enum history_kind kind)
 
 struct operation workload_next(struct workload *workload)
 {
-	struct operation operation = { .kind = pick_kind(workload) };
+	struct operation operation = {.kind = pick_kind(workload)};
 	uint64_t blocks = workload->span_blocks;
 	uint64_t hot = workload->options.hot_bytes / workload->block_bytes;
 	uint64_t length;

@@ -8,13 +8,13 @@
 
 struct workload_options {
 	uint64_t seed;
-	uint64_t span_bytes;	/* operations stay in the first so many bytes; 0: the whole volume */
-	uint64_t min_bytes;	/* lengths, rounded to blocks */
+	uint64_t span_bytes; /* operations stay in the first so many bytes; 0: the whole volume */
+	uint64_t min_bytes;  /* lengths, rounded to blocks */
 	uint64_t max_bytes;
-	uint64_t hot_bytes;	/* a quarter of all operations stay in the first so many bytes, to overlap; 0: none */
-	unsigned weights[6];	/* by enum history_kind */
-	unsigned fua_percent;	/* of writes, zeroes, discards */
-	unsigned meta_percent;	/* of writes: REQUEST_F_META */
+	uint64_t hot_bytes;    /* a quarter of all operations stay in the first so many bytes, to overlap; 0: none */
+	unsigned weights[6];   /* by enum history_kind */
+	unsigned fua_percent;  /* of writes, zeroes, discards */
+	unsigned meta_percent; /* of writes: REQUEST_F_META */
 };
 
 struct workload {

@@ -1,0 +1,328 @@
+# shellcheck shell=bash
+# What every native test script uses: its own directory and loopback address, programs started and ended by their own pid,
+# waits with a bound. Sourced, after `set -euo pipefail`.
+# Variables: B (build directory), SLOW (factor on every time bound; 4 under a sanitizer unless set), KEEP=1 (keep the directory).
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
+cd "$top"
+B=${B:-build/${FLAVOR:-release}}
+case ${B##*/} in
+asan | tsan | ubsan) SLOW=${SLOW:-4} ;;
+*) SLOW=${SLOW:-1} ;;
+esac
+export SLOW
+test_name=$(basename "$0" .sh)
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-test.XXXXXX")
+shm_dir=$(mktemp -d /dev/shm/lockstep-test.XXXXXX)
+# An address of its own for every test process: no port is ever taken by a neighbour.
+ip=127.$((64 + $$ / 65536 % 64)).$(($$ / 256 % 256)).$((1 + $$ % 250))
+run_dir=$tmp/run config_dir=$tmp/etc
+export LOCKSTEP_RUN_DIR=$run_dir LOCKSTEP_CONFIG_DIR=$config_dir
+mkdir -p "$run_dir" "$config_dir/volumes"
+pids=() # of everything started here
+
+skip()
+{
+	printf 'skip: %s\n' "$*"
+	exit 77
+}
+
+show_logs()
+{
+	local log
+	for log in "$tmp"/*.log; do
+		[[ -s $log ]] || continue
+		printf -- '--- %s\n' "${log##*/}"
+		tail -n 25 "$log"
+	done >&2
+}
+
+fail()
+{
+	printf 'FAIL: %s\n' "$*" >&2
+	exit 1
+}
+
+finish()
+{
+	local code=$? pid
+	trap - EXIT
+	((code == 0 || code == 77)) || show_logs
+	for pid in "${pids[@]}"; do
+		kill -KILL "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+	if [[ -n ${KEEP-} ]]; then
+		printf 'kept: %s\n' "$tmp"
+	else
+		rm -rf "$tmp" "$shm_dir"
+	fi
+	exit "$code"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# spawn NAME COMMAND...: in the background, output to NAME.log; its pid is in $spawned.
+spawn()
+{
+	local name=$1
+	shift
+	"$@" </dev/null >>"$tmp/$name.log" 2>&1 &
+	spawned=$!
+	pids+=("$spawned")
+}
+
+# end SIGNAL PID: and reap it; its exit code is in $ended.
+end()
+{
+	kill -"$1" "$2" 2>/dev/null || true
+	ended=0
+	wait "$2" 2>/dev/null || ended=$?
+}
+
+is_alive()
+{
+	kill -0 "$1" 2>/dev/null
+}
+
+# wait_until SECONDS WHAT COMMAND...: polls; the bound is multiplied by SLOW.
+wait_until()
+{
+	local seconds=$1 what=$2 deadline
+	shift 2
+	deadline=$((${EPOCHREALTIME/[.,]/} + seconds * SLOW * 1000000))
+	until "$@"; do
+		((${EPOCHREALTIME/[.,]/} < deadline)) || fail "after $((seconds * SLOW)) s still not: $what"
+		sleep 0.02
+	done
+}
+
+log_has()
+{
+	grep -qE -- "$2" "$tmp/$1.log" 2>/dev/null
+}
+
+# Exit code of a finished background command must be 0. A sanitizer's report is in its log.
+must_end_well()
+{
+	local name=$1 pid=$2 code=0
+	wait "$pid" || code=$?
+	((code == 0)) || fail "$name ended with $code: $(tail -n 3 "$tmp/$name.log")"
+}
+
+lockstep()
+{
+	"$B/lockstep" "$@"
+}
+
+# ---- replica-servers: NAME listens on $ip:PORT with the directory $tmp/NAME ----
+declare -A replica_pid replica_port
+next_port=7420
+
+replica_address()
+{
+	printf '%s:%s' "$ip" "${replica_port[$1]}"
+}
+
+can_connect()
+{
+	(exec 3<>"/dev/tcp/${1%:*}/${1##*:}") 2>/dev/null
+}
+
+replica_start()
+{
+	local name=$1
+	shift
+	if [[ -z ${replica_port[$name]-} ]]; then
+		replica_port[$name]=$next_port
+		next_port=$((next_port + 1))
+		mkdir -p "$tmp/$name"
+	fi
+	spawn "replica-$name" "${replica_wrap[@]}" "$B/lockstep-replica" --listen "$(replica_address "$name")" --data "$tmp/$name" "$@"
+	replica_pid[$name]=$spawned
+	wait_until 10 "replica-server $name listens" can_connect "$(replica_address "$name")"
+}
+replica_wrap=(env)
+
+replica_kill()
+{
+	end "${2:-KILL}" "${replica_pid[$1]}"
+}
+
+# The data file of volume $2's replica on server $1; set $3 (default: any).
+replica_dir()
+{
+	local dirs=("$tmp/$1/$2".${3:-*}.*)
+	[[ -d ${dirs[0]} ]] || fail "no replica of $2 in $tmp/$1: $(ls "$tmp/$1")"
+	printf '%s' "${dirs[0]}"
+}
+
+# ---- volumes ----
+# volume_create NAME SIZE [OPTION...]: mirrored over every replica-server started so far unless options say otherwise.
+volume_create()
+{
+	local name=$1 size=$2 server servers=()
+	shift 2
+	if [[ "$*" != *--replica* ]]; then
+		for server in "${!replica_port[@]}"; do
+			servers+=(--replica "$server=$(replica_address "$server")")
+		done
+	fi
+	lockstep volume create "$name" --size "$size" "${servers[@]}" "$@" >"$tmp/create-$name.log" 2>&1 ||
+		fail "volume create $name: $(cat "$tmp/create-$name.log")"
+}
+
+# ---- gateways: one per volume, shared memory at $shm_dir/NAME ----
+declare -A gateway_pid
+gateway_options=()
+gateway_wrap=(env)
+
+gateway_start()
+{
+	local name=$1
+	shift
+	spawn "gateway-$name" "${gateway_wrap[@]}" "$B/lockstep-gateway" --volume-file "$config_dir/volumes/$name.yaml" \
+		--run-dir "$run_dir" --frontend "shm:$shm_dir/$name" "${gateway_options[@]}" "$@"
+	gateway_pid[$name]=$spawned
+}
+
+# Detach in good order, as `lockstep volume detach` and SIGTERM do.
+gateway_stop()
+{
+	end TERM "${gateway_pid[$1]}"
+	((ended == 0)) || fail "gateway of $1 ended with $ended"
+}
+
+status_json()
+{
+	lockstep status "$1" --json 2>/dev/null
+}
+
+# One value out of the JSON status of a volume, by a dotted path such as .state or .legs.0.reconnects
+status_value()
+{
+	status_json "$1" | python3 -c '
+import json, sys
+value = json.load(sys.stdin)
+for key in sys.argv[1].strip(".").split("."):
+    value = value[int(key)] if isinstance(value, list) else value[key]
+print(value)' "$2"
+}
+
+state_is()
+{
+	[[ $(status_value "$1" .state 2>/dev/null) == "$2" ]]
+}
+
+# ---- load ----
+declare -A load_pid
+# load_start NAME [EXERCISER-OPTION...]: makes the shared memory and begins when a gateway serves it.
+load_start()
+{
+	local name=$1
+	shift
+	spawn "load-$name" "$B/tests/native/exerciser" --shm "$shm_dir/$name" --stall $((30 * SLOW)) \
+		--gateway-wait $((15 * SLOW)) --image "$tmp/$name.image" "$@"
+	load_pid[$name]=$spawned
+	wait_until 10 "the exerciser of $name has made its shared memory" load_is_ready "$name"
+}
+
+load_is_ready()
+{
+	is_alive "${load_pid[$1]}" || fail "the exerciser of $1 ended: $(tail -n 3 "$tmp/load-$1.log")"
+	[[ $(head -c 7 "$shm_dir/$1" 2>/dev/null | tr -d '\0') == LOCKSHM ]]
+}
+
+load_serves()
+{
+	is_alive "${load_pid[$1]}" || fail "the exerciser of $1 ended: $(tail -n 3 "$tmp/load-$1.log")"
+	log_has "load-$1" '^serving'
+}
+
+# The load and a gateway for it, both running.
+volume_run()
+{
+	local name=$1
+	shift
+	load_start "$name" "$@"
+	gateway_start "$name"
+	wait_until 15 "volume $name serves" load_serves "$name"
+}
+
+# Lets the exerciser end (its own bound, or now), verify everything and say so.
+load_end()
+{
+	[[ ${2-} != now ]] || kill -TERM "${load_pid[$1]}" 2>/dev/null || true
+	must_end_well "load-$1" "${load_pid[$1]}"
+	tail -n 1 "$tmp/load-$1.log"
+}
+
+# Requests served so far, by the gateway's counters.
+served()
+{
+	status_json "$1" | python3 -c '
+import json, sys
+counts = json.load(sys.stdin)
+print(counts["read_count"] + counts["write_count"])' 2>/dev/null || printf 0
+}
+
+served_more_than()
+{
+	(($(served "$1") > $2))
+}
+
+# goes_on NAME: requests are completed from here on.
+goes_on()
+{
+	local before
+	before=$(served "$1")
+	wait_until 20 "volume $1 goes on" served_more_than "$1" "$before"
+}
+
+# Every replica of every set is byte for byte the volume that the exerciser read at its end.
+# replicas_match NAME CHUNK "a b c" ["d e" ...]: one argument per set, the names of its servers.
+replicas_match()
+{
+	local name=$1 chunk=$2 set=0 servers server files sets=()
+	shift 2
+	for servers in "$@"; do
+		files=
+		for server in $servers; do
+			files+=${files:+,}$(replica_dir "$server" "$name" "$set")/data
+		done
+		sets+=("$files")
+		set=$((set + 1))
+	done
+	"$B/tests/native/imgcompare" --image "$tmp/$name.image" --chunk "$chunk" "${sets[@]}" || fail "replicas of $name differ"
+}
+
+# ---- faultproxy in front of a replica-server: proxy_start NAME; use $(proxy_address NAME) instead of the server's ----
+declare -A proxy_port
+proxy_start()
+{
+	proxy_port[$1]=$((next_port + 1000))
+	next_port=$((next_port + 1))
+	spawn "proxy-$1" "$B/tests/native/faultproxy" --listen "$ip:${proxy_port[$1]}" --connect "$(replica_address "$1")" \
+		--control "$tmp/proxy-$1.sock"
+	wait_until 5 "proxy of $1 listens" test -S "$tmp/proxy-$1.sock"
+}
+
+proxy_address()
+{
+	printf '%s:%s' "$ip" "${proxy_port[$1]}"
+}
+
+proxy()
+{
+	local name=$1
+	shift
+	"$B/tests/native/faultproxy" tell "$tmp/proxy-$name.sock" "$@"
+}
+
+proxy_fired()
+{
+	local fired
+	fired=$(proxy "$1" stat)
+	fired=${fired##*fired=}
+	((${fired%% *} >= $2))
+}

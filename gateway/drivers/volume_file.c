@@ -177,6 +177,38 @@ static int take_volume(const struct yaml_file *file, const struct volume_yaml *y
 	return error;
 }
 
+/* Which key a reason of volume_spec_check() is about: it names the object after "volume NAME: ". */
+static void place_of(const char *reason, char *ret, size_t cap)
+{
+	static const struct {
+		const char *object, *key;
+	} table[] = { { "size", "size" }, { "block size", "block-size" }, { "chunk", "chunk" } };
+	const char *object = strstr(reason, ": ");
+	unsigned set;
+
+	snprintf(ret, cap, "name");
+	if (!object)
+		return;
+	object += 2;
+	if (sscanf(object, "set %u", &set) == 1)
+		snprintf(ret, cap, "sets[%u]", set);
+	for (unsigned i = 0; i < ARRAY_COUNT(table); i++) {
+		if (!strncmp(object, table[i].object, strlen(table[i].object)))
+			snprintf(ret, cap, "%s", table[i].key);
+	}
+}
+
+static int check_volume(const struct yaml_file *file, const struct volume_spec *spec, struct err *err)
+{
+	struct err reason;
+	char where[32];
+
+	if (!volume_spec_check(spec, &reason))
+		return 0;
+	place_of(reason.text, where, sizeof(where));
+	return yaml_file_refuse(file, err, where, "%s", reason.text);
+}
+
 int volume_file_load(const char *path, struct volume_spec *ret, struct err *err)
 {
 	struct yaml_file *file;
@@ -186,12 +218,8 @@ int volume_file_load(const char *path, struct volume_spec *ret, struct err *err)
 	if (error)
 		return error;
 	error = take_volume(file, yaml_file_data(file), ret, err);
-	if (!error) {
-		struct err reason;
-
-		if (volume_spec_check(ret, &reason))
-			error = yaml_file_refuse(file, err, "name", "%s", reason.text);
-	}
+	if (!error)
+		error = check_volume(file, ret, err);
 	yaml_file_free(file);
 	return error;
 }

@@ -1,0 +1,322 @@
+/* protobuf -> struct message, and every check of a field that needs no knowledge of its receiver: lengths, counts,
+ * enums, texts, uuids, what must not be 0. Whether a ballot is stale or a replica known is the session's to say.
+ * On no request's path: control messages only, each from a peer that nobody vouches for. */
+#include "proto/codec.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/name.h"
+#include "proto/codec_arena.h"
+#include "proto/control.pb-c.h"
+
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_HELLO == (int)MESSAGE_HELLO, "kinds are field numbers, the first");
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_OPEN == (int)MESSAGE_OPEN, "in the middle");
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_DELETED == (int)MESSAGE_DELETED, "and the last");
+
+#define TRY(call)                                                                                                      \
+	do {                                                                                                           \
+		const char *try_reason = (call);                                                                       \
+		if (try_reason)                                                                                        \
+			return try_reason;                                                                             \
+	} while (0)
+
+static const char *get_uuid(const ProtobufCBinaryData *from, struct uuid *ret)
+{
+	if (from->len != sizeof(ret->bytes))
+		return "a uuid that is not 16 bytes long";
+	memcpy(ret->bytes, from->data, sizeof(ret->bytes));
+	return NULL;
+}
+
+static const char *get_named_uuid(const ProtobufCBinaryData *from, struct uuid *ret)
+{
+	TRY(get_uuid(from, ret));
+	return uuid_is_nil(ret) ? "a nil uuid" : NULL;
+}
+
+/* Printable ASCII only: these texts go to logs and terminals, and a NUL inside would hide what follows it. */
+static const char *get_text(const ProtobufCBinaryData *from, char *to, size_t cap)
+{
+	if (from->len >= cap)
+		return "a text that is too long";
+	for (size_t i = 0; i < from->len; i++) {
+		if (from->data[i] < ' ' || from->data[i] > '~')
+			return "a text with a byte that is not printable ASCII";
+	}
+	if (from->len > 0)
+		memcpy(to, from->data, from->len);
+	to[from->len] = '\0';
+	return NULL;
+}
+#define GET_TEXT(from, field) get_text((from), (field), sizeof(field))
+
+static const char *get_config(const ProtobufCBinaryData *from, struct config *ret)
+{
+	const char *reason = NULL;
+
+	if (from->len == 0 || from->len > CONFIG_BYTES_MAX)
+		return "a config record that is missing or too long";
+	return config_decode(from->data, from->len, ret, &reason) < 0 ? reason : NULL;
+}
+
+/* One that was never promised is (0, 0); as the ballot of a request it is refused. */
+static const char *get_ballot(const Lockstep__Wire__Ballot *from, struct ballot *ret)
+{
+	if (!from)
+		return "a ballot is missing";
+	if (from->epoch == 0 && from->nonce != 0)
+		return "a nonce without epoch";
+	*ret = (struct ballot){.epoch = from->epoch, .nonce = from->nonce};
+	return NULL;
+}
+
+static const char *get_own_ballot(const Lockstep__Wire__Ballot *from, struct ballot *ret)
+{
+	TRY(get_ballot(from, ret));
+	return ret->epoch == 0 ? "a request under epoch 0" : NULL;
+}
+
+/* 0 and nil stand for "not known": a server that says so could later be taken for an unchanged one. */
+static const char *get_identity(uint64_t incarnation, const ProtobufCBinaryData *boot_id, uint64_t *ret_incarnation,
+				struct uuid *ret_boot_id)
+{
+	*ret_incarnation = incarnation;
+	if (incarnation == 0)
+		return "incarnation 0";
+	return get_named_uuid(boot_id, ret_boot_id);
+}
+
+static const char *get_empty(const void *pb, struct message *ret)
+{
+	return NULL;
+}
+
+/* Administration speaks to the server, everyone else to one replica. */
+static const char *check_role(const struct message_hello *hello)
+{
+	bool has_names = !uuid_is_nil(&hello->volume_uuid) && !uuid_is_nil(&hello->set_uuid) &&
+			 !uuid_is_nil(&hello->replica_uuid);
+	bool has_none =
+		uuid_is_nil(&hello->volume_uuid) && uuid_is_nil(&hello->set_uuid) && uuid_is_nil(&hello->replica_uuid);
+
+	switch (hello->role) {
+	case HELLO_DATA:
+	case HELLO_BULK:
+		return has_names ? NULL : "a hello that does not name volume, set and replica";
+	case HELLO_ADMIN:
+		return has_none ? NULL : "an administrator's hello that names a replica";
+	default:
+		return "a hello with an unknown role";
+	}
+}
+
+static const char *get_hello(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Hello *from = pb;
+	struct message_hello *hello = &ret->hello;
+
+	hello->version = from->version;
+	hello->features = from->features;
+	hello->role = (enum hello_role)from->role;
+	if (hello->version == 0)
+		return "protocol version 0";
+	TRY(get_uuid(&from->volume_uuid, &hello->volume_uuid));
+	TRY(get_uuid(&from->set_uuid, &hello->set_uuid));
+	TRY(get_uuid(&from->replica_uuid, &hello->replica_uuid));
+	TRY(GET_TEXT(&from->client, hello->client));
+	return check_role(hello);
+}
+
+static const char *get_welcome(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Welcome *from = pb;
+	struct message_welcome *welcome = &ret->welcome;
+
+	welcome->version = from->version;
+	welcome->features = from->features;
+	welcome->payload_max_bytes = from->payload_max_bytes;
+	if (welcome->version == 0)
+		return "protocol version 0";
+	if (welcome->payload_max_bytes < BLOCK_BYTES_MAX)
+		return "a payload limit below one block";
+	TRY(get_identity(from->incarnation, &from->boot_id, &welcome->incarnation, &welcome->boot_id));
+	return GET_TEXT(&from->server, welcome->server);
+}
+
+static const char *get_refused(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Refused *from = pb;
+	struct message_refused *refused = &ret->refused;
+
+	if (from->refusal == REFUSAL_NONE || from->refusal >= REFUSAL_COUNT)
+		return "a refusal of an unknown kind";
+	refused->refusal = (enum refusal)from->refusal;
+	TRY(get_ballot(from->seen, &refused->seen));
+	return GET_TEXT(&from->text, refused->text);
+}
+
+static const char *get_state(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__State *from = pb;
+	struct message_state *state = &ret->state;
+
+	state->lease_left_ms = from->lease_left_ms;
+	state->list_is_everything = from->list_is_everything;
+	state->unstable_extents = from->unstable_extents;
+	TRY(get_ballot(from->promised, &state->promised));
+	TRY(get_identity(from->incarnation, &from->boot_id, &state->incarnation, &state->boot_id));
+	return get_config(&from->config, &state->config);
+}
+
+static const char *get_promise(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Promise *from = pb;
+
+	return get_own_ballot(from->ballot, &ret->promise.ballot);
+}
+
+static const char *get_accept(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Accept *from = pb;
+
+	TRY(get_own_ballot(from->ballot, &ret->accept.ballot));
+	return get_config(&from->config, &ret->accept.config);
+}
+
+static const char *get_accepted(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Accepted *from = pb;
+
+	ret->accepted.gen = from->gen;
+	return from->gen == 0 ? "gen 0" : NULL;
+}
+
+static const char *get_open(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Open *from = pb;
+
+	ret->open.session = from->session;
+	if (from->session == 0)
+		return "session number 0";
+	return get_own_ballot(from->ballot, &ret->open.ballot);
+}
+
+static const char *get_opened(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Opened *from = pb;
+
+	ret->opened.session = from->session;
+	if (from->session == 0)
+		return "session number 0";
+	return get_identity(from->incarnation, &from->boot_id, &ret->opened.incarnation, &ret->opened.boot_id);
+}
+
+static const char *get_create(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Create *from = pb;
+	struct message_create *create = &ret->create;
+
+	TRY(GET_TEXT(&from->volume_name, create->volume_name));
+	if (!name_is_valid(create->volume_name))
+		return "a volume name that is not one";
+	TRY(get_named_uuid(&from->replica_uuid, &create->replica_uuid));
+	return get_config(&from->config, &create->config);
+}
+
+static const char *get_list(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__List *from = pb;
+
+	return get_uuid(&from->after, &ret->list.after);
+}
+
+/* What a server says of a damaged replica may be incomplete: uuids may be nil and the name missing. */
+static const char *get_replica(const Lockstep__Wire__ReplicaInfo *from, struct replica_info *ret)
+{
+	ret->set_index = from->set_index;
+	ret->gen = from->gen;
+	ret->epoch = from->epoch;
+	ret->set_bytes = from->set_bytes;
+	ret->allocated_bytes = from->allocated_bytes;
+	ret->session_open = from->session_open;
+	TRY(GET_TEXT(&from->volume_name, ret->volume_name));
+	if (ret->volume_name[0] != '\0' && !name_is_valid(ret->volume_name))
+		return "a volume name that is not one";
+	TRY(get_uuid(&from->volume_uuid, &ret->volume_uuid));
+	TRY(get_uuid(&from->set_uuid, &ret->set_uuid));
+	TRY(get_uuid(&from->replica_uuid, &ret->replica_uuid));
+	return GET_TEXT(&from->health, ret->health);
+}
+
+static const char *get_listing(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Listing *from = pb;
+
+	if (from->n_replicas > MESSAGE_LIST_MAX)
+		return "a listing with too many replicas";
+	ret->listing.more = from->more;
+	ret->listing.count = (uint32_t)from->n_replicas;
+	for (size_t i = 0; i < from->n_replicas; i++)
+		TRY(get_replica(from->replicas[i], &ret->listing.replicas[i]));
+	return from->more && from->n_replicas == 0 ? "an empty listing that promises more" : NULL;
+}
+
+static const char *get_delete(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Delete *from = pb;
+
+	TRY(get_named_uuid(&from->volume_uuid, &ret->delete.volume_uuid));
+	return get_named_uuid(&from->replica_uuid, &ret->delete.replica_uuid);
+}
+
+static const char *(*const unpackers[MESSAGE_KIND_COUNT])(const void *pb, struct message *ret) = {
+	[MESSAGE_HELLO] = get_hello,	 [MESSAGE_WELCOME] = get_welcome,   [MESSAGE_REFUSED] = get_refused,
+	[MESSAGE_PROBE] = get_empty,	 [MESSAGE_STATE] = get_state,	    [MESSAGE_PROMISE] = get_promise,
+	[MESSAGE_ACCEPT] = get_accept,	 [MESSAGE_ACCEPTED] = get_accepted, [MESSAGE_OPEN] = get_open,
+	[MESSAGE_OPENED] = get_opened,	 [MESSAGE_JOIN] = get_open,	    [MESSAGE_JOINED] = get_opened,
+	[MESSAGE_CREATE] = get_create,	 [MESSAGE_CREATED] = get_empty,	    [MESSAGE_LIST] = get_list,
+	[MESSAGE_LISTING] = get_listing, [MESSAGE_DELETE] = get_delete,	    [MESSAGE_DELETED] = get_empty,
+};
+
+static void *allocate(void *arena, size_t bytes)
+{
+	return arena_take(arena, bytes);
+}
+
+/* All at once, by codec_arena_begin(). */
+static void release(void *arena, void *memory)
+{
+}
+
+static const char *get_message(const Lockstep__Wire__Message *pb, struct message *ret)
+{
+	unsigned kind = (unsigned)pb->body_case;
+
+	if (kind == 0 || kind >= MESSAGE_KIND_COUNT)
+		return "a message of an unknown kind";
+	ret->kind = (enum message_kind)kind;
+	/* Every member of the body's union is a pointer to a message: `hello` stands for the one of `kind`. */
+	return pb->hello ? unpackers[kind](pb->hello, ret) : "a message without body";
+}
+
+int codec_unpack(const uint8_t *in, size_t len, struct message *ret, const char **ret_reason)
+{
+	struct arena arena;
+	ProtobufCAllocator allocator = {.alloc = allocate, .free = release, .allocator_data = &arena};
+	Lockstep__Wire__Message *pb;
+
+	if (len == 0 || len > MESSAGE_BYTES_MAX) {
+		*ret_reason = "a message that is empty or too long";
+		return -EMSGSIZE;
+	}
+	codec_arena_begin(&arena);
+	pb = lockstep__wire__message__unpack(&allocator, len, in);
+	if (!pb) {
+		*ret_reason = arena.is_exhausted ? "a message that unpacks to more than its limit"
+						 : "a message that cannot be parsed";
+		return arena.is_exhausted ? -EMSGSIZE : -EBADMSG;
+	}
+	*ret_reason = get_message(pb, ret);
+	return *ret_reason ? -EPROTO : 0;
+}

@@ -14,8 +14,10 @@
 #include "common/compiler.h"
 #include "common/err.h"
 
-struct io_uring_cqe;
+struct engine;
 struct frontend;
+struct io_uring_cqe;
+struct ring;
 
 /* How an SQE names the payload of a slot: registered buffer `buf_index` when `fixed`; addresses are base + offset
  * (base is 0 for ublk's kernel buffers: sqe->addr is the offset in the buffer, kernel-facts: io_uring rsrc.c). */
@@ -28,7 +30,7 @@ struct payload {
 
 struct frontend_ops {
 	const char *name;
-	/* Data thread: queue the first SQEs (FETCH). */
+	/* Data thread, at its start: register buffers with the ring, begin to listen to start(). */
 	int (*arm)(struct frontend *fe, struct err *err);
 	/* Data thread: a completion whose user_data kind is UD_FRONTEND. */
 	void (*on_cqe)(struct frontend *fe, const struct io_uring_cqe *cqe);
@@ -38,8 +40,8 @@ struct frontend_ops {
 	/* Data thread: copy write payload out of / read payload into the request. 0 or -errno. */
 	int (*copy_out)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, void *dst);
 	int (*copy_in)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, const void *src);
-	/* Control thread: make the device appear (after attach) and go away (before detach). stop: -EBUSY while in use
-	 * and not forced. */
+	/* Not the data thread, which serves meanwhile: make the device appear (after attach) and go away (before detach).
+	 * Both block. start: errors leave no device. stop: -EBUSY while in use and not forced. */
 	int (*start)(struct frontend *fe, struct err *err);
 	int (*stop)(struct frontend *fe, bool force, struct err *err);
 	void (*destroy)(struct frontend *fe);
@@ -47,11 +49,22 @@ struct frontend_ops {
 	const char *(*device)(const struct frontend *fe);
 	const char *(*mode)(const struct frontend *fe);
 	const char *(*mode_reason)(const struct frontend *fe);
+	/* Data thread, once a loop turn, outside of any engine action: submit what could not be submitted earlier. */
+	void (*poll)(struct frontend *fe);
+	/* Data thread, last thing before it sleeps. True: there is work already, do not sleep. */
+	bool (*idle)(struct frontend *fe);
+	/* Data thread: complete everything outstanding, and whatever still comes, with -EIO (forced detach). */
+	void (*fail_all)(struct frontend *fe);
 };
 
 struct frontend {
 	const struct frontend_ops *ops;
-	bool memory_is_pinned; /* see engine_options */
+	unsigned queue_depth;	   /* slots are below it */
+	bool memory_is_pinned;	   /* see engine_options */
+	/* Set by the data thread before arm(). */
+	struct ring *ring;
+	struct engine *engine;
+	uint64_t buffer_fallbacks; /* requests that found no place in the buffer table */
 };
 
 #endif

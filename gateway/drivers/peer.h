@@ -17,6 +17,7 @@
 #include "common/err.h"
 #include "common/limits.h"
 #include "gateway/core/engine.h"
+#include "gateway/core/zc_policy.h"
 
 struct frontend;
 struct io_uring_cqe;
@@ -25,15 +26,14 @@ struct peers;
 struct ring;
 
 enum peers_recv { PEERS_RECV_PROBE, PEERS_RECV_FIXED, PEERS_RECV_READ_FIXED };
-enum peers_zero_copy { PEERS_ZC_AUTO, PEERS_ZC_ALWAYS, PEERS_ZC_NEVER };
 
 struct peers_options {
 	unsigned leg_count;
 	unsigned set_count;
 	unsigned queue_depth;
-	struct mailbox *to_control;	/* LETTER_CONNECT goes here; borrowed until peers_free() */
-	enum peers_recv recv;		/* how bulk reads reach a registered buffer; PROBE: ask the kernel */
-	enum peers_zero_copy zero_copy; /* AUTO: by each connection's notifications (gateway/core/zc_policy.h) */
+	struct mailbox *to_control; /* LETTER_CONNECT goes here; borrowed until peers_free() */
+	enum peers_recv recv;	 /* how bulk reads reach a registered buffer; PROBE: ask the kernel */
+	enum zc_force zero_copy; /* AUTO: by each connection's notifications */
 };
 void peers_options_default(struct peers_options *ret);
 
@@ -46,7 +46,7 @@ struct peers *peers_new(const struct peers_options *options, struct ring *ring, 
 			struct err *err);
 /* The engine whose events these are; before the first event. Borrowed until peers_free(). */
 void peers_bind(struct peers *peers, struct engine *engine);
-/* Every lane must be closed (peers_open_lanes() == 0) or the ring gone. NULL is fine. */
+/* Every lane is closed (peers_open_lanes() == 0) and the ring still there. NULL is fine. */
 void peers_free(struct peers *peers);
 
 /* From the connector's letters; `lane_word` is the letter's `b`. Results of attempts given up meanwhile are dropped

@@ -17,8 +17,6 @@ struct ev_loop;
 struct letter;
 struct mailbox;
 
-#define CONNECTOR_PORT_DEFAULT "7420"
-
 struct connector_options {
 	unsigned timeout_ms;	  /* for one attempt, name resolution included */
 	unsigned user_timeout_ms; /* TCP_USER_TIMEOUT: how long the kernel keeps unacknowledged bytes */

@@ -23,7 +23,7 @@ enum letter_kind {
 
 	/* control -> data */
 	LETTER_LANE_READY,  /* a: leg, b: letter_lane() of the CONNECT, fd: a usable byte stream */
-	LETTER_LANE_FAILED, /* a: leg, b: letter_lane() of the CONNECT, data: struct err * */
+	LETTER_LANE_FAILED, /* a: leg, b: letter_lane() of the CONNECT, data: struct err *, or NULL for want of memory */
 	LETTER_ATTACH,
 	LETTER_DETACH,
 	LETTER_STATUS,	 /* data: memory for the snapshot, comes back with LETTER_STATUS_REPLY */

@@ -211,7 +211,7 @@ void peers_lane_failed(struct peers *peers, unsigned leg, uint32_t lane_word, co
 	struct peer_lane *lane = lane_waiting(peers, leg, lane_word);
 
 	if (lane)
-		lane_break(lane, why->code, why->text);
+		lane_break(lane, why ? why->code : -ENOMEM, why ? why->text : "no connection");
 }
 
 void peers_abort(struct peers *peers, unsigned leg, enum lane which, const char *reason)

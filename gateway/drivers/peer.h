@@ -50,7 +50,7 @@ void peers_bind(struct peers *peers, struct engine *engine);
 void peers_free(struct peers *peers);
 
 /* From the connector's letters; `lane_word` is the letter's `b`. Results of attempts given up meanwhile are dropped
- * (and their `fd` closed). peers_lane_ready() takes `fd`. */
+ * (and their `fd` closed). peers_lane_ready() takes `fd`; `why` may be NULL. */
 void peers_lane_ready(struct peers *peers, unsigned leg, uint32_t lane_word, int fd);
 void peers_lane_failed(struct peers *peers, unsigned leg, uint32_t lane_word, const struct err *why);
 

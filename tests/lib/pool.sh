@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # Runs tests, a few at a time, each under a time limit with its output in a file. Sourced by tests/run.
+# shellcheck disable=SC2154 # logs, jobs: set by tests/run
 
 declare -A pool_name=() pool_start=()
 
@@ -22,7 +23,6 @@ pool_run()
 		pool_reap
 	done
 	mkdir -p "$(dirname "$logs/$name.log")"
-	# A session of its own: what a test forgets to end can be found and ended, and nothing else.
 	timeout --kill-after=10 "$limit" "$@" </dev/null >"$logs/$name.log" 2>&1 &
 	pool_name[$!]=$name
 	pool_start[$!]=$EPOCHREALTIME

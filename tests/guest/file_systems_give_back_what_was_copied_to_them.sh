@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# ext4 and xfs on a volume, in every mode: a tree copied, unmounted and mounted again has the same checksums, the file
+# system's own checker finds nothing, and the replicas are identical.
+# kernels: 7.3 6.12
+# limit: 300
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+replicas_begin a b
+volume_create v 400M "a b"
+mkdir -p "$work/mnt"
+(cd /usr/share && find . -xdev -type f -size -512k | LC_ALL=C sort | head -n 600) >"$work/tree"
+(cd /usr/share && xargs -d '\n' b2sum -- <"$work/tree") >"$work/sums"
+
+# round FILESYSTEM CHECKER...: with $mode
+round()
+{
+	local filesystem=$1
+	shift
+	gateway_begin v --mode "$mode"
+	"mkfs.$filesystem" -q "$([[ $filesystem == xfs ]] && echo -f || echo -F)" "$device"
+	mount -t "$filesystem" "$device" "$work/mnt"
+	tar -C /usr/share -cf - -T "$work/tree" | tar -C "$work/mnt" -xf -
+	sync -f "$work/mnt"
+	umount "$work/mnt"
+	echo 3 >/proc/sys/vm/drop_caches
+	mount -t "$filesystem" "$device" "$work/mnt"
+	(cd "$work/mnt" && b2sum --quiet -c "$work/sums") || fail "$filesystem in $mode mode: files differ"
+	umount "$work/mnt"
+	"$@" "$device" >"$work/check" 2>&1 || { cat "$work/check" && fail "$* finds faults"; }
+	gateway_detach v
+	replicas_are_identical v 0 a b || fail "$filesystem in $mode mode: the replicas differ"
+	note "$filesystem in $mode mode: $(wc -l <"$work/sums") files equal, replicas identical"
+}
+
+for mode in $(modes_of_this_kernel); do
+	round ext4 e2fsck -fn
+	round xfs xfs_repair -n
+done

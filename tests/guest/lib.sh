@@ -1,0 +1,152 @@
+# shellcheck shell=bash
+# What the guest's tests share. Each test sources this and gets replica-servers and gateways of its own, ended with it.
+# shellcheck disable=SC2154,SC2034
+
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+programs=$top/build/release
+name=$(basename "$0" .sh)
+work=${LOCKSTEP_SCRATCH:-/tmp}/$name
+# shellcheck source-path=SCRIPTDIR source=../../deploy/cluster.sh
+source "$top/deploy/cluster.sh"
+
+declare -A gateway_pids=() gateway_logs=()
+
+fail()
+{
+	printf 'FAILED: %s\n' "$*" >&2
+	exit 1
+}
+
+skip()
+{
+	printf '%s\n' "$*"
+	exit 77
+}
+
+note()
+{
+	printf '%s\n' "$*"
+}
+
+finish()
+{
+	local code=$? volume log
+	set +e
+	trap - EXIT
+	if ((code != 0 && code != 77)); then
+		for volume in "${!gateway_pids[@]}"; do
+			timeout 20 lockstep status "$volume"
+		done
+		for log in "$work"/*.log; do
+			printf -- '--- %s\n' "${log##*/}"
+			tail -n 25 "$log"
+		done
+	fi
+	mountpoint -q "$work/mnt" && umount "$work/mnt"
+	for volume in "${!gateway_pids[@]}"; do
+		gateway_end "$volume"
+	done
+	replicas_stop
+	rm -rf "$work"
+	exit "$code"
+}
+
+# replicas_begin NAME...: replica-servers on ports 7441 and up.
+replicas_begin()
+{
+	local port=7441 name
+	for name in "$@"; do
+		replica_start "$name" "$port"
+		port=$((port + 1))
+	done
+}
+
+# volume_create VOLUME SIZE "NAMES" [OPTION]...: a volume over replica-servers that run.
+volume_create()
+{
+	local volume=$1 size=$2 names=$3 arguments=() name
+	shift 3
+	for name in $names; do
+		arguments+=(--replica "$name=127.0.0.1:${replica_port[$name]}")
+	done
+	lockstep volume create "$volume" --size "$size" "${arguments[@]}" "$@"
+}
+
+# gateway_begin VOLUME [OPTION]...: a gateway of our own, so that its pid is known. Sets device.
+gateway_begin()
+{
+	local volume=$1 log=$work/gateway-$1.log
+	shift
+	"$programs/lockstep-gateway" --volume-file "$work/etc/volumes/$volume.yaml" --run-dir "$work/run" "$@" \
+		>>"$log" 2>&1 &
+	gateway_pids[$volume]=$!
+	wait_until 40 gateway_serves "$volume" || {
+		tail -n 20 "$log"
+		fail "the gateway of $volume does not serve: $*"
+	}
+	device=$(device_of "$volume")
+	[[ -b $device ]] || fail "$volume says it is $device, but that is no block device"
+}
+
+gateway_serves()
+{
+	process_is_gone "${gateway_pids[$1]}" && return 0
+	[[ $(state_of "$1") == serving && -b $(device_of "$1") ]]
+}
+
+state_of()
+{
+	status "$1" "$status_of_volume.state"
+}
+
+# Detaches in good order; fails the test when that is refused.
+gateway_detach()
+{
+	local volume=$1
+	timeout 60 lockstep volume detach "$volume" || fail "detach of $volume failed"
+	wait_until 30 process_is_gone "${gateway_pids[$volume]}" || fail "the gateway of $volume is still there after detach"
+	wait "${gateway_pids[$volume]}" 2>/dev/null || true
+	unset "gateway_pids[$volume]"
+}
+
+# However it ends: for the clean-up.
+gateway_end()
+{
+	local volume=$1 pid=${gateway_pids[$1]} id
+	if ! process_is_gone "$pid"; then
+		timeout 30 lockstep volume detach "$volume" --force || kill -KILL "$pid"
+		wait_until 30 process_is_gone "$pid"
+	fi
+	unset "gateway_pids[$volume]"
+	id=$(cat "$work/run/$volume.device" 2>/dev/null) || return 0
+	timeout 60 "$programs/lockstep-gateway" --run-dir "$work/run" --delete-device "$id"
+}
+
+# fio on a raw device with every block verified. fio_verify DEVICE [OPTION]...
+fio_verify()
+{
+	local target=$1
+	shift
+	timeout 120 fio --name=verify --filename="$target" --ioengine=io_uring --direct=1 --iodepth=16 --size=32m \
+		--verify=crc32c --verify_fatal=1 --do_verify=1 --rw=randwrite --randrepeat=0 --minimal "$@" >"$work/fio.out" 2>&1 || {
+		tail -n 20 "$work/fio.out"
+		fail "fio --verify $*"
+	}
+}
+
+# Kernels without registered buffers can only copy.
+modes_of_this_kernel()
+{
+	if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then
+		echo copy
+	else
+		echo zero-copy copy
+	fi
+}
+
+mkdir -p "$work"
+trap finish EXIT
+trap 'exit 130' INT TERM
+modprobe ublk_drv
+cluster_init

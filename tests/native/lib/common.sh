@@ -4,14 +4,13 @@
 # Variables: B (build directory), SLOW (factor on every time bound; 4 under a sanitizer unless set), KEEP=1 (keep the directory).
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
-cd "$top"
+cd "$top" || exit 1
 B=${B:-build/${FLAVOR:-release}}
 case ${B##*/} in
 asan | tsan | ubsan) SLOW=${SLOW:-4} ;;
 *) SLOW=${SLOW:-1} ;;
 esac
 export SLOW
-test_name=$(basename "$0" .sh)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-test.XXXXXX")
 shm_dir=$(mktemp -d /dev/shm/lockstep-test.XXXXXX)
 # An address of its own for every test process: no port is ever taken by a neighbour.
@@ -49,7 +48,7 @@ finish()
 	trap - EXIT
 	((code == 0 || code == 77)) || show_logs
 	for pid in "${pids[@]}"; do
-		kill -KILL "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || true
+		kill -KILL "$pid" 2>/dev/null || continue
 		wait "$pid" 2>/dev/null || true
 	done
 	if [[ -n ${KEEP-} ]]; then
@@ -152,9 +151,13 @@ replica_kill()
 # The data file of volume $2's replica on server $1; set $3 (default: any).
 replica_dir()
 {
-	local dirs=("$tmp/$1/$2".${3:-*}.*)
-	[[ -d ${dirs[0]} ]] || fail "no replica of $2 in $tmp/$1: $(ls "$tmp/$1")"
-	printf '%s' "${dirs[0]}"
+	local dir
+	for dir in "$tmp/$1/$2".*; do
+		[[ -d $dir && (-z ${3-} || $dir == "$tmp/$1/$2.$3".*) ]] || continue
+		printf '%s' "$dir"
+		return
+	done
+	fail "no replica of $2 in $tmp/$1: $(ls "$tmp/$1")"
 }
 
 # ---- volumes ----
@@ -237,6 +240,18 @@ load_serves()
 {
 	is_alive "${load_pid[$1]}" || fail "the exerciser of $1 ended: $(tail -n 3 "$tmp/load-$1.log")"
 	log_has "load-$1" '^serving'
+}
+
+# Within a few seconds: does it serve? A gateway that ended does not.
+wait_for_service()
+{
+	local _
+	for _ in $(seq $((30 * SLOW))); do
+		! log_has "load-$1" '^serving' || return 0
+		is_alive "${gateway_pid[$1]}" || return 1
+		sleep 0.1
+	done
+	return 1
 }
 
 # The load and a gateway for it, both running.
@@ -325,4 +340,23 @@ proxy_fired()
 	fired=$(proxy "$1" stat)
 	fired=${fired##*fired=}
 	((${fired%% *} >= $2))
+}
+
+# ---- the raw protocol ----
+# uuids NAME: volume, set and replica of a volume with one replica, as blockclient's words, in $ids.
+uuids()
+{
+	local found
+	mapfile -t found < <(grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' "$config_dir/volumes/$1.yaml")
+	# shellcheck disable=SC2034 # for the caller
+	ids="volume=${found[0]} set=${found[1]} replica=${found[2]}"
+}
+
+# talk SERVER COMMAND...: all must come true.
+talk()
+{
+	local server=$1
+	shift
+	"$B/tests/native/blockclient" "$(replica_address "$server")" "$@" >>"$tmp/talk.log" 2>&1 ||
+		fail "$(printf "'%s' " "$@"): $(tail -n 2 "$tmp/talk.log")"
 }

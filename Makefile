@@ -48,6 +48,7 @@ RS_DRV_OBJ := $(call objs,replica-server/drivers/*.c)
 PROGRAMS := $(B)/lockstep-gateway $(B)/lockstep-replica $(B)/lockstep
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
+TOOL_PRELOAD := $(B)/tests/native/malloc_count.so
 TOOL_LIB_OBJ := $(call objs,$(filter-out %/malloc_count.c,$(wildcard tests/native/lib/*.c))) $(B)/gateway/drivers/shm_ring.o
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
@@ -84,8 +85,11 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+$(TOOL_PRELOAD): tests/native/lib/malloc_count.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 
-tests: all $(UNIT_BIN) $(TOOL_BIN) ## build the programs and all test programs
+tests: all $(UNIT_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) ## build the programs and all test programs
 check: ## everything that needs no guest: tidy, unit, native
 	tests/run tidy unit native
 asan: ## unit and native tests under ASan and UBSan

@@ -45,6 +45,7 @@ GW_DRV_OBJ := $(call objs,gateway/drivers/*.c)
 GW_CLI_OBJ := $(call objs,gateway/cli/*.c)
 RS_CORE_OBJ := $(call objs,replica-server/core/*.c)
 RS_DRV_OBJ := $(call objs,replica-server/drivers/*.c)
+RS_CHECK_OBJ := $(B)/replica-server/drivers/store_check.o $(B)/replica-server/drivers/dir_lock.o
 PROGRAMS := $(B)/lockstep-gateway $(B)/lockstep-replica $(B)/lockstep
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
@@ -63,7 +64,7 @@ help: ## this list
 
 $(B)/lockstep-gateway: $(B)/gateway/main.o $(GW_DRV_OBJ) $(GW_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 $(B)/lockstep-replica: $(B)/replica-server/main.o $(RS_DRV_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
-$(B)/lockstep: $(GW_CLI_OBJ) $(B)/gateway/core/volume.o $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/lockstep: $(GW_CLI_OBJ) $(B)/gateway/core/volume.o $(RS_CORE_OBJ) $(RS_CHECK_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 $(PROGRAMS):
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIBS)

@@ -35,6 +35,7 @@ struct store_op {
 	/* The store's own. */
 	struct list node;
 	uint64_t progress;
+	unsigned stage;
 };
 
 /* Memory for a payload, suited to the store (aligned; perhaps registered with a ring). */

@@ -1,0 +1,57 @@
+/* One connection of a gateway to one replica, as the core sees it. The driver's connection embeds it.
+ *
+ * LANE_MAIN carries control messages, writes, small reads and flushes; LANE_BULK large reads, answered strictly in order.
+ * The core owns what is below; the driver fills `ops`, `role` and `replica` and calls lane_init(). One thread.
+ */
+#ifndef REPLICA_SERVER_CORE_LANE_H
+#define REPLICA_SERVER_CORE_LANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+struct io_buf;
+struct lane;
+struct replica;
+
+enum lane_role { LANE_MAIN, LANE_BULK };
+
+struct lane_ops {
+	/* Queues a reply header and, for a READ with bytes, its payload. Takes `payload` (NULL: none) and puts it back
+	 * to the replica's store when it has been sent or the connection is gone. */
+	void (*reply)(struct lane *lane, const struct frame *reply, struct io_buf *payload);
+	/* Queues a control message (copied). */
+	void (*message)(struct lane *lane, const struct message *message);
+	/* Sends what is queued, then closes. More input is not looked at. */
+	void (*finish)(struct lane *lane);
+	/* Closes at once. Both end in replica_lane_closed(), later, never inside the call, when nothing of the
+	 * connection touches a buffer any more. */
+	void (*close)(struct lane *lane, const char *reason);
+};
+
+/* PROMISE, ACCEPT, OPEN and JOIN wait here for their turn: one at a time a replica. */
+struct control_request {
+	enum message_kind kind;
+	struct ballot ballot;
+	uint32_t session;
+	struct config config;
+};
+
+struct lane {
+	const struct lane_ops *ops;
+	enum lane_role role;
+	struct replica *replica;
+	bool control_pending; /* an answer is owed: the driver offers nothing more of this lane until it came */
+	bool ending;	      /* finish() or close() was called */
+	struct list node;     /* the replica's lanes */
+	struct list control_node;
+	struct control_request control;
+	struct list requests; /* of session.c, in order of arrival, until answered */
+	struct frame batch;   /* the batch that is being unpacked */
+	uint32_t batch_left;  /* its bytes still to come; 0: no batch */
+};
+
+#endif

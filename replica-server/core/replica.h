@@ -1,0 +1,112 @@
+/* One replica: its promise, its accepted config, its session, its health (replication.md R1, R2).
+ *
+ * Control messages in, answers out through the lane; superblock writes through the store. PROMISE, ACCEPT, OPEN and JOIN
+ * are served one at a time, in order of arrival; each is answered when what it changed is durable and, for a higher promise and
+ * for OPEN, when the older session has drained. Everything happens on the replica's data thread (or in the
+ * simulator); no clock, no randomness: both are passed in.
+ */
+#ifndef REPLICA_SERVER_CORE_REPLICA_H
+#define REPLICA_SERVER_CORE_REPLICA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/list.h"
+#include "proto/message.h"
+#include "replica-server/core/lane.h"
+#include "replica-server/core/session.h"
+#include "replica-server/core/stamps.h"
+#include "replica-server/core/superblock.h"
+#include "replica-server/core/unstable.h"
+
+#define REPLICA_HEALTH_MAX 127u
+#define UNSTABLE_EXTENTS_DEFAULT 65536u
+
+/* Never changes; may be read from any thread. */
+struct replica_identity {
+	char volume_name[VOLUME_NAME_MAX + 1];
+	struct uuid volume_uuid, set_uuid, replica_uuid;
+	uint32_t set_index;
+	uint32_t block_bytes;
+	uint64_t set_bytes;
+};
+
+/* Of the server process. */
+struct server_identity {
+	uint64_t incarnation;
+	struct uuid boot_id;
+};
+
+enum replica_state { REPLICA_SERVING, REPLICA_FAILED };
+
+struct replica {
+	struct replica_identity identity;
+	const struct server_identity *server;
+	struct store *store;
+	struct served_pool *pool;
+	struct superblock sb;	/* as in memory: never behind what was answered, perhaps ahead of the disk */
+	struct stamps stamps;
+	struct unstable unstable;
+	struct session session;
+	uint32_t last_session;	/* highest number opened under the current promise */
+	enum replica_state state;
+	char health[REPLICA_HEALTH_MAX + 1]; /* "ok", or what failed and what to do */
+	uint64_t now_s;		/* seconds since 1970, for the superblock; the driver's to keep */
+	struct list lanes;
+	struct list control_queue; /* lanes whose control request waits */
+	bool control_running;
+	struct lane *control_lane; /* whose request runs; NULL: it went away meanwhile */
+	struct control_request control;
+	struct store_op meta;	/* superblock writes, and the last sync */
+	void (*meta_next)(struct replica *replica, int error);
+	uint8_t *slot_image;	/* SUPERBLOCK_SLOT_BYTES, aligned */
+	/* Something that status shows has changed. */
+	void (*changed)(struct replica *replica);
+	/* replica_stop() is done. */
+	void (*stopped)(struct replica *replica);
+	bool stopping;
+	bool stop_running;
+};
+
+struct replica_options {
+	const struct server_identity *server; /* borrowed */
+	struct store *store;		      /* borrowed until replica_fini() */
+	struct served_pool *pool;	      /* borrowed */
+	uint32_t unstable_extents;
+	void (*changed)(struct replica *replica);
+	void (*stopped)(struct replica *replica);
+};
+
+/* Takes all memory. The caller then loads stamps (stamps_load_block). 0 or -ENOMEM. */
+int replica_init(struct replica *replica, const struct superblock *sb, const struct replica_options *options) must_check;
+/* No lane may be attached, nothing in flight. Accepts a zeroed struct. */
+void replica_fini(struct replica *replica);
+
+void replica_identity_of(const struct superblock *sb, struct replica_identity *ret);
+/* Is this HELLO for us? REFUSAL_NONE, or the reason and a sentence in `*ret`. Any thread. */
+enum refusal replica_check_hello(const struct replica_identity *identity, const struct message_hello *hello,
+				 struct message_refused *ret);
+
+/* A connection whose HELLO was accepted. `lane->ops`, `role` are set. */
+void replica_lane_attach(struct replica *replica, struct lane *lane);
+/* A control message. Not while lane->control_pending. Answers and refusals go out through the lane. */
+void replica_message(struct lane *lane, const struct message *message);
+/* The connection is gone; nothing of it touches memory any more. */
+void replica_lane_closed(struct lane *lane);
+
+/* Orderly end: closes all lanes, drains, syncs, writes the clean flag, then `stopped`. */
+void replica_stop(struct replica *replica);
+/* session.c's: the store failed in a way that must not be retried into success. */
+void replica_fail(struct replica *replica, const char *what, int error);
+void replica_session_drained(struct replica *replica);
+/* A request finished while the replica stops. */
+void replica_stop_progress(struct replica *replica);
+
+void replica_info(const struct replica *replica, struct replica_info *ret);
+
+/* Refuses on a lane and ends it. */
+void lane_refuse(struct lane *lane, enum refusal refusal, const struct ballot *seen, const char *format, ...)
+	printf_like(4, 5);
+
+#endif

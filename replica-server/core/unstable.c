@@ -1,0 +1,105 @@
+/* The bounded list of unstable extents. Knows epochs and write numbers, nothing of how a write is applied.
+ * On a write's path: added before the store sees it, pruned by the stable_upto of any later frame. */
+#include "replica-server/core/unstable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int unstable_init(struct unstable *unstable, uint32_t cap)
+{
+	*unstable = (struct unstable){ .cap = cap };
+	unstable->ring = calloc(cap, sizeof(*unstable->ring));
+	return unstable->ring ? 0 : -ENOMEM;
+}
+
+void unstable_fini(struct unstable *unstable)
+{
+	free(unstable->ring);
+	*unstable = (struct unstable){ 0 };
+}
+
+void unstable_epoch(struct unstable *unstable, uint32_t epoch)
+{
+	if (epoch <= unstable->epoch)
+		return;
+	unstable->epoch = epoch;
+	unstable->older_count = unstable->count;
+	unstable->older_is_everything |= unstable->overflow_upto != 0;
+	unstable->overflow_upto = 0;
+	unstable->stable_upto = 0;
+}
+
+void unstable_add(struct unstable *unstable, uint64_t wseq, uint64_t offset, uint64_t length)
+{
+	if (unstable->count == unstable->cap) {
+		if (wseq > unstable->overflow_upto)
+			unstable->overflow_upto = wseq;
+		return;
+	}
+	unstable->ring[(unstable->head + unstable->count) % unstable->cap] =
+		(struct extent){ .epoch = unstable->epoch, .wseq = wseq, .offset = offset, .length = length };
+	unstable->count++;
+}
+
+/* With older entries in front the stable ones behind them are squeezed out by moving the rest down. */
+static void prune_behind_older(struct unstable *unstable)
+{
+	uint32_t kept = unstable->older_count;
+
+	for (uint32_t i = unstable->older_count; i < unstable->count; i++) {
+		const struct extent *extent = unstable_get(unstable, i);
+
+		if (extent->wseq <= unstable->stable_upto)
+			continue;
+		unstable->ring[(unstable->head + kept) % unstable->cap] = *extent;
+		kept++;
+	}
+	unstable->count = kept;
+}
+
+/* Only the head is looked at: a re-sent write that arrived late keeps what is behind it a little longer, which is
+ * always allowed. */
+static void prune_head(struct unstable *unstable)
+{
+	while (unstable->count && unstable->ring[unstable->head].wseq <= unstable->stable_upto) {
+		unstable->head = (unstable->head + 1) % unstable->cap;
+		unstable->count--;
+	}
+}
+
+void unstable_prune(struct unstable *unstable, uint64_t stable_upto)
+{
+	if (stable_upto <= unstable->stable_upto)
+		return;
+	unstable->stable_upto = stable_upto;
+	if (unstable->overflow_upto && unstable->overflow_upto <= stable_upto)
+		unstable->overflow_upto = 0;
+	if (unstable->older_count)
+		prune_behind_older(unstable);
+	else
+		prune_head(unstable);
+}
+
+void unstable_forget_older(struct unstable *unstable)
+{
+	unstable->head = (unstable->head + unstable->older_count) % unstable->cap;
+	unstable->count -= unstable->older_count;
+	unstable->older_count = 0;
+	unstable->older_is_everything = false;
+}
+
+bool unstable_is_everything(const struct unstable *unstable)
+{
+	return unstable->older_is_everything || unstable->overflow_upto != 0;
+}
+
+uint32_t unstable_count(const struct unstable *unstable)
+{
+	return unstable->count;
+}
+
+const struct extent *unstable_get(const struct unstable *unstable, uint32_t idx)
+{
+	assert(idx < unstable->count);
+	return &unstable->ring[(unstable->head + idx) % unstable->cap];
+}

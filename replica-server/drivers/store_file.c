@@ -1,0 +1,266 @@
+/* File operations of one data thread through its ring. Must not know frames or sessions. On a request's path between
+ * session.c's submit() and its store_done(): one SQE, or several where a call did only part. */
+#include "replica-server/drivers/store_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/limits.h"
+
+/* What an operation is doing now. PUNCH and ZERO step down until the file system takes one of the ways. */
+enum stage { STAGE_FIRST, STAGE_PUNCH, STAGE_WRITE_ZEROS, STAGE_SYNC };
+
+#define PUNCH_MODE (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+#define ZERO_MODE (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
+
+static void file_submit(struct store *store, struct store_op *op);
+static void perform(struct store_file *file, struct store_op *op);
+
+static struct io_buf *file_buf_get(struct store *store, uint32_t bytes)
+{
+	return buffers_get(container_of(store, struct store_file, store)->queue->buffers, bytes);
+}
+
+static void file_buf_put(struct store *store, struct io_buf *buf)
+{
+	buffers_put(container_of(store, struct store_file, store)->queue->buffers, buf);
+}
+
+static const struct store_ops file_ops = {
+	.submit = file_submit,
+	.buf_get = file_buf_get,
+	.buf_put = file_buf_put,
+};
+
+int store_queue_init(struct store_queue *queue, struct ring *ring, struct buffers *buffers, uint32_t cap)
+{
+	*queue = (struct store_queue){ .ring = ring, .buffers = buffers, .cap = cap, .free_count = cap };
+	list_init(&queue->finished);
+	queue->inflight = calloc(cap, sizeof(struct store_op *));
+	queue->owner = calloc(cap, sizeof(struct store_file *));
+	queue->free = calloc(cap, sizeof(*queue->free));
+	queue->zeros = aligned_alloc(4096, IO_BYTES_MAX);
+	if (!queue->inflight || !queue->owner || !queue->free || !queue->zeros) {
+		store_queue_fini(queue);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < cap; i++)
+		queue->free[i] = i;
+	memset(queue->zeros, 0, IO_BYTES_MAX);
+	return 0;
+}
+
+void store_queue_fini(struct store_queue *queue)
+{
+	free(queue->inflight);
+	free(queue->owner);
+	free(queue->free);
+	free(queue->zeros);
+	*queue = (struct store_queue){ 0 };
+}
+
+void store_file_init(struct store_file *file, struct store_queue *queue, int data_fd, int superblock_fd, int stamps_fd)
+{
+	*file = (struct store_file){
+		.store.ops = &file_ops,
+		.queue = queue,
+		.data_fd = data_fd,
+		.superblock_fd = superblock_fd,
+		.stamps_fd = stamps_fd,
+	};
+}
+
+static void finish(struct store_file *file, struct store_op *op, int error)
+{
+	op->error = error;
+	op->bytes = op->kind == STORE_READ && !error ? op->progress : 0;
+	file->queue->counters.errors += error != 0;
+	list_add_tail(&file->queue->finished, &op->node);
+}
+
+static void count(struct store_queue *queue, const struct store_op *op)
+{
+	struct store_counters *counters = &queue->counters;
+
+	counters->writes += op->kind == STORE_WRITE;
+	counters->reads += op->kind == STORE_READ;
+	counters->punches += op->kind == STORE_PUNCH;
+	counters->zeroes += op->kind == STORE_ZERO;
+	counters->meta_writes += op->kind == STORE_WRITE_SUPERBLOCK || op->kind == STORE_WRITE_STAMPS;
+	counters->durable_writes += op->kind == STORE_WRITE && op->durable;
+}
+
+static void file_submit(struct store *store, struct store_op *op)
+{
+	struct store_file *file = container_of(store, struct store_file, store);
+
+	list_init(&op->node);
+	op->progress = 0;
+	op->stage = op->kind == STORE_SYNC ? STAGE_SYNC : STAGE_FIRST;
+	op->error = 0;
+	count(file->queue, op);
+	perform(file, op);
+}
+
+static bool is_zeroing(const struct store_op *op)
+{
+	return op->kind == STORE_PUNCH || op->kind == STORE_ZERO;
+}
+
+static int fd_of(const struct store_file *file, const struct store_op *op)
+{
+	if (op->kind == STORE_WRITE_SUPERBLOCK)
+		return file->superblock_fd;
+	return op->kind == STORE_WRITE_STAMPS ? file->stamps_fd : file->data_fd;
+}
+
+/* Memory and length of the read or write that comes next. */
+static struct iovec next_piece(const struct store_file *file, const struct store_op *op)
+{
+	uint64_t left = op->length - op->progress;
+
+	if (is_zeroing(op))
+		return (struct iovec){ file->queue->zeros, left < IO_BYTES_MAX ? left : IO_BYTES_MAX };
+	return (struct iovec){ op->data + op->progress, left };
+}
+
+static int fallocate_mode(const struct store_op *op)
+{
+	return op->kind == STORE_ZERO && op->stage == STAGE_FIRST ? ZERO_MODE : PUNCH_MODE;
+}
+
+/* The piece counts towards `length`, or the call is known to have failed. True: the operation is over. */
+static bool digest(struct store_file *file, struct store_op *op, int result)
+{
+	if (result == -EINTR || result == -EAGAIN)
+		return false;
+	if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS && result == -EOPNOTSUPP) {
+		op->stage += op->stage == STAGE_FIRST && op->kind == STORE_PUNCH ? 2 : 1;
+		return false;
+	}
+	if (result < 0) {
+		finish(file, op, result);
+		return true;
+	}
+	if (op->stage == STAGE_SYNC) {
+		finish(file, op, 0);
+		return true;
+	}
+	if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS)
+		op->progress = op->length;
+	else
+		op->progress += (uint64_t)result;
+	if (op->progress < op->length) {
+		/* Nothing more: the end of the file; or a direct read that ended in the middle of a block, at it. */
+		bool ended = result == 0 || (file->direct_bytes && op->progress % file->direct_bytes);
+
+		if (ended)
+			finish(file, op, op->kind == STORE_READ ? 0 : -EIO);
+		return ended;
+	}
+	if (is_zeroing(op) && op->durable) {
+		op->stage = STAGE_SYNC;
+		return false;
+	}
+	finish(file, op, 0);
+	return true;
+}
+
+/* -- Inline, on tmpfs -- */
+
+static int call(struct store_file *file, struct store_op *op)
+{
+	struct iovec piece = next_piece(file, op);
+	off_t offset = (off_t)(op->offset + op->progress);
+	ssize_t result;
+
+	if (op->stage == STAGE_SYNC)
+		result = fdatasync(file->data_fd);
+	else if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS)
+		result = fallocate(file->data_fd, fallocate_mode(op), (off_t)op->offset, (off_t)op->length);
+	else if (op->kind == STORE_READ)
+		result = pread(file->data_fd, piece.iov_base, piece.iov_len, offset);
+	else
+		result = pwritev2(fd_of(file, op), &piece, 1, offset, op->durable ? RWF_DSYNC : 0);
+	return result < 0 ? -errno : (int)result;
+}
+
+/* -- Through the ring -- */
+
+static void prep_transfer(struct store_file *file, struct store_op *op, struct io_uring_sqe *sqe)
+{
+	struct iovec piece = next_piece(file, op);
+	uint64_t offset = op->offset + op->progress;
+	bool fixed = file->queue->buffers->registered && (op->kind == STORE_READ || op->kind == STORE_WRITE);
+	int fd = fd_of(file, op);
+
+	if (op->kind == STORE_READ && fixed)
+		io_uring_prep_read_fixed(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset, 0);
+	else if (op->kind == STORE_READ)
+		io_uring_prep_read(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset);
+	else if (fixed)
+		io_uring_prep_write_fixed(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset, 0);
+	else
+		io_uring_prep_write(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset);
+	if (op->kind != STORE_READ && !is_zeroing(op) && op->durable)
+		sqe->rw_flags = RWF_DSYNC;
+}
+
+static void queue_sqe(struct store_file *file, struct store_op *op)
+{
+	struct store_queue *queue = file->queue;
+	struct io_uring_sqe *sqe = ring_sqe(queue->ring);
+	uint32_t number;
+
+	assert(queue->free_count > 0); /* sized for every request and every replica of the thread */
+	number = queue->free[--queue->free_count];
+	queue->inflight[number] = op;
+	queue->owner[number] = file;
+	if (op->stage == STAGE_SYNC)
+		io_uring_prep_fsync(sqe, file->data_fd, IORING_FSYNC_DATASYNC);
+	else if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS)
+		io_uring_prep_fallocate(sqe, file->data_fd, fallocate_mode(op), (off_t)op->offset, (off_t)op->length);
+	else
+		prep_transfer(file, op, sqe);
+	sqe->user_data = ud_pack(UD_STORE, number);
+}
+
+static void perform(struct store_file *file, struct store_op *op)
+{
+	file->queue->counters.syncs += op->stage == STAGE_SYNC;
+	if (!file->is_inline) {
+		queue_sqe(file, op);
+		return;
+	}
+	while (!digest(file, op, call(file, op)))
+		continue;
+}
+
+void store_queue_on_cqe(struct store_queue *queue, const struct io_uring_cqe *cqe)
+{
+	uint32_t number = (uint32_t)ud_bits(cqe->user_data);
+	struct store_op *op = queue->inflight[number];
+	struct store_file *file = queue->owner[number];
+
+	queue->inflight[number] = NULL;
+	queue->free[queue->free_count++] = number;
+	if (!digest(file, op, cqe->res))
+		perform(file, op);
+}
+
+bool store_queue_run(struct store_queue *queue)
+{
+	struct store_op *op;
+	bool any = false;
+
+	while ((op = list_first(&queue->finished, struct store_op, node))) {
+		list_del(&op->node);
+		op->done(op);
+		any = true;
+	}
+	return any;
+}

@@ -32,8 +32,12 @@ enum request_flag {
 	REQUEST_F_NO_UNMAP = 1 << 2,
 };
 
+/* The longest DISCARD or ZEROES: its length fits a frame's. */
+#define REQUEST_RANGE_BYTES_MAX (4 * GIB - BLOCK_BYTES_MAX)
+
 /* One block request. `offset` and `length` in bytes, multiples of the block size, inside the volume
- * (checked: else completed with -EINVAL). FLUSH: both 0. READ and WRITE: at most IO_BYTES_MAX. */
+ * (checked: else completed with -EINVAL). FLUSH: both 0. READ and WRITE: at most IO_BYTES_MAX; DISCARD and ZEROES: at
+ * most REQUEST_RANGE_BYTES_MAX. */
 struct request {
 	unsigned slot; /* < queue_depth, free until completed */
 	enum request_op op;
@@ -160,7 +164,8 @@ struct leg_status {
 struct engine_status {
 	enum volume_state state;
 	uint64_t since_ns;
-	char waits_for[256];	    /* "b (10.0.0.2:7000), c (10.0.0.3:7000)" while suspended; else empty */
+	char waits_for[256];	    /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
+				     * why it failed, when failed; else empty */
 	uint32_t epoch;
 	uint32_t gen;
 	unsigned outstanding;

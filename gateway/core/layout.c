@@ -35,7 +35,7 @@ unsigned layout_split_data(const struct layout *layout, uint64_t offset, uint32_
 	unsigned count = 0;
 
 	if (layout->set_count == 1) {
-		parts[0] = (struct layout_part){ .set_offset = offset, .length = length };
+		parts[0] = (struct layout_part){.set_offset = offset, .length = length};
 		return 1;
 	}
 	for (uint32_t done = 0; done < length; done += (uint32_t)parts[count++].length) {
@@ -56,7 +56,7 @@ unsigned layout_split_range(const struct layout *layout, uint64_t offset, uint64
 
 		if (from == to)
 			continue;
-		parts[count++] = (struct layout_part){ .set = set, .set_offset = from, .length = to - from };
+		parts[count++] = (struct layout_part){.set = set, .set_offset = from, .length = to - from};
 	}
 	return count;
 }

@@ -34,14 +34,15 @@ static bool name_is_valid(const char *name, size_t cap)
 
 static struct layout layout_of(const struct volume_spec *spec)
 {
-	return (struct layout){ spec->size_bytes, spec->chunk_bytes, spec->set_count };
+	return (struct layout){spec->size_bytes, spec->chunk_bytes, spec->set_count};
 }
 
 static int check_sizes(const struct volume_spec *spec, struct err *err)
 {
 	if (!is_power_of_two(spec->block_bytes) || spec->block_bytes < BLOCK_BYTES_MIN ||
 	    spec->block_bytes > BLOCK_BYTES_MAX)
-		return err_set(err, -EINVAL, "block size %" PRIu32 ": must be 512, 1024, 2048 or 4096", spec->block_bytes);
+		return err_set(err, -EINVAL, "block size %" PRIu32 ": must be 512, 1024, 2048 or 4096",
+			       spec->block_bytes);
 	if (spec->size_bytes == 0 || spec->size_bytes > VOLUME_BYTES_MAX)
 		return err_set(err, -EINVAL, "size %" PRIu64 ": must be above 0 and at most %llu bytes",
 			       spec->size_bytes, VOLUME_BYTES_MAX);
@@ -58,8 +59,8 @@ static int check_sizes(const struct volume_spec *spec, struct err *err)
 static int check_replica(const struct replica_spec *replica, unsigned set, struct err *err)
 {
 	if (!name_is_valid(replica->name, sizeof(replica->name)))
-		return err_set(err, -EINVAL, "set %u: a replica's name must be 1 to %u letters, digits, '-', '_', '.'", set,
-			       VOLUME_NAME_MAX);
+		return err_set(err, -EINVAL, "set %u: a replica's name must be 1 to %u letters, digits, '-', '_', '.'",
+			       set, VOLUME_NAME_MAX);
 	if (uuid_is_nil(&replica->uuid))
 		return err_set(err, -EINVAL, "set %u, replica %s: has no uuid", set, replica->name);
 	/* NEEDSWORK(witness): voters without data come with membership changes. */
@@ -96,8 +97,8 @@ static int check_set(const struct volume_spec *spec, unsigned index, struct err 
 		return err_set(err, -EINVAL, "set %u: %u replicas; must be 1 to %u", index, set->replica_count,
 			       SET_REPLICAS_MAX);
 	if (volume_set_bytes(spec, index) == 0)
-		return err_set(err, -EINVAL, "set %u: the volume is too small to reach it; use fewer sets or smaller chunks",
-			       index);
+		return err_set(err, -EINVAL,
+			       "set %u: the volume is too small to reach it; use fewer sets or smaller chunks", index);
 	for (unsigned i = 0; i < set->replica_count; i++) {
 		error = check_replica(&set->replicas[i], index, err);
 		for (unsigned j = 0; !error && j < i; j++)
@@ -198,9 +199,10 @@ static int match_geometry(const struct volume_spec *spec, unsigned set, const st
 		return err_set(err, -EINVAL, "chunk %" PRIu32 ": the replicas' config says %" PRIu32, spec->chunk_bytes,
 			       config->chunk_bytes);
 	if (config->volume_bytes != spec->size_bytes || config->set_bytes != set_bytes)
-		return err_set(err, -EINVAL, "size %" PRIu64 " (set %" PRIu64 "): the replicas' config says %" PRIu64
-			       " (set %" PRIu64 ")", spec->size_bytes, set_bytes, config->volume_bytes,
-			       config->set_bytes);
+		return err_set(err, -EINVAL,
+			       "size %" PRIu64 " (set %" PRIu64 "): the replicas' config says %" PRIu64 " (set %" PRIu64
+			       ")",
+			       spec->size_bytes, set_bytes, config->volume_bytes, config->set_bytes);
 	return 0;
 }
 
@@ -226,8 +228,8 @@ int volume_spec_match(const struct volume_spec *spec, unsigned set, const struct
 	if (!uuid_equal(&config->volume_uuid, &spec->uuid))
 		return err_set(err, -EINVAL, "volume %s: the replicas' config belongs to another volume", spec->name);
 	if (!uuid_equal(&config->set_uuid, &spec->sets[set].uuid))
-		return err_set(err, -EINVAL, "volume %s: the replicas' config belongs to another set than %u", spec->name,
-			       set);
+		return err_set(err, -EINVAL, "volume %s: the replicas' config belongs to another set than %u",
+			       spec->name, set);
 	error = match_geometry(spec, set, config, err);
 	if (!error)
 		error = match_voters(&spec->sets[set], config, err);

@@ -15,7 +15,7 @@ static const char *const force_names[] = {
 
 void zc_policy_init(struct zc_policy *policy, enum zc_force force)
 {
-	*policy = (struct zc_policy){ .force = force };
+	*policy = (struct zc_policy){.force = force};
 }
 
 bool zc_policy_choose(struct zc_policy *policy)

@@ -1,7 +1,7 @@
 /* SEND_ZC or plain SEND for the next bulk payload of one connection, by what the kernel's notifications report.
  *
- * On a NIC SEND_ZC saves a copy; where the kernel must copy anyway (loopback, veth: skb_orphan_frags_rx) it only costs a
- * notification more than SEND. The kernel says afterwards which it was (IORING_SEND_ZC_REPORT_USAGE), so the policy
+ * On a NIC SEND_ZC saves a copy; where the kernel must copy anyway (loopback, veth: skb_orphan_frags_rx) it only costs
+ * a notification more than SEND. The kernel says afterwards which it was (IORING_SEND_ZC_REPORT_USAGE), so the policy
  * starts with SEND_ZC, stops after a run of copied payloads, and tries again from time to time.
  *
  * Plain data, no allocation, one thread. One struct a connection: a new connection starts anew, because the route

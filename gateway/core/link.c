@@ -1,0 +1,211 @@
+/* The life of a leg's two connections: connecting, breaking, backing off, watching for silence. What is said on them is
+ * attach.c's; what was outstanding on a lost one is given back to read.c here and to write.c and flush.c at link_up().
+ * Beside a request's path: it decides when a replica counts as lost (P8). */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "gateway/core/engine_state.h"
+
+#define PING_FRACTION 3u /* of the answer deadline, without a word on MAIN */
+
+static struct set *set_of_leg(struct engine *engine, const struct leg *leg)
+{
+	return &engine->sets[leg->set];
+}
+
+bool links_are_down(const struct engine *engine)
+{
+	for (unsigned i = 0; i < engine->leg_count; i++) {
+		if (engine->legs[i].state != LEG_DOWN)
+			return false;
+	}
+	return true;
+}
+
+void link_connect(struct engine *engine, struct leg *leg)
+{
+	leg_move(leg, LEG_CONNECTING, engine->now_ns);
+	leg_step_to(leg, STEP_CONNECT, engine->now_ns);
+	leg->lanes[LANE_MAIN].state = LANE_STATE_OPENING;
+	engine->ops->connect(engine->ctx, leg->index, LANE_MAIN);
+}
+
+static void abort_lane(struct engine *engine, struct leg *leg, enum lane lane)
+{
+	struct leg_lane *it = &leg->lanes[lane];
+
+	if (it->state != LANE_STATE_OPENING && it->state != LANE_STATE_OPEN)
+		return;
+	it->state = LANE_STATE_ABORTING;
+	engine->ops->abort(engine->ctx, leg->index, lane, leg->last_error);
+}
+
+/* Both lanes carry one session, so they go together. */
+static void begin_closing(struct engine *engine, struct leg *leg)
+{
+	if (leg->state == LEG_DOWN || leg->state == LEG_CLOSING)
+		return;
+	set_of_leg(engine, leg)->up_legs &= (uint8_t)~leg_bit(leg);
+	leg_move(leg, LEG_CLOSING, engine->now_ns);
+	leg_step_to(leg, STEP_NONE, engine->now_ns);
+	abort_lane(engine, leg, LANE_MAIN);
+	abort_lane(engine, leg, LANE_BULK);
+	engine_refresh_state(engine);
+}
+
+void link_abort(struct engine *engine, struct leg *leg, const char *format, ...)
+{
+	char reason[sizeof(leg->last_error)];
+	va_list args;
+
+	if (leg->state == LEG_DOWN || leg->state == LEG_CLOSING)
+		return;
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	leg_blame(leg, reason);
+	begin_closing(engine, leg);
+}
+
+void link_abort_all(struct engine *engine, const char *reason)
+{
+	for (unsigned i = 0; i < engine->leg_count; i++)
+		link_abort(engine, &engine->legs[i], "%s", reason);
+}
+
+void link_connected(struct engine *engine, struct leg *leg, enum lane lane)
+{
+	if (leg->lanes[lane].state != LANE_STATE_OPENING)
+		return; /* given up meanwhile; its end is still to come */
+	leg->lanes[lane].state = LANE_STATE_OPEN;
+	if (lane == LANE_MAIN)
+		leg_move(leg, LEG_HANDSHAKE, engine->now_ns);
+	attach_hello(engine, leg, lane);
+}
+
+/* Reads go to another replica at once; changes stay in their set's lists until the leg is back. */
+static void drop_outstanding(struct engine *engine, struct leg *leg)
+{
+	struct leg_op *op;
+
+	while ((op = leg_op_any(leg))) {
+		leg_op_done(leg, op);
+		if (op->part && op->part->slot->request.op == REQUEST_READ)
+			read_reissue(engine, op->part);
+	}
+	leg->ping_id = 0;
+}
+
+static void link_down(struct engine *engine, struct leg *leg)
+{
+	/* P6: the driver has reported every send that could still read a request's memory. */
+	assert(engine->options.memory_is_pinned || !write_borrows(engine, leg));
+	leg_move(leg, LEG_DOWN, engine->now_ns);
+	leg_step_to(leg, STEP_NONE, engine->now_ns);
+	leg_back_off(leg, engine->now_ns, engine->options.reconnect_ns);
+	drop_outstanding(engine, leg);
+	if (engine->state == VOLUME_FAILED && links_are_down(engine))
+		slots_fail_all(engine);
+}
+
+void link_closed(struct engine *engine, struct leg *leg, enum lane lane, int error, const char *reason)
+{
+	enum lane_state was = leg->lanes[lane].state;
+	char text[sizeof(leg->last_error)];
+
+	if (was == LANE_STATE_CLOSED)
+		return;
+	leg->lanes[lane].state = LANE_STATE_CLOSED;
+	if (was != LANE_STATE_ABORTING && leg->state != LEG_CLOSING) {
+		snprintf(text, sizeof(text), "%s%s%s", reason ? reason : "closed", error ? ": " : "",
+			 error ? err_name(error) : "");
+		leg_blame(leg, text);
+	}
+	if (!leg_lanes_are_closed(leg) || leg->state == LEG_UP)
+		begin_closing(engine, leg);
+	if (leg_lanes_are_closed(leg))
+		link_down(engine, leg);
+}
+
+/* A replica whose machine restarted may have lost what it acknowledged and nobody completed: it gets that again. */
+static void note_identity(struct engine *engine, struct leg *leg)
+{
+	if (leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id))
+		write_forget_acks(engine, leg);
+	leg->reconnects += leg->was_up;
+	leg->was_up = true;
+	leg->incarnation = leg->hello_incarnation;
+	leg->boot_id = leg->hello_boot_id;
+}
+
+static bool all_up(const struct engine *engine)
+{
+	for (unsigned i = 0; i < engine->spec.set_count; i++) {
+		if (engine->sets[i].up_legs != engine->sets[i].all_legs)
+			return false;
+	}
+	return true;
+}
+
+void link_up(struct engine *engine, struct leg *leg)
+{
+	struct set *set = set_of_leg(engine, leg);
+
+	note_identity(engine, leg);
+	leg_move(leg, LEG_UP, engine->now_ns);
+	leg_step_to(leg, STEP_NONE, engine->now_ns);
+	leg->backoff_ns = 0;
+	leg->is_refused = false;
+	leg->heard_ns = engine->now_ns;
+	set->up_legs |= leg_bit(leg);
+	write_resend(engine, leg);
+	flush_resend(engine, leg);
+	if (!engine->is_attached && all_up(engine)) {
+		engine_attached(engine);
+		return;
+	}
+	engine_refresh_state(engine);
+	set_drain(engine, set);
+}
+
+static void ping(struct engine *engine, struct leg *leg)
+{
+	struct frame frame = {.type = FRAME_PING, .epoch = engine->ballot.epoch, .session = leg->session};
+
+	leg->ping_id = frame.id = slot_new_id(engine, ID_SLOT_PING, 0);
+	leg_op_sent(leg, LANE_MAIN, &leg->ping, 0, engine->now_ns);
+	engine->ops->send_frame(engine->ctx, leg->index, LANE_MAIN, &frame);
+}
+
+static void watch(struct engine *engine, struct leg *leg)
+{
+	uint64_t deadline = engine->options.answer_deadline_ns;
+
+	if (leg_oldest_age(leg, engine->now_ns) > deadline)
+		link_abort(engine, leg, "no answer within %llu ms", (unsigned long long)(deadline / 1000000));
+	else if (list_is_empty(&leg->lanes[LANE_MAIN].unanswered) &&
+		 engine->now_ns - leg->heard_ns >= deadline / PING_FRACTION)
+		ping(engine, leg);
+}
+
+void link_tick(struct engine *engine, struct leg *leg)
+{
+	switch (leg->state) {
+	case LEG_DOWN:
+		if (engine->phase != PHASE_IDLE && engine->state != VOLUME_FAILED && !engine->is_detached &&
+		    engine->now_ns >= leg->retry_ns)
+			link_connect(engine, leg);
+		break;
+	case LEG_CONNECTING:
+	case LEG_HANDSHAKE:
+		if (leg_step_has_deadline(leg->step) &&
+		    engine->now_ns - leg->step_ns > engine->options.answer_deadline_ns)
+			link_abort(engine, leg, "no answer to %s", leg_step_name(leg->step));
+		break;
+	case LEG_UP:
+		watch(engine, leg);
+		break;
+	case LEG_CLOSING:
+		break;
+	}
+}

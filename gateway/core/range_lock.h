@@ -1,0 +1,44 @@
+/* The range lock of one mirror set: one write in flight per block, reads share, first come first served (design P4).
+ *
+ * Every entry waits for exactly those earlier entries, held or waiting, that overlap it and of which one writes. So
+ * later waiters never overtake an earlier conflicting one, nobody starves, and requests whose parts are queued in one
+ * go cannot deadlock. Entries are the caller's memory and belong to the lock from acquire to release. Bytes, half open.
+ * Cost is linear in the entries present, at most queue depth times parts. Pure, one thread.
+ */
+#ifndef GATEWAY_CORE_RANGE_LOCK_H
+#define GATEWAY_CORE_RANGE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/list.h"
+
+enum range_mode { RANGE_READ, RANGE_WRITE };
+
+struct range_entry {
+	struct list node;    /* in the lock, in order of arrival */
+	struct list granted; /* in the list of release()'s caller, until it takes it off */
+	uint64_t start, end;
+	enum range_mode mode;
+	unsigned blockers; /* earlier conflicting entries still present; 0: held */
+};
+
+struct range_lock {
+	struct list entries;
+};
+
+void range_lock_init(struct range_lock *lock);
+bool range_lock_is_empty(const struct range_lock *lock);
+
+/* For memory that is used as an entry for the first time. */
+void range_entry_init(struct range_entry *entry);
+
+/* True: held at once. False: a later range_lock_release() grants it. `start` < `end`. */
+bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end,
+			enum range_mode mode) must_check;
+
+/* Gives up a held entry and appends those that are held from now on to `ret_granted`, by `granted`, oldest first. */
+void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted);
+
+#endif

@@ -4,17 +4,12 @@
 
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/net.h"
 #include "gateway/drivers/connector_resolve.h"
 #include "gateway/drivers/letters.h"
 #include "gateway/drivers/transport.h"
@@ -51,11 +46,7 @@ struct connector {
 
 void connector_options_default(struct connector_options *ret)
 {
-	*ret = (struct connector_options){
-		.timeout_ms = 3000,
-		.user_timeout_ms = 5000,
-		.socket_buffer_bytes = 4 * 1024 * 1024,
-	};
+	*ret = (struct connector_options){ .timeout_ms = 3000 };
 }
 
 static unsigned attempt_index(const struct attempt *attempt)
@@ -152,50 +143,20 @@ static void attempt_shake(struct attempt *attempt)
 	transport_start(&attempt->transport, attempt->connector->loop, attempt->fd, on_transport, attempt);
 }
 
-static int set_int(int fd, int level, int option, int value)
-{
-	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
-}
-
-/* Without the last two a dead replica's bytes, and the request memory they stand in, outlive the connection and even the
- * process (tcp(7), socket(7)). Buffers: only where privileged, since a plain SO_RCVBUF would turn the kernel's tuning off
- * and be cut to net.core.rmem_max. */
-static int socket_prepare(const struct connector_options *options, int fd)
-{
-	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-	int error = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-
-	if (options->socket_buffer_bytes) {
-		(void)set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, options->socket_buffer_bytes);
-		(void)set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, options->socket_buffer_bytes);
-	}
-	if (!error)
-		error = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms);
-	if (!error && setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)))
-		error = -errno;
-	return error;
-}
-
 /* 0: under way or done. */
 static int connect_to(struct attempt *attempt, const struct addrinfo *address)
 {
-	int error;
+	struct net_address target = { .len = address->ai_addrlen };
 
-	attempt->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (attempt->fd < 0)
-		return -errno;
-	error = socket_prepare(&attempt->connector->options, attempt->fd);
-	if (!error && connect(attempt->fd, address->ai_addr, address->ai_addrlen) && errno != EINPROGRESS)
-		error = -errno;
-	return error;
+	memcpy(&target.storage, address->ai_addr, address->ai_addrlen);
+	return net_connect_start(&target, &attempt->fd, &attempt->err);
 }
 
 static void attempt_refused(struct attempt *attempt, int error)
 {
 	err_set(&attempt->err, error, "%s: no connection: %s", attempt_address(attempt), strerror(-error));
 	ev_io_stop(attempt->connector->loop, &attempt->writable);
-	if (attempt->fd >= 0)
-		close(attempt->fd);
+	close(attempt->fd);
 	attempt->fd = -1;
 }
 
@@ -204,16 +165,13 @@ static void attempt_next_address(struct attempt *attempt)
 {
 	while (attempt->next) {
 		const struct addrinfo *address = attempt->next;
-		int error;
 
 		attempt->next = address->ai_next;
-		error = connect_to(attempt, address);
-		if (!error) {
-			ev_io_set(&attempt->writable, attempt->fd, EV_WRITE);
-			ev_io_start(attempt->connector->loop, &attempt->writable);
-			return;
-		}
-		attempt_refused(attempt, error);
+		if (connect_to(attempt, address))
+			continue;
+		ev_io_set(&attempt->writable, attempt->fd, EV_WRITE);
+		ev_io_start(attempt->connector->loop, &attempt->writable);
+		return;
 	}
 	attempt_fail(attempt);
 }
@@ -221,16 +179,13 @@ static void attempt_next_address(struct attempt *attempt)
 static void on_writable(struct ev_loop *loop, struct ev_io *watcher, int events)
 {
 	struct attempt *attempt = watcher->data;
-	int error = 0;
-	socklen_t len = sizeof(error);
+	int error = net_connect_result(attempt->fd);
 
-	if (getsockopt(attempt->fd, SOL_SOCKET, SO_ERROR, &error, &len))
-		error = errno;
 	if (!error) {
 		attempt_shake(attempt);
 		return;
 	}
-	attempt_refused(attempt, -error);
+	attempt_refused(attempt, error);
 	attempt_next_address(attempt);
 }
 

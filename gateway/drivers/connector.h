@@ -18,9 +18,7 @@ struct letter;
 struct mailbox;
 
 struct connector_options {
-	unsigned timeout_ms;	  /* for one attempt, name resolution included */
-	unsigned user_timeout_ms; /* TCP_USER_TIMEOUT: how long the kernel keeps unacknowledged bytes */
-	int socket_buffer_bytes;  /* SO_SNDBUFFORCE/SO_RCVBUFFORCE where permitted; 0: leave the kernel's tuning */
+	unsigned timeout_ms; /* for one attempt, name resolution included */
 };
 void connector_options_default(struct connector_options *ret);
 

@@ -2,8 +2,7 @@
  * and the lanes, which use streams. Knows no frames, no letters, no ring. */
 #include "gateway/drivers/transport.h"
 
-#include <errno.h>
-#include <sys/socket.h>
+#include "common/net.h"
 
 void transport_start(struct transport *transport, struct ev_loop *loop, int fd, transport_done_fn *done, void *ctx)
 {
@@ -19,7 +18,5 @@ void transport_cancel(struct transport *transport)
 
 int transport_break(int fd)
 {
-	const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
-
-	return connect(fd, &unspec, sizeof(unspec)) ? -errno : 0;
+	return net_abort(fd);
 }

@@ -18,9 +18,8 @@ void transport_start(struct transport *transport, struct ev_loop *loop, int fd, 
 /* Gives up; `done` does not come. Harmless when nothing is under way. */
 void transport_cancel(struct transport *transport);
 
-/* Any thread. Breaks the connection at once (RST), and drops what was not sent: connect(AF_UNSPEC), because neither
- * shutdown() nor close() purges the send queue, and zero-copy notifications would wait for it (tcp(7), tcp_disconnect()).
- * 0; or -errno when the stream cannot be broken this way, and its operations must be cancelled one by one. */
+/* Any thread. Breaks the stream at once and drops what was not sent, as net_abort() does (common/net.h); the descriptor
+ * stays open. 0; or -errno when this kind of stream cannot be broken so, and its operations must be cancelled. */
 int transport_break(int fd) must_check;
 
 /* Embedded by its owner; all fields are the transport's own. */

@@ -64,7 +64,7 @@ help: ## this list
 
 $(B)/lockstep-gateway: $(B)/gateway/main.o $(GW_DRV_OBJ) $(GW_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 $(B)/lockstep-replica: $(B)/replica-server/main.o $(RS_DRV_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
-$(B)/lockstep: $(GW_CLI_OBJ) $(B)/gateway/core/volume.o $(RS_CORE_OBJ) $(RS_CHECK_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/lockstep: $(GW_CLI_OBJ) $(B)/gateway/drivers/volume_file.o $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(RS_CHECK_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 $(PROGRAMS):
 	@echo "  LINK $@"
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
@@ -84,6 +84,9 @@ $(COMMON_OBJ) $(PROTO_OBJ) $(GW_DRV_OBJ) $(GW_CLI_OBJ) $(RS_DRV_OBJ): | $(PB_HDR
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
+$(B)/tests/unit/test_volume_file: $(B)/gateway/drivers/volume_file.o
+CLI_TEST_OBJ := $(addprefix $(B)/gateway/cli/,options.o plan.o exit_codes.o mounts.o cli.o client.o)
+$(filter $(B)/tests/unit/test_cli_%,$(UNIT_BIN)): $(CLI_TEST_OBJ)
 $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(TOOL_PRELOAD): tests/native/lib/malloc_count.c

@@ -2,7 +2,6 @@
  * Before any request: attach.c asks when every replica was probed, and again when every replica has promised. */
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "gateway/core/engine_state.h"
 
@@ -95,7 +94,7 @@ static void fill_voters(struct engine *engine, const struct set *set, struct con
 			if (!uuid_equal(&voter->uuid, &replica->uuid))
 				continue;
 			/* The file says where replicas are now; the config follows. */
-			memcpy(voter->address, replica->address, sizeof(voter->address));
+			volume_replica_address(replica, voter->address);
 			voter->in_sync_gen = config->gen;
 			voter->incarnation = leg->hello_incarnation;
 			voter->boot_id = leg->hello_boot_id;

@@ -6,30 +6,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/address.h"
+#include "common/name.h"
 #include "gateway/core/layout.h"
 
 static bool is_power_of_two(uint64_t n)
 {
 	return n != 0 && (n & (n - 1)) == 0;
-}
-
-static bool is_letter_or_digit(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* Letters and digits first, then also '-', '_', '.': safe in a path, a unit's name and an option. */
-static bool name_is_valid(const char *name, size_t cap)
-{
-	size_t len = strnlen(name, cap);
-
-	if (len == 0 || len == cap || !is_letter_or_digit(name[0]))
-		return false;
-	for (size_t i = 1; i < len; i++) {
-		if (!is_letter_or_digit(name[i]) && !strchr("-_.", name[i]))
-			return false;
-	}
-	return true;
 }
 
 static struct layout layout_of(const struct volume_spec *spec)
@@ -39,10 +22,9 @@ static struct layout layout_of(const struct volume_spec *spec)
 
 static int check_sizes(const struct volume_spec *spec, struct err *err)
 {
-	if (!is_power_of_two(spec->block_bytes) || spec->block_bytes < BLOCK_BYTES_MIN ||
-	    spec->block_bytes > BLOCK_BYTES_MAX)
-		return err_set(err, -EINVAL, "block size %" PRIu32 ": must be 512, 1024, 2048 or 4096",
-			       spec->block_bytes);
+	if (spec->block_bytes != BLOCK_BYTES_MIN && spec->block_bytes != BLOCK_BYTES_MAX)
+		return err_set(err, -EINVAL, "block size %" PRIu32 ": must be %u or %u", spec->block_bytes,
+			       BLOCK_BYTES_MIN, BLOCK_BYTES_MAX);
 	if (spec->size_bytes == 0 || spec->size_bytes > VOLUME_BYTES_MAX)
 		return err_set(err, -EINVAL, "size %" PRIu64 ": must be above 0 and at most %llu bytes",
 			       spec->size_bytes, VOLUME_BYTES_MAX);
@@ -58,19 +40,28 @@ static int check_sizes(const struct volume_spec *spec, struct err *err)
 
 static int check_replica(const struct replica_spec *replica, unsigned set, struct err *err)
 {
-	if (!name_is_valid(replica->name, sizeof(replica->name)))
-		return err_set(err, -EINVAL, "set %u: a replica's name must be 1 to %u letters, digits, '-', '_', '.'",
-			       set, VOLUME_NAME_MAX);
+	struct address address;
+
+	if (!name_is_valid(replica->name))
+		return err_set(err, -EINVAL, "set %u: a replica's name must be " NAME_RULE, set);
 	if (uuid_is_nil(&replica->uuid))
 		return err_set(err, -EINVAL, "set %u, replica %s: has no uuid", set, replica->name);
 	/* NEEDSWORK(witness): voters without data come with membership changes. */
 	if (replica->kind != VOTER_REPLICA)
 		return err_set(err, -EINVAL, "set %u, replica %s: witnesses are not supported yet; remove it", set,
 			       replica->name);
-	if (strnlen(replica->address, sizeof(replica->address)) == sizeof(replica->address) ||
-	    replica->address[0] == '\0')
-		return err_set(err, -EINVAL, "set %u, replica %s: has no address", set, replica->name);
+	if (address_parse(replica->address, PORT_DEFAULT, &address, err))
+		return err_wrap(err, "set %u, replica %s", set, replica->name);
 	return 0;
+}
+
+static bool same_address(const struct replica_spec *a, const struct replica_spec *b)
+{
+	char a_text[ADDRESS_CHARS_MAX + 1], b_text[ADDRESS_CHARS_MAX + 1];
+
+	volume_replica_address(a, a_text);
+	volume_replica_address(b, b_text);
+	return strcmp(a_text, b_text) == 0;
 }
 
 /* Two copies at one address would share a fate; the same uuid twice would be one copy counted twice. */
@@ -80,7 +71,7 @@ static int check_pair(const struct replica_spec *a, const struct replica_spec *b
 		return err_set(err, -EINVAL, "set %u, replicas %s and %s: same uuid", set, a->name, b->name);
 	if (strcmp(a->name, b->name) == 0)
 		return err_set(err, -EINVAL, "set %u: two replicas are named %s", set, a->name);
-	if (strcmp(a->address, b->address) == 0)
+	if (same_address(a, b))
 		return err_set(err, -EINVAL, "set %u, replicas %s and %s: same address %s", set, a->name, b->name,
 			       a->address);
 	return 0;
@@ -143,10 +134,8 @@ int volume_spec_check(const struct volume_spec *spec, struct err *err)
 {
 	int error;
 
-	if (!name_is_valid(spec->name, sizeof(spec->name)))
-		return err_set(err, -EINVAL,
-			       "volume name: must be 1 to %u letters, digits, '-', '_', '.', a letter or digit first",
-			       VOLUME_NAME_MAX);
+	if (!name_is_valid(spec->name))
+		return err_set(err, -EINVAL, "volume name: must be " NAME_RULE);
 	if (uuid_is_nil(&spec->uuid))
 		return err_set(err, -EINVAL, "volume %s: has no uuid", spec->name);
 	error = check_sizes(spec, err);
@@ -183,6 +172,16 @@ const struct replica_spec *volume_leg_replica(const struct volume_spec *spec, un
 	}
 	assert(!"leg is out of range");
 	return NULL;
+}
+
+void volume_replica_address(const struct replica_spec *replica, char out[ADDRESS_CHARS_MAX + 1])
+{
+	struct address address;
+
+	if (address_parse(replica->address, PORT_DEFAULT, &address, NULL))
+		memcpy(out, replica->address, ADDRESS_CHARS_MAX + 1);
+	else
+		address_format(&address, out);
 }
 
 static int match_geometry(const struct volume_spec *spec, unsigned set, const struct config *config, struct err *err)

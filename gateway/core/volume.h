@@ -1,4 +1,5 @@
-/* What a volume is made of, as the engine is told at attach: read from the volume's file, checked once, never changed. */
+/* What a volume is made of, as the engine is told at attach: read from the volume's file, checked once, never changed.
+ */
 #ifndef GATEWAY_CORE_VOLUME_H
 #define GATEWAY_CORE_VOLUME_H
 
@@ -48,5 +49,8 @@ int volume_spec_match(const struct volume_spec *spec, unsigned set, const struct
 unsigned volume_leg_count(const struct volume_spec *spec);
 /* Lends the replica of `leg` (< volume_leg_count()); `ret_set` may be NULL. */
 const struct replica_spec *volume_leg_replica(const struct volume_spec *spec, unsigned leg, unsigned *ret_set);
+
+/* host:port with the port that the volume's file may leave out, as configs store it. Pure. */
+void volume_replica_address(const struct replica_spec *replica, char out[ADDRESS_CHARS_MAX + 1]);
 
 #endif

@@ -22,7 +22,7 @@ find common proto gateway replica-server tests \( -name '*.c' -o -name '*.h' \) 
 	}'
 
 # Scripts are held to the same limit.
-find deploy tests .ci -type f -exec grep -lE '^#!.*sh' {} + | while read -r script; do
+while read -r script; do
 	lines=$(wc -l <"$script")
 	((lines <= 600)) || { printf '%s: over 600 lines\n' "$script" && exit 1; }
-done
+done < <(find deploy tests .ci -type f -exec grep -lE '^#!.*sh' {} +)

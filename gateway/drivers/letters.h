@@ -27,6 +27,7 @@ enum letter_kind {
 	LETTER_ATTACH,
 	LETTER_DETACH,
 	LETTER_STATUS,	 /* data: memory for the snapshot, comes back with LETTER_STATUS_REPLY */
+	LETTER_FORCE,	 /* after a grace, fail what is outstanding and give up all connections: forced detach */
 	LETTER_SHUTDOWN, /* leave the loop */
 };
 

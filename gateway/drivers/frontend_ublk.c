@@ -1,0 +1,590 @@
+/* Serves /dev/ublkbN: fetches block requests, hands them to the engine, commits their results.
+ * Knows no replica. First and last on a request's path: FETCH completes here, COMMIT leaves here.
+ *
+ * Slot = tag. Zero-copy: the driver keeps each request's pages in our ring's buffer table at index = tag; requests that
+ * found no place there (NEED_REG_BUF) borrow a bounce buffer. Copy: the kernel copies to and from a buffer per tag. */
+#include "gateway/drivers/frontend_ublk.h"
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/list.h"
+#include "common/log.h"
+#include "common/uring.h"
+#include "gateway/core/engine.h"
+#include "gateway/drivers/ublk_ctl.h"
+
+#define BOUNCE_COUNT 2u
+#define UD_WAKE (1ull << 32) /* our user_data bits: else the tag */
+
+/* What start() and stop() ask of the data thread. */
+enum wish { WISH_NONE, WISH_FETCH, WISH_CLOSE };
+
+enum slot_state {
+	SLOT_GONE,   /* no command of ours is with the driver */
+	SLOT_IDLE,   /* fetched: the driver may give us a request */
+	SLOT_WAITS,  /* has a request that waits for a bounce buffer */
+	SLOT_BUSY,   /* the engine has it */
+	SLOT_FAILED, /* completed with -EIO by fail_all(); the engine's completion will be ignored */
+};
+
+struct slot {
+	struct list waits; /* in bounce_waiters while SLOT_WAITS */
+	enum slot_state state;
+	enum request_op op;
+	uint32_t payload_bytes;
+	struct request request;
+	uint8_t *bounce; /* borrowed, or NULL */
+};
+
+struct frontend_ublk {
+	struct frontend fe;
+	struct frontend_ublk_options options;
+	struct ublk_ctl *ctl;
+	struct ublk_choice choice;
+	struct ublk_device device;
+	bool exists; /* start() succeeded; atomic: status reads it */
+	int wake_fd; /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
+	uint64_t wake_count;
+	enum wish wish; /* atomic */
+	sem_t closed;	/* posted by the data thread after WISH_CLOSE */
+	bool failing;
+	bool registered;      /* copy mode: `buffers` are in the ring's table */
+	uint8_t *buffers;     /* copy mode: IO_BYTES_MAX per tag */
+	uint8_t *bounces;     /* zero-copy mode: BOUNCE_COUNT times IO_BYTES_MAX */
+	uint8_t *free_bounces[BOUNCE_COUNT];
+	unsigned free_bounce_count;
+	struct list bounce_waiters; /* of struct slot, oldest first */
+	struct slot slots[];
+};
+
+static struct frontend_ublk *to_ublk(struct frontend *fe)
+{
+	return container_of(fe, struct frontend_ublk, fe);
+}
+
+static uint8_t *copy_buffer(const struct frontend_ublk *ublk, unsigned tag)
+{
+	return ublk->buffers + (size_t)tag * IO_BYTES_MAX;
+}
+
+/* ---- Commands to the driver. ---- */
+
+static void arm_wake(struct frontend_ublk *ublk)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ublk->fe.ring);
+
+	io_uring_prep_read(sqe, ublk->wake_fd, &ublk->wake_count, sizeof(ublk->wake_count), 0);
+	sqe->user_data = ud_pack(UD_FRONTEND, UD_WAKE);
+}
+
+/* FETCH, or COMMIT_AND_FETCH of `result`: bytes or -errno. */
+static void queue_command(struct frontend_ublk *ublk, uint32_t op, unsigned tag, int result)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ublk->fe.ring);
+	struct ublksrv_io_cmd *cmd = (struct ublksrv_io_cmd *)sqe->cmd;
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = ublk->device.char_fd;
+	sqe->cmd_op = op;
+	cmd->tag = (uint16_t)tag;
+	cmd->result = result;
+	if (ublk->choice.zero_copy)
+		sqe->addr = ublk_auto_buf_reg((uint16_t)tag);
+	else
+		cmd->addr = (uintptr_t)copy_buffer(ublk, tag);
+	sqe->user_data = ud_pack(UD_FRONTEND, tag);
+}
+
+/* Never a short positive result: from Linux 7.3 it would count as full success and leak or lose the rest. */
+static void commit(struct frontend_ublk *ublk, unsigned tag, int error)
+{
+	const struct slot *slot = &ublk->slots[tag];
+	int result = error ? error : (int)slot->payload_bytes;
+
+	queue_command(ublk, UBLK_U_IO_COMMIT_AND_FETCH_REQ, tag, result);
+}
+
+static void fetch_all(struct frontend_ublk *ublk)
+{
+	for (unsigned tag = 0; tag < ublk->fe.queue_depth; tag++) {
+		ublk->slots[tag].state = SLOT_IDLE;
+		queue_command(ublk, UBLK_U_IO_FETCH_REQ, tag, 0);
+	}
+}
+
+/* ---- Payload by pread and pwrite on the character device; they copy in the system call and do not sleep. ---- */
+
+static int copy_from_device(struct frontend_ublk *ublk, unsigned tag, uint32_t offset, uint32_t length, void *dst)
+{
+	ssize_t n = pread(ublk->device.char_fd, dst, length, ublk_payload_pos(0, tag, offset));
+
+	return n == (ssize_t)length ? 0 : n < 0 ? -errno : -EIO;
+}
+
+static int copy_to_device(struct frontend_ublk *ublk, unsigned tag, uint32_t offset, uint32_t length, const void *src)
+{
+	ssize_t n = pwrite(ublk->device.char_fd, src, length, ublk_payload_pos(0, tag, offset));
+
+	return n == (ssize_t)length ? 0 : n < 0 ? -errno : -EIO;
+}
+
+/* Where this process sees the payload; NULL: nowhere, it is in the kernel. */
+static uint8_t *mapped_payload(const struct frontend_ublk *ublk, unsigned tag)
+{
+	return ublk->choice.zero_copy ? ublk->slots[tag].bounce : copy_buffer(ublk, tag);
+}
+
+static int ublk_copy_out(struct frontend *fe, unsigned tag, uint32_t offset, uint32_t length, void *dst)
+{
+	const uint8_t *mapped = mapped_payload(to_ublk(fe), tag);
+
+	if (!mapped)
+		return copy_from_device(to_ublk(fe), tag, offset, length, dst);
+	memcpy(dst, mapped + offset, length);
+	return 0;
+}
+
+static int ublk_copy_in(struct frontend *fe, unsigned tag, uint32_t offset, uint32_t length, const void *src)
+{
+	uint8_t *mapped = mapped_payload(to_ublk(fe), tag);
+
+	if (!mapped)
+		return copy_to_device(to_ublk(fe), tag, offset, length, src);
+	memcpy(mapped + offset, src, length);
+	return 0;
+}
+
+static struct payload ublk_payload(struct frontend *fe, unsigned tag)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+
+	return (struct payload){
+		.fixed = ublk->choice.zero_copy ? !ublk->slots[tag].bounce : ublk->registered,
+		.mapped = mapped_payload(ublk, tag),
+		.buf_index = (uint16_t)tag,
+		.base = (uintptr_t)mapped_payload(ublk, tag),
+	};
+}
+
+/* ---- A request comes. ---- */
+
+static bool op_from_kernel(uint32_t op_flags, enum request_op *ret)
+{
+	switch (op_flags & UBLK_IO_OP_MASK) {
+	case UBLK_IO_OP_READ:
+		*ret = REQUEST_READ;
+		return true;
+	case UBLK_IO_OP_WRITE:
+		*ret = REQUEST_WRITE;
+		return true;
+	case UBLK_IO_OP_FLUSH:
+		*ret = REQUEST_FLUSH;
+		return true;
+	case UBLK_IO_OP_DISCARD:
+		*ret = REQUEST_DISCARD;
+		return true;
+	case UBLK_IO_OP_WRITE_ZEROES:
+		*ret = REQUEST_ZEROES;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned flags_from_kernel(uint32_t op_flags)
+{
+	return (op_flags & UBLK_IO_F_FUA ? REQUEST_F_FUA : 0) | (op_flags & UBLK_IO_F_META ? REQUEST_F_META : 0) |
+	       (op_flags & UBLK_IO_F_NOUNMAP ? REQUEST_F_NO_UNMAP : 0);
+}
+
+/* Hands the slot's request to the engine, which may complete it at once. */
+static void submit(struct frontend_ublk *ublk, unsigned tag)
+{
+	ublk->slots[tag].state = SLOT_BUSY;
+	engine_submit(ublk->fe.engine, &ublk->slots[tag].request);
+}
+
+/* With a bounce buffer in hand. META: from our own memory nothing is gained by SEND_ZC, and a plain send has let go of
+ * the buffer by the time that the replica has answered, so that it may be lent again at completion. */
+static void submit_by_bounce(struct frontend_ublk *ublk, unsigned tag)
+{
+	struct slot *slot = &ublk->slots[tag];
+	int error = 0;
+
+	slot->bounce = ublk->free_bounces[--ublk->free_bounce_count];
+	slot->request.flags |= REQUEST_F_META;
+	if (slot->op == REQUEST_WRITE)
+		error = copy_from_device(ublk, tag, 0, slot->payload_bytes, slot->bounce);
+	if (!error) {
+		submit(ublk, tag);
+		return;
+	}
+	slot->state = SLOT_BUSY;
+	ublk->fe.ops->complete(&ublk->fe, tag, error);
+}
+
+static void take_request(struct frontend_ublk *ublk, unsigned tag)
+{
+	const struct ublksrv_io_desc *desc = &ublk->device.descs[tag];
+	struct slot *slot = &ublk->slots[tag];
+	bool has_payload;
+
+	if (ublk->failing || !op_from_kernel(desc->op_flags, &slot->op)) {
+		slot->payload_bytes = 0;
+		commit(ublk, tag, ublk->failing ? -EIO : -EOPNOTSUPP);
+		return;
+	}
+	has_payload = slot->op == REQUEST_READ || slot->op == REQUEST_WRITE;
+	slot->payload_bytes = has_payload ? desc->nr_sectors << UBLK_SECTOR_SHIFT : 0;
+	slot->request = (struct request){
+		.slot = tag,
+		.op = slot->op,
+		.flags = flags_from_kernel(desc->op_flags),
+		.offset = slot->op == REQUEST_FLUSH ? 0 : desc->start_sector << UBLK_SECTOR_SHIFT,
+		.length = slot->op == REQUEST_FLUSH ? 0 : (uint64_t)desc->nr_sectors << UBLK_SECTOR_SHIFT,
+	};
+	if (!has_payload || !(desc->op_flags & UBLK_IO_F_NEED_REG_BUF)) {
+		submit(ublk, tag);
+		return;
+	}
+	ublk->fe.buffer_fallbacks++;
+	slot->state = SLOT_WAITS;
+	list_add_tail(&ublk->bounce_waiters, &slot->waits);
+}
+
+/* Outside of any engine action: complete() only gives buffers back. */
+static void ublk_poll(struct frontend *fe)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+
+	while (ublk->free_bounce_count > 0 && !list_is_empty(&ublk->bounce_waiters)) {
+		struct slot *slot = list_first(&ublk->bounce_waiters, struct slot, waits);
+
+		list_del(&slot->waits);
+		submit_by_bounce(ublk, (unsigned)(slot - ublk->slots));
+	}
+}
+
+static bool ublk_idle(struct frontend *fe)
+{
+	const struct frontend_ublk *ublk = to_ublk(fe);
+
+	return ublk->free_bounce_count > 0 && !list_is_empty(&ublk->bounce_waiters);
+}
+
+/* ---- A request is finished. ---- */
+
+static int return_bounce(struct frontend_ublk *ublk, unsigned tag, int error)
+{
+	struct slot *slot = &ublk->slots[tag];
+
+	if (!error && slot->op == REQUEST_READ)
+		error = copy_to_device(ublk, tag, 0, slot->payload_bytes, slot->bounce);
+	ublk->free_bounces[ublk->free_bounce_count++] = slot->bounce;
+	slot->bounce = NULL;
+	return error;
+}
+
+static void ublk_complete(struct frontend *fe, unsigned tag, int error)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+	struct slot *slot = &ublk->slots[tag];
+
+	if (slot->state != SLOT_BUSY)
+		return; /* fail_all() was faster */
+	if (slot->bounce)
+		error = return_bounce(ublk, tag, error);
+	slot->state = SLOT_IDLE;
+	commit(ublk, tag, error);
+}
+
+/* The engine may still read or fill what it was lent: kernel buffers stay pinned by its sends and receives, and our own
+ * buffers are not lent again because nothing is submitted from here on. */
+static void ublk_fail_all(struct frontend *fe)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+
+	ublk->failing = true;
+	for (unsigned tag = 0; tag < fe->queue_depth; tag++) {
+		struct slot *slot = &ublk->slots[tag];
+
+		if (slot->state != SLOT_BUSY && slot->state != SLOT_WAITS)
+			continue;
+		list_del(&slot->waits);
+		slot->state = SLOT_FAILED;
+		commit(ublk, tag, -EIO);
+	}
+}
+
+/* ---- Completions. ---- */
+
+static void on_wish(struct frontend_ublk *ublk)
+{
+	enum wish wish = __atomic_exchange_n(&ublk->wish, WISH_NONE, __ATOMIC_ACQ_REL);
+
+	arm_wake(ublk);
+	if (wish == WISH_FETCH)
+		fetch_all(ublk);
+	if (wish == WISH_CLOSE) {
+		ublk_device_close(&ublk->device);
+		sem_post(&ublk->closed);
+	}
+}
+
+static void ublk_on_cqe(struct frontend *fe, const struct io_uring_cqe *cqe)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+	uint64_t bits = ud_bits(cqe->user_data);
+
+	if (bits == UD_WAKE) {
+		on_wish(ublk);
+		return;
+	}
+	if (cqe->res == UBLK_IO_RES_OK) {
+		take_request(ublk, (unsigned)bits);
+		return;
+	}
+	/* ABORT: the device is being stopped, the tag comes no more. Others would be our own malformed commands. */
+	ublk->slots[bits].state = SLOT_GONE;
+	if (cqe->res != UBLK_IO_RES_ABORT)
+		log_error("event=ublk_command_failed device=%s tag=%u error=%s", ublk->device.block_path, (unsigned)bits,
+			  err_name(cqe->res));
+}
+
+/* ---- Start and end. ---- */
+
+static int register_copy_buffers(struct frontend_ublk *ublk)
+{
+	struct iovec *iov = calloc(ublk->fe.queue_depth, sizeof(*iov));
+	int rc;
+
+	if (!iov)
+		return -ENOMEM;
+	for (unsigned tag = 0; tag < ublk->fe.queue_depth; tag++)
+		iov[tag] = (struct iovec){ .iov_base = copy_buffer(ublk, tag), .iov_len = IO_BYTES_MAX };
+	rc = io_uring_register_buffers(&ublk->fe.ring->uring, iov, ublk->fe.queue_depth);
+	free(iov);
+	return rc;
+}
+
+static int ublk_arm(struct frontend *fe, struct err *err)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+	int rc;
+
+	if (ublk->choice.zero_copy) {
+		rc = io_uring_register_buffers_sparse(&fe->ring->uring, ublk->options.buffer_table);
+		if (rc)
+			return err_set(err, rc, "io_uring: no table for %u buffers: %s", ublk->options.buffer_table,
+				       strerror(-rc));
+	} else {
+		ublk->registered = !register_copy_buffers(ublk); /* without it bulk sends copy: slower, not wrong */
+	}
+	arm_wake(ublk);
+	return 0;
+}
+
+static void tell_data_thread(struct frontend_ublk *ublk, enum wish wish)
+{
+	uint64_t one = 1;
+
+	__atomic_store_n(&ublk->wish, wish, __ATOMIC_RELEASE);
+	if (write(ublk->wake_fd, &one, sizeof(one)) < 0)
+		(void)0; /* cannot fail for a count of one */
+}
+
+/* After the last completion: only then may the descriptor go, and only without it can the device be deleted. */
+static int close_and_remove(struct frontend_ublk *ublk, struct err *err)
+{
+	int rc;
+
+	tell_data_thread(ublk, WISH_CLOSE);
+	while (sem_wait(&ublk->closed))
+		; /* EINTR */
+	rc = ublk_device_remove(&ublk->device, err);
+	if (!rc)
+		run_dir_forget_device(ublk->options.run_dir);
+	return rc;
+}
+
+static int ublk_start(struct frontend *fe, struct err *err)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+	int rc = ublk_device_add(ublk->ctl, &ublk->options.device, &ublk->choice, &ublk->device, err);
+
+	if (rc)
+		return rc;
+	rc = run_dir_record_device(ublk->options.run_dir, ublk->device.id, err);
+	if (rc)
+		goto err_remove;
+	tell_data_thread(ublk, WISH_FETCH);
+	rc = ublk_device_start(&ublk->device, err);
+	if (rc)
+		goto err_remove;
+	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
+	return 0;
+err_remove:
+	if (close_and_remove(ublk, NULL))
+		err_wrap(err, "%s is left behind", ublk->device.block_path);
+	return rc;
+}
+
+static int ublk_stop(struct frontend *fe, bool force, struct err *err)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+	int rc = ublk_device_stop(&ublk->device, force, err);
+
+	if (rc)
+		return rc;
+	__atomic_store_n(&ublk->exists, false, __ATOMIC_RELEASE);
+	return close_and_remove(ublk, err);
+}
+
+static void ublk_destroy(struct frontend *fe)
+{
+	struct frontend_ublk *ublk = to_ublk(fe);
+
+	if (ublk->buffers)
+		munmap(ublk->buffers, (size_t)fe->queue_depth * IO_BYTES_MAX);
+	if (ublk->bounces)
+		munmap(ublk->bounces, BOUNCE_COUNT * IO_BYTES_MAX);
+	if (ublk->wake_fd >= 0)
+		close(ublk->wake_fd);
+	ublk_ctl_close(ublk->ctl);
+	sem_destroy(&ublk->closed);
+	free(ublk);
+}
+
+static const char *ublk_device_name(const struct frontend *fe)
+{
+	const struct frontend_ublk *ublk = container_of(fe, const struct frontend_ublk, fe);
+
+	return __atomic_load_n(&ublk->exists, __ATOMIC_ACQUIRE) ? ublk->device.block_path : "";
+}
+
+static const char *ublk_mode(const struct frontend *fe)
+{
+	return container_of(fe, const struct frontend_ublk, fe)->choice.zero_copy ? "zero-copy" : "copy";
+}
+
+static const char *ublk_mode_reason(const struct frontend *fe)
+{
+	return container_of(fe, const struct frontend_ublk, fe)->choice.reason;
+}
+
+static const struct frontend_ops ublk_ops = {
+	.name = "ublk",
+	.arm = ublk_arm,
+	.on_cqe = ublk_on_cqe,
+	.complete = ublk_complete,
+	.payload = ublk_payload,
+	.copy_out = ublk_copy_out,
+	.copy_in = ublk_copy_in,
+	.start = ublk_start,
+	.stop = ublk_stop,
+	.destroy = ublk_destroy,
+	.device = ublk_device_name,
+	.mode = ublk_mode,
+	.mode_reason = ublk_mode_reason,
+	.poll = ublk_poll,
+	.idle = ublk_idle,
+	.fail_all = ublk_fail_all,
+};
+
+static int choose_mode(struct frontend_ublk *ublk, struct err *err)
+{
+	struct ublk_facts facts;
+	int rc = ublk_facts_probe(ublk->ctl, &facts, err);
+
+	return rc ? rc : ublk_choose(&facts, ublk->options.mode, &ublk->choice, err);
+}
+
+static int refuse_leftover(struct frontend_ublk *ublk, struct err *err)
+{
+	uint32_t id;
+	int rc = run_dir_device(ublk->options.run_dir, &id, err);
+
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	if (ublk_device_is_leftover(ublk->ctl, id, &ublk->options.device.volume_uuid))
+		return err_set(err, -EBUSY,
+			       "/dev/ublkb%u: left by a killed gateway of this volume; `lockstep-gateway --delete-device %u` fails "
+			       "what waits in it and removes it",
+			       id, id);
+	run_dir_forget_device(ublk->options.run_dir);
+	return 0;
+}
+
+static uint8_t *map_memory(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int take_memory(struct frontend_ublk *ublk)
+{
+	if (!ublk->choice.zero_copy) {
+		ublk->buffers = map_memory((size_t)ublk->fe.queue_depth * IO_BYTES_MAX);
+		return ublk->buffers ? 0 : -ENOMEM;
+	}
+	ublk->bounces = map_memory(BOUNCE_COUNT * IO_BYTES_MAX);
+	if (!ublk->bounces)
+		return -ENOMEM;
+	for (unsigned i = 0; i < BOUNCE_COUNT; i++)
+		ublk->free_bounces[i] = ublk->bounces + (size_t)i * IO_BYTES_MAX;
+	ublk->free_bounce_count = BOUNCE_COUNT;
+	return 0;
+}
+
+static int set_up(struct frontend_ublk *ublk, struct err *err)
+{
+	int rc = choose_mode(ublk, err);
+
+	if (!rc)
+		rc = refuse_leftover(ublk, err);
+	if (rc)
+		return rc;
+	ublk->fe.memory_is_pinned = ublk->choice.zero_copy;
+	rc = take_memory(ublk);
+	if (rc)
+		return err_set(err, rc, "ublk: no memory for %u request buffers", ublk->fe.queue_depth);
+	ublk->wake_fd = eventfd(0, EFD_CLOEXEC);
+	return ublk->wake_fd < 0 ? err_set(err, -errno, "ublk: eventfd: %s", strerror(errno)) : 0;
+}
+
+int frontend_ublk_new(const struct frontend_ublk_options *options, struct ublk_ctl *ctl, struct frontend **ret,
+		      struct err *err)
+{
+	unsigned depth = options->device.queue_depth;
+	struct frontend_ublk *ublk = calloc(1, sizeof(*ublk) + depth * sizeof(ublk->slots[0]));
+	int rc;
+
+	if (!ublk) {
+		ublk_ctl_close(ctl);
+		return err_set(err, -ENOMEM, "ublk: out of memory");
+	}
+	ublk->fe = (struct frontend){ .ops = &ublk_ops, .queue_depth = depth };
+	ublk->options = *options;
+	ublk->ctl = ctl;
+	ublk->wake_fd = -1;
+	list_init(&ublk->bounce_waiters);
+	sem_init(&ublk->closed, 0, 0);
+	for (unsigned tag = 0; tag < depth; tag++)
+		list_init(&ublk->slots[tag].waits);
+	rc = set_up(ublk, err);
+	if (rc) {
+		ublk_destroy(&ublk->fe);
+		return rc;
+	}
+	*ret = &ublk->fe;
+	return 0;
+}

@@ -1,0 +1,190 @@
+/* Puts a gateway together: volume file, lock, frontend, mailboxes, then control_run(), and takes it apart again.
+ * Knows what order things are made in, not what they do. Not on a request's path. */
+#include "gateway/drivers/gateway.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mailbox.h"
+#include "common/random.h"
+#include "gateway/drivers/control.h"
+#include "gateway/drivers/frontend_shm.h"
+#include "gateway/drivers/frontend_ublk.h"
+#include "gateway/drivers/run_dir.h"
+#include "gateway/drivers/ublk_ctl.h"
+#include "gateway/drivers/volume_file.h"
+
+/* Letters that can be under way at once: a few for each lane, a few of everything else. */
+#define MAILBOX_LETTERS (4 * LANE_COUNT * LEG_COUNT_MAX + 64)
+
+struct gateway {
+	const struct opts *opts;
+	struct volume_spec spec;
+	struct run_dir run_dir;
+	struct frontend *frontend;
+	struct mailbox *to_data, *to_control;
+};
+
+static enum gateway_exit code_of_frontend(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return GATEWAY_EXIT_BUSY;
+	case -EOPNOTSUPP:
+		return GATEWAY_EXIT_MODE;
+	case -ENOENT:
+	case -EACCES:
+	case -EPERM:
+		return GATEWAY_EXIT_NO_UBLK;
+	default:
+		return GATEWAY_EXIT_DEVICE;
+	}
+}
+
+static int make_ublk(struct gateway *gateway, struct err *err)
+{
+	const struct opts *opts = gateway->opts;
+	struct frontend_ublk_options options = {
+		.device = {
+			.wanted_id = opts->device_id,
+			.queue_depth = opts->queue_depth,
+			.volume_bytes = gateway->spec.size_bytes,
+			.block_bytes = gateway->spec.block_bytes,
+			.volume_uuid = gateway->spec.uuid,
+		},
+		.mode = opts->mode,
+		.buffer_table = opts->buffer_table ? opts->buffer_table : opts->queue_depth,
+		.run_dir = &gateway->run_dir,
+	};
+	struct ublk_ctl *ctl;
+	int rc = ublk_ctl_open(&ctl, err);
+
+	return rc ? rc : frontend_ublk_new(&options, ctl, &gateway->frontend, err);
+}
+
+static int make_shm(struct gateway *gateway, struct err *err)
+{
+	struct frontend_shm_options options = {
+		.path = gateway->opts->shm_path,
+		.mode = gateway->opts->mode,
+		.volume_bytes = gateway->spec.size_bytes,
+		.block_bytes = gateway->spec.block_bytes,
+	};
+
+	return frontend_shm_new(&options, &gateway->frontend, err);
+}
+
+static enum gateway_exit make_frontend(struct gateway *gateway, struct err *err)
+{
+	int rc = gateway->opts->frontend == FRONTEND_SHM ? make_shm(gateway, err) : make_ublk(gateway, err);
+
+	return rc ? code_of_frontend(rc) : GATEWAY_EXIT_OK;
+}
+
+static void engine_options_from(const struct gateway *gateway, struct engine_options *ret)
+{
+	const struct opts *opts = gateway->opts;
+	char host[32] = "?";
+
+	engine_options_default(ret);
+	ret->bulk_min_bytes = (uint32_t)opts->bulk_min_bytes;
+	ret->read_run = opts->read_run;
+	ret->answer_deadline_ns = opts->answer_deadline_ms * NS_PER_MS;
+	ret->reconnect_ns = opts->reconnect_ms * NS_PER_MS;
+	ret->sync_interval_ns = opts->sync_interval_ms * NS_PER_MS;
+	if (gethostname(host, sizeof(host) - 1))
+		strcpy(host, "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
+	snprintf(ret->client, sizeof(ret->client), "%s/%d", host, (int)getpid());
+	ret->nonce = random_nonzero();
+}
+
+static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *err)
+{
+	struct control_options options = {
+		.opts = gateway->opts,
+		.spec = &gateway->spec,
+		.socket_path = gateway->run_dir.socket_path,
+		.frontend = gateway->frontend,
+		.loop = {
+			.spec = &gateway->spec,
+			.frontend = gateway->frontend,
+			.to_data = gateway->to_data,
+			.to_control = gateway->to_control,
+			.recv = gateway->opts->recv,
+			.zero_copy = gateway->opts->zero_copy_send,
+		},
+	};
+
+	engine_options_from(gateway, &options.loop.engine);
+	return control_run(&options, err);
+}
+
+static enum gateway_exit with_mailboxes(struct gateway *gateway, struct err *err)
+{
+	enum gateway_exit code = GATEWAY_EXIT_INTERNAL;
+
+	gateway->to_data = mailbox_new(MAILBOX_LETTERS);
+	gateway->to_control = mailbox_new(MAILBOX_LETTERS);
+	if (gateway->to_data && gateway->to_control)
+		code = attach_and_serve(gateway, err);
+	else
+		err_set(err, -ENOMEM, "mailboxes: no memory or no file descriptors");
+	mailbox_free(gateway->to_control);
+	mailbox_free(gateway->to_data);
+	return code;
+}
+
+/* Under memory pressure the kernel writes dirty pages to our own device: a page fault of ours would wait for itself. */
+static void pin_memory(void)
+{
+	mallopt(M_ARENA_MAX, 1); /* an arena for each thread would be locked whole */
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		log_warn("event=mlock_refused error=%s hint=\"raise RLIMIT_MEMLOCK; memory pressure may stall the volume\"",
+			 err_name(-errno));
+}
+
+enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
+{
+	struct gateway gateway = { .opts = opts };
+	enum gateway_exit code;
+	int rc;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (volume_file_load(opts->volume_file, &gateway.spec, err))
+		return GATEWAY_EXIT_CONFIG;
+	rc = run_dir_open(opts->run_dir, gateway.spec.name, &gateway.run_dir, err);
+	if (rc)
+		return rc == -EBUSY ? GATEWAY_EXIT_BUSY : GATEWAY_EXIT_INTERNAL;
+	pin_memory();
+	code = make_frontend(&gateway, err);
+	if (code == GATEWAY_EXIT_OK) {
+		code = with_mailboxes(&gateway, err);
+		gateway.frontend->ops->destroy(gateway.frontend);
+	}
+	run_dir_close(&gateway.run_dir);
+	return code;
+}
+
+enum gateway_exit gateway_delete_device(const struct opts *opts, struct err *err)
+{
+	struct ublk_ctl *ctl;
+	int rc = ublk_ctl_open(&ctl, err);
+
+	if (rc)
+		return GATEWAY_EXIT_NO_UBLK;
+	rc = ublk_device_delete_leftover(ctl, opts->device_id, err);
+	ublk_ctl_close(ctl);
+	if (rc == -EBUSY)
+		return GATEWAY_EXIT_BUSY;
+	if (rc)
+		return GATEWAY_EXIT_DEVICE;
+	run_dir_forget_device_id(opts->run_dir, opts->device_id);
+	return GATEWAY_EXIT_OK;
+}

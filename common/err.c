@@ -22,16 +22,19 @@ int err_set(struct err *err, int code, const char *format, ...)
 
 int err_wrap(struct err *err, const char *format, ...)
 {
-	char old[sizeof(err->text)];
+	char prefix[sizeof(err->text)];
 	va_list args;
-	int used;
+	size_t used;
 
-	memcpy(old, err->text, sizeof(old));
 	va_start(args, format);
-	used = vsnprintf(err->text, sizeof(err->text), format, args);
+	vsnprintf(prefix, sizeof(prefix), format, args);
 	va_end(args);
-	if (used >= 0 && (size_t)used < sizeof(err->text))
-		snprintf(err->text + used, sizeof(err->text) - (size_t)used, ": %s", old);
+	used = strlen(prefix);
+	if (used <= sizeof(prefix) - sizeof(": "))
+		used = (size_t)(stpcpy(prefix + used, ": ") - prefix);
+	memmove(err->text + used, err->text, sizeof(err->text) - used);
+	memcpy(err->text, prefix, used);
+	err->text[ERR_TEXT_MAX] = '\0';
 	return err->code;
 }
 

@@ -149,11 +149,14 @@ struct message {
 		struct message_opened opened; /* OPENED, JOINED */
 		struct message_create create;
 		struct message_list list;
-		struct message_listing listing; /* large: see codec.h for who owns it */
+		struct message_listing listing; /* large: see codec.h for where to keep a message */
 		struct message_delete delete;
 	};
 };
 
+static_assert(sizeof(struct message) <= 40 * KIB, "codec.h says 36 KiB");
+
+/* Static text; "?" for an unknown kind. */
 const char *message_kind_name(enum message_kind kind);
 
 #endif

@@ -47,10 +47,13 @@ void cli_progress_end(struct cli *cli)
 	cli->progress_is_open = false;
 }
 
+/* A message that has its object this near its start needs no prefix. */
+#define NAMED_WITHIN 32
+
 static enum exit_code fail(struct cli *cli, enum exit_code code, const char *object, char *message)
 {
-	size_t len = strlen(object);
-	bool named = !strncmp(message, object, len) && message[len] == ':';
+	const char *found = strstr(message, object);
+	bool named = found && found - message < NAMED_WITHIN;
 
 	cli_sanitize(message);
 	cli_progress_end(cli);
@@ -59,7 +62,7 @@ static enum exit_code fail(struct cli *cli, enum exit_code code, const char *obj
 					 cli_json_text(object), "message", cli_json_text(message));
 
 		(void)cli_result(cli, root);
-	} else if (named || !len) {
+	} else if (named) {
 		fprintf(stderr, "lockstep: %s\n", message);
 	} else {
 		fprintf(stderr, "lockstep: %s: %s\n", object, message);

@@ -76,6 +76,15 @@ static const struct command *find_command(const char *group, const char *name)
 	return NULL;
 }
 
+/* The parser's errors start with the option: "--size: needs a value SIZE". */
+static enum exit_code refuse_options(struct cli *cli, const struct err *err)
+{
+	char option[64];
+
+	snprintf(option, sizeof(option), "%.*s", (int)strcspn(err->text, ":"), err->text);
+	return cli_fail_err(cli, EXIT_USAGE, option, err);
+}
+
 static enum exit_code run_with_args(struct cli *cli, int argc, char **argv, void *args)
 {
 	const struct command *command = cli->command;
@@ -87,7 +96,7 @@ static enum exit_code run_with_args(struct cli *cli, int argc, char **argv, void
 	int first;
 
 	if (options_parse(argc, argv, targets, ARRAY_COUNT(targets), &first, &err))
-		return cli_fail_err(cli, EXIT_USAGE, "", &err);
+		return refuse_options(cli, &err);
 	if (cli->help) {
 		print_help(command);
 		return EXIT_DONE;

@@ -1,0 +1,173 @@
+/* The small parts of common/: names, arena, randomness, boot id, log lines. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+#include "common/bootid.h"
+#include "common/log.h"
+#include "common/name.h"
+#include "common/random.h"
+#include "tests/unit/check.h"
+
+static void names_of_letters_digits_and_three_marks_are_valid(void)
+{
+	static const char *const good[] = {"a", "0", "Data-1", "a.b_c-d", "x..y"};
+	char longest[VOLUME_NAME_MAX + 2];
+
+	for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+		CHECK_TRUE(name_is_valid(good[i]));
+	memset(longest, 'a', sizeof(longest));
+	longest[VOLUME_NAME_MAX] = '\0';
+	CHECK_TRUE(name_is_valid(longest));
+}
+
+static void other_names_are_not(void)
+{
+	static const char *const bad[] = {"", "-a", ".a", "_a", "..", "a/b", "a b", "a\n", "a\xc3\xa9", "a:b", "a*"};
+	char too_long[VOLUME_NAME_MAX + 2];
+
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+		CHECK_FALSE(name_is_valid(bad[i]));
+	memset(too_long, 'a', sizeof(too_long));
+	too_long[VOLUME_NAME_MAX + 1] = '\0';
+	CHECK_FALSE(name_is_valid(too_long));
+}
+
+static void an_arena_gives_zeroed_aligned_pieces_until_it_is_full(void)
+{
+	_Alignas(max_align_t) uint8_t block[128];
+	struct arena arena;
+	uint8_t *first, *second;
+
+	memset(block, 0xee, sizeof(block));
+	arena_init(&arena, block, sizeof(block));
+	first = arena_take(&arena, 1);
+	second = arena_take(&arena, 100);
+	CHECK_TRUE(first == block && *first == 0);
+	CHECK_EQ_U64(0, (uintptr_t)second % _Alignof(max_align_t));
+	CHECK_EQ_U64(0, second[99]);
+	CHECK_FALSE(arena.is_exhausted);
+	CHECK_NULL(arena_take(&arena, 100));
+	CHECK_NULL(arena_take(&arena, SIZE_MAX));
+	CHECK_TRUE(arena.is_exhausted);
+}
+
+static void random_numbers_differ_and_are_never_0(void)
+{
+	uint64_t a = random_nonzero(), b = random_nonzero();
+
+	CHECK_TRUE(a != 0 && b != 0 && a != b);
+}
+
+static void the_boot_id_is_the_same_each_time_and_not_nil(void)
+{
+	struct uuid a, b;
+
+	CHECK_OK(bootid_read(&a, NULL));
+	CHECK_OK(bootid_read(&b, NULL));
+	CHECK_TRUE(uuid_equal(&a, &b));
+	CHECK_FALSE(uuid_is_nil(&a));
+}
+
+static void levels_are_parsed_by_name_only(void)
+{
+	enum log_level level = LOG_LEVEL_ERROR;
+
+	CHECK_OK(log_level_parse("debug", &level));
+	CHECK_EQ_INT(LOG_LEVEL_DEBUG, level);
+	CHECK_ERRNO(-EINVAL, log_level_parse("loud", &level));
+	CHECK_ERRNO(-EINVAL, log_level_parse("", &level));
+	CHECK_EQ_INT(LOG_LEVEL_DEBUG, level);
+}
+
+/* What `text` becomes as a line on stderr. */
+static void capture(enum log_level level, const char *text, char *out, size_t cap)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+	ssize_t got;
+
+	CHECK_OK(pipe2(fds, O_NONBLOCK));
+	dup2(fds[1], STDERR_FILENO);
+	log_line(level, "%s", text);
+	dup2(saved, STDERR_FILENO);
+	got = read(fds[0], out, cap - 1);
+	out[got > 0 ? got : 0] = '\0';
+	close(saved);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void a_log_line_is_one_line_whatever_a_peer_wrote(void)
+{
+	char line[4096];
+
+	log_init("unit", LOG_LEVEL_INFO);
+	capture(LOG_LEVEL_WARN, "peer=\"a\nb\x1b[2J\"", line, sizeof(line));
+	CHECK_STR_HAS("unit[", line);
+	CHECK_STR_HAS("] warn peer=\"a?b?[2J\"\n", line);
+	capture(LOG_LEVEL_DEBUG, "not said", line, sizeof(line));
+	CHECK_STR("", line);
+}
+
+static void an_overlong_log_line_is_cut_and_still_ends(void)
+{
+	char text[4096], line[4096];
+	size_t chars;
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	log_init("unit", LOG_LEVEL_INFO);
+	capture(LOG_LEVEL_INFO, text, line, sizeof(line));
+	chars = strlen(line);
+	CHECK_TRUE(chars > 1000 && chars <= 2048);
+	CHECK_EQ_INT('\n', line[chars - 1]);
+	CHECK_TRUE(strchr(line, '\n') == line + chars - 1);
+}
+
+static void under_the_journal_a_line_has_its_priority_and_no_time(void)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+	char stream[64], line[256];
+	struct stat st;
+	ssize_t got;
+
+	CHECK_OK(pipe2(fds, O_NONBLOCK));
+	CHECK_OK(fstat(fds[1], &st));
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	dup2(fds[1], STDERR_FILENO);
+	log_init("unit", LOG_LEVEL_INFO);
+	log_error("event=x");
+	dup2(saved, STDERR_FILENO);
+	unsetenv("JOURNAL_STREAM");
+	got = read(fds[0], line, sizeof(line) - 1);
+	CHECK_TRUE(got > 0);
+	line[got] = '\0';
+	CHECK_STR("<3>unit: event=x\n", line);
+	close(saved);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static const struct check_test tests[] = {
+	CHECK_TEST(names_of_letters_digits_and_three_marks_are_valid),
+	CHECK_TEST(other_names_are_not),
+	CHECK_TEST(an_arena_gives_zeroed_aligned_pieces_until_it_is_full),
+	CHECK_TEST(random_numbers_differ_and_are_never_0),
+	CHECK_TEST(the_boot_id_is_the_same_each_time_and_not_nil),
+	CHECK_TEST(levels_are_parsed_by_name_only),
+	CHECK_TEST(a_log_line_is_one_line_whatever_a_peer_wrote),
+	CHECK_TEST(under_the_journal_a_line_has_its_priority_and_no_time),
+	CHECK_TEST(an_overlong_log_line_is_cut_and_still_ends),
+};
+
+int main(int argc, char **argv)
+{
+	return CHECK_MAIN("common", tests, argc, argv);
+}

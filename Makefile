@@ -51,6 +51,10 @@ UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/
 TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
 TOOL_PRELOAD := $(B)/tests/native/malloc_count.so
 TOOL_LIB_OBJ := $(call objs,$(filter-out %/malloc_count.c,$(wildcard tests/native/lib/*.c))) $(B)/gateway/drivers/shm_ring.o
+DRV_TEST_BIN := $(patsubst tests/drivers/%.c,$(B)/tests/drivers/%,$(sort $(wildcard tests/drivers/test_*.c)))
+# Peer I/O without the engine: its tests bring an engine of their own.
+PEER_OBJ := $(call objs,gateway/drivers/peer*.c gateway/drivers/lane*.c gateway/drivers/batch.c gateway/drivers/transport.c \
+	gateway/drivers/connector*.c gateway/core/zc_policy.c)
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
 .PHONY: all help check asan ubsan tsan tidy format bench install uninstall clean tests compdb
@@ -87,13 +91,15 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(UNIT_HELP_OBJ) $(GW_CORE_OBJ)
 $(B)/tests/unit/test_volume_file: $(B)/gateway/drivers/volume_file.o
 CLI_TEST_OBJ := $(addprefix $(B)/gateway/cli/,options.o plan.o exit_codes.o mounts.o cli.o client.o)
 $(filter $(B)/tests/unit/test_cli_%,$(UNIT_BIN)): $(CLI_TEST_OBJ)
+$(B)/tests/drivers/test_%: $(B)/tests/drivers/test_%.o $(B)/tests/drivers/peer_world.o $(B)/tests/unit/check.o $(PEER_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(TOOL_PRELOAD): tests/native/lib/malloc_count.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 
-tests: all $(UNIT_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) ## build the programs and all test programs
+tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) ## build the programs and all test programs
 check: ## everything that needs no guest: tidy, unit, native
 	tests/run tidy unit native
 asan: ## unit and native tests under ASan and UBSan

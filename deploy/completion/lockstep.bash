@@ -1,0 +1,64 @@
+# bash completion for lockstep(8). Commands and options come from the program's own --help, so they cannot drift.
+
+_lockstep_commands()
+{
+	"$1" --help 2>/dev/null | sed -nE 's/^  ([a-z]+( [a-z]+)?)  +.*/\1/p'
+}
+
+_lockstep_volumes()
+{
+	"$1" volume list 2>/dev/null | sed -nE '1!s/^([^ ]+).*/\1/p'
+}
+
+# What may stand where an operand is expected.
+_lockstep_operands()
+{
+	case "$2" in
+	"volume show" | "volume attach" | "volume detach" | "volume delete" | "status")
+		mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_volumes "$1")" -- "$3")
+		;;
+	"replica check")
+		mapfile -t COMPREPLY < <(compgen -d -- "$3")
+		;;
+	esac
+}
+
+_lockstep_values()
+{
+	case "$1" in
+	--config-dir | --run-dir) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+	--mode) mapfile -t COMPREPLY < <(compgen -W "auto zero-copy copy" -- "$2") ;;
+	--block-size) mapfile -t COMPREPLY < <(compgen -W "512 4096" -- "$2") ;;
+	--size | --chunk | --sets | --timeout | --replica | --replicas-set | --server | --count) COMPREPLY=() ;;
+	*) return 1 ;;
+	esac
+}
+
+_lockstep()
+{
+	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local commands command
+
+	COMPREPLY=()
+	commands=$(_lockstep_commands "$program")
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$(cut -d' ' -f1 <<<"$commands" | sort -u)" -- "$word")
+		return
+	fi
+	if ((COMP_CWORD == 2)) && grep -q "^${COMP_WORDS[1]} " <<<"$commands"; then
+		mapfile -t COMPREPLY < <(compgen -W "$(sed -n "s/^${COMP_WORDS[1]} //p" <<<"$commands")" -- "$word")
+		return
+	fi
+	command=${COMP_WORDS[1]}
+	grep -qx "$command" <<<"$commands" || command+=" ${COMP_WORDS[2]}"
+	_lockstep_values "$before" "$word" && return
+	if [[ $word == -* ]]; then
+		# shellcheck disable=SC2086 # a command is one or two words
+		mapfile -t COMPREPLY < <(compgen -W "$("$program" $command --help 2>/dev/null |
+			sed -nE 's/^  (--[a-z-]+).*/\1/p')" -- "$word")
+		return
+	fi
+	_lockstep_operands "$program" "$command" "$word"
+}
+
+complete -F _lockstep lockstep

@@ -3,6 +3,7 @@
 # the device can be deleted, the driver unloaded, and no process hangs, each within a bound.
 # kernels: 7.3 6.12
 # limit: 300
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -3,6 +3,7 @@
 # (UBLK_IO_F_NEED_REG_BUF); they are served all the same.
 # kernels: 7.3
 # limit: 120
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

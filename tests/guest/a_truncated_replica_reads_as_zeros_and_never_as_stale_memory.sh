@@ -3,6 +3,7 @@
 # through the page cache, whatever the request's size: anything else would be the kernel's stale memory.
 # kernels: 7.3 6.12
 # limit: 200
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -2,6 +2,7 @@
 # At most 32 MiB resident for a zero-copy volume at queue depth 128, under load and after it.
 # kernels: 7.3
 # limit: 120
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -2,6 +2,7 @@
 # blkdiscard and fstrim punch holes in the replicas' files; what was discarded or zeroed reads as zeros.
 # kernels: 7.3 6.12
 # limit: 150
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

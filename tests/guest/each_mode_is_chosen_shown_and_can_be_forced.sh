@@ -2,6 +2,7 @@
 # The mode is chosen by probing, said in one line of the log and in the status, and each can be forced.
 # kernels: 7.3 6.12
 # limit: 120
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -3,6 +3,7 @@
 # both ways of receiving; and the replicas are identical afterwards.
 # kernels: 7.3 6.12
 # limit: 400
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

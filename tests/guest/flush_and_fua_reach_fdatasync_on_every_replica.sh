@@ -3,6 +3,7 @@
 # ext4's own tracepoint; plain writes do not.
 # kernels: 7.3 6.12
 # limit: 150
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -3,6 +3,7 @@
 # on, every block verifies and the replicas are identical.
 # kernels: 7.3 6.12
 # limit: 240
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

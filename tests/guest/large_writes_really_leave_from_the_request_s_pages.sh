@@ -3,6 +3,7 @@
 # notifications say how many bytes left without a copy (loopback always copies), and most bulk bytes must.
 # kernels: 7.3
 # limit: 150
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -2,6 +2,7 @@
 # No ublk in the kernel, no rights, a volume attached twice, a device in use: each its own message and exit code.
 # kernels: 7.3 6.12
 # limit: 120
+set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -56,7 +56,7 @@ void net_format(const struct net_address *address, char out[ADDRESS_CHARS_MAX + 
 
 	if (getnameinfo((const struct sockaddr *)&address->storage, address->len, host, sizeof(host), port,
 			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-		strcpy(out, "?");
+		snprintf(out, ADDRESS_CHARS_MAX + 1, "?");
 		return;
 	}
 	snprintf(out, ADDRESS_CHARS_MAX + 1, "%s%s%s:%s", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);

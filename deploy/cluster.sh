@@ -1,14 +1,16 @@
 # shellcheck shell=bash
 # Replica-servers on loopback and volumes over them, for the demo and the guest's tests. Sourced, never run.
-# Before use, set: programs (where the built programs are), work (a directory for everything that is written).
+# Before use, set: programs (where the built programs are), work (a directory for everything that is written), and
+# run_dir if it is not to be below work.
 # shellcheck disable=SC2154,SC2034
 
 declare -A replica_pid=() replica_port=()
 
 cluster_init()
 {
-	mkdir -p "$work/run" "$work/etc/volumes"
-	export LOCKSTEP_RUN_DIR=$work/run LOCKSTEP_CONFIG_DIR=$work/etc
+	run_dir=${run_dir:-$work/run}
+	mkdir -p "$run_dir" "$work/etc/volumes"
+	export LOCKSTEP_RUN_DIR=$run_dir LOCKSTEP_CONFIG_DIR=$work/etc
 	PATH=$programs:$PATH
 }
 

@@ -29,7 +29,7 @@ expect_mode()
 if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then
 	expect_mode copy
 	code=0
-	timeout 30 lockstep-gateway --volume-file "$work/etc/volumes/v.yaml" --run-dir "$work/run" --mode zero-copy \
+	timeout 30 lockstep-gateway --volume-file "$work/etc/volumes/v.yaml" --run-dir "$run_dir" --mode zero-copy \
 		>"$work/refusal" 2>&1 || code=$?
 	cat "$work/refusal"
 	((code == 6)) || fail "forcing zero-copy on a kernel without registered buffers ends with $code, not 6"

@@ -78,7 +78,7 @@ gateway_begin()
 {
 	local volume=$1 log=$work/gateway-$1.log
 	shift
-	"$programs/lockstep-gateway" --volume-file "$work/etc/volumes/$volume.yaml" --run-dir "$work/run" "$@" \
+	"$programs/lockstep-gateway" --volume-file "$work/etc/volumes/$volume.yaml" --run-dir "$run_dir" "$@" \
 		>>"$log" 2>&1 &
 	gateway_pids[$volume]=$!
 	wait_until 40 gateway_serves "$volume" || {
@@ -119,8 +119,8 @@ gateway_end()
 		wait_until 30 process_is_gone "$pid"
 	fi
 	unset "gateway_pids[$volume]"
-	id=$(cat "$work/run/$volume.device" 2>/dev/null) || return 0
-	timeout 60 "$programs/lockstep-gateway" --run-dir "$work/run" --delete-device "$id"
+	id=$(cat "$run_dir/$volume.device" 2>/dev/null) || return 0
+	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "$id"
 }
 
 # fio on a raw device with every block verified. fio_verify DEVICE [OPTION]...

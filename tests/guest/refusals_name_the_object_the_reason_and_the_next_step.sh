@@ -22,13 +22,13 @@ expect_refusal()
 }
 
 rmmod ublk_drv
-expect_refusal 5 modprobe lockstep-gateway --volume-file "$file" --run-dir "$work/run"
+expect_refusal 5 modprobe lockstep-gateway --volume-file "$file" --run-dir "$run_dir"
 modprobe ublk_drv
 expect_refusal 5 root setpriv --reuid=65534 --regid=65534 --clear-groups \
 	"$programs/lockstep-gateway" --volume-file <(cat "$file") --run-dir "$(mktemp -d -p /tmp)"
 
 gateway_begin v
-expect_refusal 7 pid lockstep-gateway --volume-file "$file" --run-dir "$work/run"
+expect_refusal 7 pid lockstep-gateway --volume-file "$file" --run-dir "$run_dir"
 mkfs.ext4 -q -F "$device"
 mkdir -p "$work/mnt"
 mount "$device" "$work/mnt"

@@ -123,7 +123,7 @@ json_t *status_json(const struct admin_status *status)
 			 cli_json_text(status->waits_for), "block_bytes", (int)status->block_bytes, "chunk_bytes",
 			 (int)status->chunk_bytes, "set_count", (int)status->set_count, "epoch", (int)status->epoch,
 			 "gen", (int)status->gen, "queue_depth", (int)status->queue_depth, "outstanding",
-			 (int)status->outstanding, "replicas", legs);
+			 (int)status->outstanding, "legs", legs);
 	if (json && add_counters(json, volume_counters, ARRAY_COUNT(volume_counters), status)) {
 		json_decref(json);
 		return NULL;

@@ -22,7 +22,7 @@ expect_links()
 	gateway_begin two
 	wait_until 20 link_leads_to one "$first" || fail "$1: /dev/lockstep/one does not lead to $first"
 	wait_until 20 link_leads_to two "$device" || fail "$1: /dev/lockstep/two does not lead to $device"
-	note "$1: $(ls -l /dev/lockstep | tail -n +2 | tr -s ' ' | cut -d ' ' -f 9- | tr '\n' ' ')"
+	note "$1: one is $(readlink -f /dev/lockstep/one), two is $(readlink -f /dev/lockstep/two)"
 	gateway_detach one
 	gateway_detach two
 	wait_until 20 no_links || fail "$1: links stay behind after detach: $(ls /dev/lockstep)"

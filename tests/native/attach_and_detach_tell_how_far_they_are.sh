@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# `volume attach` starts the gateway, waits, and shows a refusal's own words; `status`, `detach` and `delete` then say the
+# truth about it. No gateway stays behind that was not wanted.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+# shellcheck source-path=SCRIPTDIR source=lib/cli.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/cli.sh"
+
+cli=$B/lockstep
+for name in a b; do
+	replica_start "$name"
+done
+volume_create vol 16m
+attach=("$cli" volume attach vol --no-systemd --frontend "shm:$shm_dir/vol")
+
+# Without the shared memory the gateway itself refuses; its words arrive here.
+code=0
+timeout $((60 * SLOW)) "${attach[@]}" >"$tmp/refused.out" 2>"$tmp/refused.err" || code=$?
+((code != 0 && code != 8)) || fail "attach without its shared memory ended with $code: $(cat "$tmp/refused.err")"
+grep -q "$shm_dir/vol" "$tmp/refused.err" || fail "the refusal's text is not shown: $(cat "$tmp/refused.err")"
+[[ ! -e $run_dir/vol.sock ]] || fail "a refused gateway left its socket"
+
+load_start vol --seconds 3600 --max 64k
+pid=$(json 'd["pid"]' "${attach[@]}")
+pids+=("$pid") # detached: not our child, but ours to end
+is_alive "$pid" || fail "attach says pid $pid, which is not there"
+says 4 "is attached already as .*pid $pid" "${attach[@]}"
+wait_for_service vol
+
+[[ $(status_value vol .state) == serving ]] || fail "status: $("$cli" status vol)"
+"$cli" status | grep -q "^vol: serving since" || fail "$("$cli" status)"
+[[ $("$cli" status vol --watch=1 --count 2 | grep -c "^vol: ") == 2 ]] || fail "--watch --count 2 does not show it twice"
+"$cli" volume list | grep -qE "^vol .*serving" || fail "$("$cli" volume list)"
+[[ $(json 'd["servers"][0]["replicas"][0]["session_open"]' "$cli" replica list --server "$(replica_address a)") == True ]] ||
+	fail "the replica does not say that it is in use"
+
+says 7 "is attached; 'lockstep volume detach vol' first" "$cli" volume delete vol --yes
+# Another host knows nothing of this gateway, but the servers do.
+LOCKSTEP_RUN_DIR=$tmp/elsewhere says 7 "in use by a gateway" "$cli" volume delete vol --yes
+replica_dir a vol 0 >/dev/null
+
+load_end vol now
+"$cli" volume detach vol >"$tmp/detach.out" 2>"$tmp/detach.err" || fail "detach: $(cat "$tmp/detach.err")"
+grep -q "volume vol detached" "$tmp/detach.out" || fail "$(cat "$tmp/detach.out")"
+process_is_gone "$pid" || fail "the gateway is still there after detach"
+says 3 "is not attached" "$cli" volume detach vol
+
+# A replica is missing: attach waits, gives up in time, and leaves no gateway behind.
+replica_kill b
+load_start vol --seconds 3600 --max 64k
+says 8 "not attached in time.*the gateway was stopped" "${attach[@]}" --timeout 2
+grep -q "vol: attaching" "$tmp/says.err" || fail "no progress was shown: $(cat "$tmp/says.err")"
+[[ ! -e $run_dir/vol.sock ]] || fail "the gateway that was given up is still there"
+
+# A gateway that was killed leaves a socket nobody listens to: said as that, and no obstacle.
+replica_start b
+pid=$(json 'd["pid"]' "${attach[@]}")
+pids+=("$pid")
+kill -KILL "$pid"
+wait_until 10 "the killed gateway is gone" process_is_gone "$pid"
+says 3 "its gateway is dead" "$cli" volume detach vol
+"$cli" status | grep -q "^vol: unreachable" || fail "$("$cli" status)"

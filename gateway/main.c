@@ -27,7 +27,7 @@ static enum gateway_exit run(const struct opts *opts, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 	struct opts opts;
 	enum gateway_exit code;
 

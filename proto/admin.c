@@ -9,16 +9,19 @@
 
 /* Fields whose name and type are the same on both sides. */
 #define LEG_NUMBERS(X)                                                                                                 \
-	X(set_index) X(since_ms) X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects)           \
-	X(zero_copy_bytes) X(bulk_copy_bytes) X(gather_bytes) X(received_bytes) X(zero_copy_now)
+	X(set_index)                                                                                                   \
+	X(since_ms) X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects) X(zero_copy_bytes)     \
+		X(bulk_copy_bytes) X(gather_bytes) X(received_bytes) X(zero_copy_now)
 #define LEG_STRINGS(X) X(name) X(address) X(state) X(last_error)
 
 #define STATUS_NUMBERS(X)                                                                                              \
-	X(pid) X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen)       \
-	X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count)   \
-	X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes)                   \
-	X(reissued_reads) X(crc_mismatches) X(failed_requests) X(ring_sqe_count) X(ring_cqe_count)                     \
-	X(ring_enter_count) X(direct_read_bytes) X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes)
+	X(pid)                                                                                                         \
+	X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen)              \
+		X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count)            \
+			X(discard_count) X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes)   \
+				X(resent_writes) X(reissued_reads) X(crc_mismatches) X(failed_requests)                \
+					X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) X(direct_read_bytes)   \
+						X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes)
 #define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(waits_for)
 
 #define TO_PB(field) pb->field = from->field;
@@ -38,7 +41,7 @@ static bool copy_string(char *to, size_t cap, const char *from)
 
 static ProtobufCBinaryData uuid_to_pb(const struct uuid *uuid)
 {
-	return (ProtobufCBinaryData){ .len = sizeof(uuid->bytes), .data = (uint8_t *)uuid->bytes };
+	return (ProtobufCBinaryData){.len = sizeof(uuid->bytes), .data = (uint8_t *)uuid->bytes};
 }
 
 static bool copy_uuid(struct uuid *to, const ProtobufCBinaryData *from)
@@ -78,7 +81,7 @@ int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *re
 		*ret_reason = "request of an unknown kind";
 		rc = -EPROTO;
 	} else {
-		*ret = (struct admin_request){ .kind = (enum admin_request_kind)pb->kind, .force = pb->force };
+		*ret = (struct admin_request){.kind = (enum admin_request_kind)pb->kind, .force = pb->force};
 	}
 	lockstep__admin__request__free_unpacked(pb, NULL);
 	return rc;

@@ -39,7 +39,7 @@ struct admin_leg {
 	uint64_t outstanding_bytes;
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128];		/* empty: it never failed */
+	char last_error[128];	  /* empty: it never failed */
 	uint64_t zero_copy_bytes; /* bulk payload that the kernel's notifications report as sent without a copy */
 	uint64_t bulk_copy_bytes; /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
 	uint64_t gather_bytes;	  /* small payload, sent in batches */
@@ -57,12 +57,12 @@ struct admin_status {
 	uint32_t block_bytes;
 	uint32_t chunk_bytes;
 	uint32_t set_count;
-	char device[64];		/* "/dev/ublkb0"; empty before it exists */
-	char mode[ADMIN_WORD_MAX + 1];	/* "zero-copy", "copy" */
+	char device[64];	       /* "/dev/ublkb0"; empty before it exists */
+	char mode[ADMIN_WORD_MAX + 1]; /* "zero-copy", "copy" */
 	char mode_reason[ADMIN_TEXT_MAX + 1];
 	char state[ADMIN_WORD_MAX + 1]; /* volume_state_name(): "serving", "suspended", ... */
 	uint64_t since_ms;
-	char waits_for[256];		/* what a suspended volume waits for */
+	char waits_for[256]; /* what a suspended volume waits for */
 	uint64_t uptime_ms;
 	uint32_t epoch, gen;
 	uint32_t queue_depth, outstanding;
@@ -73,30 +73,37 @@ struct admin_status {
 	uint64_t resent_writes, reissued_reads;
 	uint64_t crc_mismatches, failed_requests;
 	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
-	uint64_t direct_read_bytes;	/* from the socket straight into the request's memory */
-	uint64_t copied_read_bytes;	/* by way of our buffers */
-	uint64_t buffer_fallbacks;	/* requests that found no place in the buffer table (ublk) */
-	uint64_t resident_bytes;	/* VmRSS of the process */
+	uint64_t direct_read_bytes; /* from the socket straight into the request's memory */
+	uint64_t copied_read_bytes; /* by way of our buffers */
+	uint64_t buffer_fallbacks;  /* requests that found no place in the buffer table (ublk) */
+	uint64_t resident_bytes;    /* VmRSS of the process */
 	uint32_t leg_count;
 	struct admin_leg legs[LEG_COUNT_MAX];
 };
 
-enum admin_reply_kind { ADMIN_PONG = 1, ADMIN_STATUS_REPLY = 2, ADMIN_DONE = 3, ADMIN_REFUSED = 4, ADMIN_REPLY_KIND_COUNT };
+enum admin_reply_kind {
+	ADMIN_PONG = 1,
+	ADMIN_STATUS_REPLY = 2,
+	ADMIN_DONE = 3,
+	ADMIN_REFUSED = 4,
+	ADMIN_REPLY_KIND_COUNT
+};
 
 /* Large (the legs): keep it off small stacks. */
 struct admin_reply {
 	enum admin_reply_kind kind;
-	int error;		      /* REFUSED: a negative errno, e.g. -EBUSY; else 0 */
+	int error;		       /* REFUSED: a negative errno, e.g. -EBUSY; else 0 */
 	char text[ADMIN_TEXT_MAX + 1]; /* PONG: the version; DONE, REFUSED: a sentence */
-	int32_t pid;		      /* PONG */
-	struct admin_status status;   /* STATUS_REPLY */
+	int32_t pid;		       /* PONG */
+	struct admin_status status;    /* STATUS_REPLY */
 };
 
 /* Pack into `out`; bytes used, or -EMSGSIZE / -EINVAL. No allocation. */
 int admin_request_pack(const struct admin_request *request, uint8_t *out, size_t cap) must_check;
 int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap) must_check;
 
-/* Unpack and validate. 0, or -EBADMSG / -EMSGSIZE / -EPROTO with `*ret_reason` static text; `*ret` is then unspecified. */
+/* Unpack and validate. 0, or -EBADMSG / -EMSGSIZE / -EPROTO with `*ret_reason` static text; `*ret` is then unspecified.
+ */
 int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *ret, const char **ret_reason) must_check;
 int admin_reply_unpack(const uint8_t *in, size_t len, struct admin_reply *ret, const char **ret_reason) must_check;
 

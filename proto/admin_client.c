@@ -24,14 +24,15 @@ struct call {
 /* 0, or -ETIMEDOUT. */
 static int wait_for(const struct call *call, short events)
 {
-	struct pollfd pfd = { .fd = call->fd, .events = events };
+	struct pollfd pfd = {.fd = call->fd, .events = events};
 	uint64_t now;
 	int rc;
 
 	do {
 		now = clock_now_ns();
 		if (now >= call->deadline_ns)
-			return err_set(call->err, -ETIMEDOUT, "admin socket %s: the gateway does not answer", call->path);
+			return err_set(call->err, -ETIMEDOUT, "admin socket %s: the gateway does not answer",
+				       call->path);
 		rc = poll(&pfd, 1, (int)((call->deadline_ns - now) / NS_PER_MS) + 1);
 	} while (rc == 0 || (rc < 0 && errno == EINTR));
 	return rc < 0 ? err_set(call->err, -errno, "admin socket %s: poll: %s", call->path, strerror(errno)) : 0;
@@ -39,13 +40,13 @@ static int wait_for(const struct call *call, short events)
 
 static int connect_socket(struct call *call)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int rc;
 
 	if (strlen(call->path) >= sizeof(addr.sun_path))
-		return err_set(call->err, -ENAMETOOLONG, "admin socket %s: path is longer than %zu characters", call->path,
-			       sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, call->path);
+		return err_set(call->err, -ENAMETOOLONG, "admin socket %s: path is longer than %zu characters",
+			       call->path, sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, call->path, strlen(call->path) + 1);
 	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (call->fd < 0)
 		return err_set(call->err, -errno, "admin socket: %s", strerror(errno));
@@ -102,7 +103,7 @@ static int receive_all(const struct call *call, uint8_t *data, size_t len)
 static int send_request(const struct call *call, const struct admin_request *request)
 {
 	uint8_t wire[FRAME_BYTES + ADMIN_REQUEST_BYTES_MAX];
-	struct frame frame = { .type = FRAME_CONTROL };
+	struct frame frame = {.type = FRAME_CONTROL};
 	int len = admin_request_pack(request, wire + FRAME_BYTES, ADMIN_REQUEST_BYTES_MAX);
 
 	if (len < 0)

@@ -22,7 +22,7 @@
 
 struct client {
 	struct admin *admin;
-	int fd; /* -1: free place */
+	int fd;			       /* -1: free place */
 	enum admin_request_kind waits; /* of its outstanding request; 0: none */
 	ev_io io;
 	ev_timer idle;
@@ -95,7 +95,7 @@ static void client_flush(struct client *client)
 /* A frame around the packed reply; NULL: no memory, or our own reply does not fit. */
 static uint8_t *encode_reply(const struct admin_reply *reply, size_t *ret_bytes)
 {
-	struct frame frame = { .type = FRAME_CONTROL };
+	struct frame frame = {.type = FRAME_CONTROL};
 	uint8_t *out = malloc(FRAME_BYTES + ADMIN_REPLY_BYTES_MAX);
 	int len;
 
@@ -179,7 +179,8 @@ static void client_parse(struct client *client)
 
 static void client_receive(struct client *client)
 {
-	ssize_t n = recv(client->fd, client->in + client->in_bytes, sizeof(client->in) - client->in_bytes, MSG_DONTWAIT);
+	ssize_t n =
+		recv(client->fd, client->in + client->in_bytes, sizeof(client->in) - client->in_bytes, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -286,14 +287,15 @@ static int remove_stale(const struct sockaddr_un *addr, struct err *err)
 
 static int listen_at(const char *path, struct err *err)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	mode_t mask;
 	int fd, rc;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(err, -ENAMETOOLONG, "admin socket %s: path is longer than %zu characters; use a shorter --run-dir",
-			       path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+		return err_set(err, -ENAMETOOLONG,
+			       "admin socket %s: path is longer than %zu characters; use a shorter --run-dir", path,
+			       sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
 	rc = remove_stale(&addr, err);
 	if (rc)
 		return rc;
@@ -322,8 +324,8 @@ int admin_new(const char *path, struct ev_loop *loop, admin_handler *handler, vo
 		free(admin);
 		return fd;
 	}
-	*admin = (struct admin){ .loop = loop, .handler = handler, .ctx = ctx, .fd = fd };
-	strcpy(admin->path, path);
+	*admin = (struct admin){.loop = loop, .handler = handler, .ctx = ctx, .fd = fd};
+	memcpy(admin->path, path, strlen(path) + 1);
 	for (unsigned i = 0; i < ADMIN_CLIENTS_MAX; i++) {
 		admin->clients[i].admin = admin;
 		admin->clients[i].fd = -1;
@@ -337,7 +339,7 @@ int admin_new(const char *path, struct ev_loop *loop, admin_handler *handler, vo
 
 static void say_last_words(struct client *client)
 {
-	struct pollfd pfd = { .fd = client->fd, .events = POLLOUT };
+	struct pollfd pfd = {.fd = client->fd, .events = POLLOUT};
 
 	while (client->fd >= 0 && client->out) {
 		if (poll(&pfd, 1, LAST_WORDS_MS) <= 0)

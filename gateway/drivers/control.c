@@ -49,7 +49,7 @@ struct control {
 	struct status_log status_log;
 	ev_io letters;
 	ev_signal sigterm, sigint;
-	ev_timer retry;	   /* of a detach asked for by a signal */
+	ev_timer retry; /* of a detach asked for by a signal */
 	ev_timer logging;
 	ev_timer watchdog;
 	bool detach_wanted; /* by a signal: until it is done */
@@ -65,7 +65,7 @@ static void begin_end(struct control *control);
 
 static void tell_data(struct control *control, enum letter_kind kind, void *data)
 {
-	struct letter letter = { .kind = kind, .fd = -1, .data = data };
+	struct letter letter = {.kind = kind, .fd = -1, .data = data};
 
 	if (mailbox_post(control->options->loop.to_data, &letter))
 		log_error("event=mailbox_full letter=%u", kind); /* sized for all letters there can be */
@@ -84,14 +84,14 @@ static void fail(struct control *control, enum gateway_exit code, int error, con
 
 static void reply_done(struct control *control, enum admin_request_kind kind, const char *text)
 {
-	control->reply = (struct admin_reply){ .kind = ADMIN_DONE };
+	control->reply = (struct admin_reply){.kind = ADMIN_DONE};
 	snprintf(control->reply.text, sizeof(control->reply.text), "%s", text);
 	admin_reply_all(control->admin, kind, &control->reply);
 }
 
 static void reply_refused(struct control *control, enum admin_request_kind kind, int error, const char *text)
 {
-	control->reply = (struct admin_reply){ .kind = ADMIN_REFUSED, .error = error };
+	control->reply = (struct admin_reply){.kind = ADMIN_REFUSED, .error = error};
 	snprintf(control->reply.text, sizeof(control->reply.text), "%s", text);
 	admin_reply_all(control->admin, kind, &control->reply);
 }
@@ -145,7 +145,8 @@ static void begin_detach(struct control *control, bool force)
 	case CONTROL_DETACHING:
 		if (!force)
 			break;
-		fail(control, GATEWAY_EXIT_LOST, -EIO, "detached by force: not everything was made durable on all replicas");
+		fail(control, GATEWAY_EXIT_LOST, -EIO,
+		     "detached by force: not everything was made durable on all replicas");
 		begin_end(control);
 		break;
 	case CONTROL_ENDING:
@@ -166,7 +167,8 @@ static void on_started(struct control *control, const struct device_job *job)
 	log_info("event=serving volume=%s device=%s mode=%s reason=\"%s\" rss_bytes=%llu", control->options->spec->name,
 		 fe->ops->device(fe), fe->ops->mode(fe), fe->ops->mode_reason(fe),
 		 (unsigned long long)status_resident_bytes());
-	sd_notifyf(0, "READY=1\nSTATUS=%s, mode %s (%s)", fe->ops->device(fe), fe->ops->mode(fe), fe->ops->mode_reason(fe));
+	sd_notifyf(0, "READY=1\nSTATUS=%s, mode %s (%s)", fe->ops->device(fe), fe->ops->mode(fe),
+		   fe->ops->mode_reason(fe));
 	if (control->detach_wanted)
 		begin_detach(control, control->force_wanted);
 }
@@ -219,7 +221,8 @@ static void on_attached(struct control *control, const struct letter *letter)
 	if (control->state != CONTROL_ATTACHING)
 		return;
 	if (letter->a) {
-		fail(control, GATEWAY_EXIT_REFUSED, -(int)letter->a, letter->data ? letter->data : "attachment refused");
+		fail(control, GATEWAY_EXIT_REFUSED, -(int)letter->a,
+		     letter->data ? letter->data : "attachment refused");
 		begin_end(control);
 		return;
 	}
@@ -247,7 +250,7 @@ static void on_snapshot(struct control *control)
 	};
 
 	control->snapshot_out = false;
-	control->reply = (struct admin_reply){ .kind = ADMIN_STATUS_REPLY };
+	control->reply = (struct admin_reply){.kind = ADMIN_STATUS_REPLY};
 	status_compose(&sources, &control->snapshot, &control->reply.status);
 	admin_reply_all(control->admin, ADMIN_STATUS, &control->reply);
 	status_log_changes(&control->status_log, &control->reply.status);
@@ -300,7 +303,7 @@ static void on_request(void *ctx, unsigned client, const struct admin_request *r
 
 	switch (request->kind) {
 	case ADMIN_PING:
-		control->reply = (struct admin_reply){ .kind = ADMIN_PONG, .pid = (int32_t)getpid() };
+		control->reply = (struct admin_reply){.kind = ADMIN_PONG, .pid = (int32_t)getpid()};
 		snprintf(control->reply.text, sizeof(control->reply.text), "%s", LOCKSTEP_VERSION);
 		admin_reply(control->admin, client, &control->reply);
 		break;
@@ -407,8 +410,8 @@ static int acquire(struct control *control, struct err *err)
 	if (rc)
 		return rc;
 	connector_options_default(&connector);
-	control->connector = connector_new(&connector, control->options->spec, control->ev, control->options->loop.to_data,
-					   err);
+	control->connector =
+		connector_new(&connector, control->options->spec, control->ev, control->options->loop.to_data, err);
 	if (!control->connector) {
 		rc = err->code;
 		goto err_admin;

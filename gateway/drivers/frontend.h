@@ -22,8 +22,8 @@ struct ring;
 /* How an SQE names the payload of a slot: registered buffer `buf_index` when `fixed`; addresses are base + offset
  * (base is 0 for ublk's kernel buffers: sqe->addr is the offset in the buffer, kernel-facts: io_uring rsrc.c). */
 struct payload {
-	bool fixed;	/* may be used with FIXED_BUF / READ_FIXED / SEND_ZC fixed */
-	bool mapped;	/* base is an address of this process: plain SEND/RECV work */
+	bool fixed;  /* may be used with FIXED_BUF / READ_FIXED / SEND_ZC fixed */
+	bool mapped; /* base is an address of this process: plain SEND/RECV work */
 	uint16_t buf_index;
 	uintptr_t base;
 };
@@ -40,8 +40,8 @@ struct frontend_ops {
 	/* Data thread: copy write payload out of / read payload into the request. 0 or -errno. */
 	int (*copy_out)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, void *dst);
 	int (*copy_in)(struct frontend *fe, unsigned slot, uint32_t offset, uint32_t length, const void *src);
-	/* Not the data thread, which serves meanwhile: make the device appear (after attach) and go away (before detach).
-	 * Both block. start: errors leave no device. stop: -EBUSY while in use and not forced. */
+	/* Not the data thread, which serves meanwhile: make the device appear (after attach) and go away (before
+	 * detach). Both block. start: errors leave no device. stop: -EBUSY while in use and not forced. */
 	int (*start)(struct frontend *fe, struct err *err);
 	int (*stop)(struct frontend *fe, bool force, struct err *err);
 	void (*destroy)(struct frontend *fe);
@@ -59,8 +59,8 @@ struct frontend_ops {
 
 struct frontend {
 	const struct frontend_ops *ops;
-	unsigned queue_depth;	   /* slots are below it */
-	bool memory_is_pinned;	   /* see engine_options */
+	unsigned queue_depth;  /* slots are below it */
+	bool memory_is_pinned; /* see engine_options */
 	/* Set by the data thread before arm(). */
 	struct ring *ring;
 	struct engine *engine;

@@ -32,9 +32,9 @@ struct frontend_shm {
 	struct shm_map map;
 	char *path;
 	char reason[160];
-	int wake_fd;	   /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
+	int wake_fd;	     /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
 	uint64_t wake_count; /* where the read lands */
-	bool registered;   /* payloads are in the ring's buffer table, index = slot */
+	bool registered;     /* payloads are in the ring's buffer table, index = slot */
 	bool failing;
 	unsigned taken_count; /* data thread writes, others read: atomic */
 	uint8_t taken[QUEUE_DEPTH_MAX];
@@ -108,7 +108,7 @@ static int register_payloads(struct frontend_shm *shm)
 	if (!iov)
 		return -ENOMEM;
 	for (unsigned slot = 0; slot < shm->map.queue_depth; slot++)
-		iov[slot] = (struct iovec){ .iov_base = shm_map_payload(&shm->map, slot), .iov_len = shm->map.io_bytes };
+		iov[slot] = (struct iovec){.iov_base = shm_map_payload(&shm->map, slot), .iov_len = shm->map.io_bytes};
 	rc = io_uring_register_buffers(&shm->fe.ring->uring, iov, shm->map.queue_depth);
 	free(iov);
 	return rc;
@@ -121,8 +121,9 @@ static int shm_arm(struct frontend *fe, struct err *err)
 
 	shm->registered = !rc;
 	if (rc && shm->options.mode == UBLK_MODE_ZERO_COPY)
-		return err_set(err, -EOPNOTSUPP, "mode zero-copy: impossible here: io_uring refuses to register %s (%s)",
-			       shm->path, strerror(-rc));
+		return err_set(err, -EOPNOTSUPP,
+			       "mode zero-copy: impossible here: io_uring refuses to register %s (%s)", shm->path,
+			       strerror(-rc));
 	if (!rc)
 		snprintf(shm->reason, sizeof(shm->reason), "shared memory, registered with io_uring");
 	else if (shm->options.mode == UBLK_MODE_COPY)
@@ -189,7 +190,8 @@ static void mark_submitted_slots(struct frontend_shm *shm)
 {
 	for (unsigned slot = 0; slot < shm->map.queue_depth; slot++)
 		if (__atomic_load_n(&shm->map.slots[slot].state, __ATOMIC_ACQUIRE) == SHM_SUBMITTED)
-			__atomic_fetch_or(&shm->map.header->submitted[slot / 64], 1ull << (slot % 64), __ATOMIC_SEQ_CST);
+			__atomic_fetch_or(&shm->map.header->submitted[slot / 64], 1ull << (slot % 64),
+					  __ATOMIC_SEQ_CST);
 }
 
 static void shm_poll(struct frontend *fe)
@@ -391,7 +393,7 @@ int frontend_shm_new(const struct frontend_shm_options *options, struct frontend
 		rc = err_set(err, -errno, "shared memory %s: eventfd: %s", options->path, strerror(errno));
 		goto err_map;
 	}
-	shm->fe = (struct frontend){ .ops = &shm_ops, .queue_depth = shm->map.queue_depth };
+	shm->fe = (struct frontend){.ops = &shm_ops, .queue_depth = shm->map.queue_depth};
 	*ret = &shm->fe;
 	return 0;
 err_map:

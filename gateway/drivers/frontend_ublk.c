@@ -56,9 +56,9 @@ struct frontend_ublk {
 	enum wish wish; /* atomic */
 	sem_t closed;	/* posted by the data thread after WISH_CLOSE */
 	bool failing;
-	bool registered;      /* copy mode: `buffers` are in the ring's table */
-	uint8_t *buffers;     /* copy mode: IO_BYTES_MAX per tag */
-	uint8_t *bounces;     /* zero-copy mode: BOUNCE_COUNT times IO_BYTES_MAX */
+	bool registered;  /* copy mode: `buffers` are in the ring's table */
+	uint8_t *buffers; /* copy mode: IO_BYTES_MAX per tag */
+	uint8_t *bounces; /* zero-copy mode: BOUNCE_COUNT times IO_BYTES_MAX */
 	uint8_t *free_bounces[BOUNCE_COUNT];
 	unsigned free_bounce_count;
 	struct list bounce_waiters; /* of struct slot, oldest first */
@@ -355,8 +355,8 @@ static void ublk_on_cqe(struct frontend *fe, const struct io_uring_cqe *cqe)
 	/* ABORT: the device is being stopped, the tag comes no more. Others would be our own malformed commands. */
 	ublk->slots[bits].state = SLOT_GONE;
 	if (cqe->res != UBLK_IO_RES_ABORT)
-		log_error("event=ublk_command_failed device=%s tag=%u error=%s", ublk->device.block_path, (unsigned)bits,
-			  err_name(cqe->res));
+		log_error("event=ublk_command_failed device=%s tag=%u error=%s", ublk->device.block_path,
+			  (unsigned)bits, err_name(cqe->res));
 }
 
 /* ---- Start and end. ---- */
@@ -369,7 +369,7 @@ static int register_copy_buffers(struct frontend_ublk *ublk)
 	if (!iov)
 		return -ENOMEM;
 	for (unsigned tag = 0; tag < ublk->fe.queue_depth; tag++)
-		iov[tag] = (struct iovec){ .iov_base = copy_buffer(ublk, tag), .iov_len = IO_BYTES_MAX };
+		iov[tag] = (struct iovec){.iov_base = copy_buffer(ublk, tag), .iov_len = IO_BYTES_MAX};
 	rc = io_uring_register_buffers(&ublk->fe.ring->uring, iov, ublk->fe.queue_depth);
 	free(iov);
 	return rc;
@@ -516,7 +516,8 @@ static int refuse_leftover(struct frontend_ublk *ublk, struct err *err)
 		return rc == -ENOENT ? 0 : rc;
 	if (ublk_device_is_leftover(ublk->ctl, id, &ublk->options.device.volume_uuid))
 		return err_set(err, -EBUSY,
-			       "/dev/ublkb%u: left by a killed gateway of this volume; `lockstep-gateway --delete-device %u` fails "
+			       "/dev/ublkb%u: left by a killed gateway of this volume; `lockstep-gateway "
+			       "--delete-device %u` fails "
 			       "what waits in it and removes it",
 			       id, id);
 	run_dir_forget_device(ublk->options.run_dir);
@@ -572,7 +573,7 @@ int frontend_ublk_new(const struct frontend_ublk_options *options, struct ublk_c
 		ublk_ctl_close(ctl);
 		return err_set(err, -ENOMEM, "ublk: out of memory");
 	}
-	ublk->fe = (struct frontend){ .ops = &ublk_ops, .queue_depth = depth };
+	ublk->fe = (struct frontend){.ops = &ublk_ops, .queue_depth = depth};
 	ublk->options = *options;
 	ublk->ctl = ctl;
 	ublk->wake_fd = -1;

@@ -14,8 +14,8 @@
 struct frontend_ublk_options {
 	struct ublk_device_spec device;
 	enum ublk_mode mode;
-	unsigned buffer_table;		/* entries; fewer than the queue depth: the rest goes by way of bounce buffers */
-	const struct run_dir *run_dir;	/* where the device is recorded; borrowed until destroy() */
+	unsigned buffer_table;	       /* entries; fewer than the queue depth: the rest goes by way of bounce buffers */
+	const struct run_dir *run_dir; /* where the device is recorded; borrowed until destroy() */
 };
 
 /* Probes the kernel and takes all memory; the device itself comes with ops->start(). `ctl` is taken, on error too.

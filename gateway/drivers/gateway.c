@@ -52,13 +52,14 @@ static int make_ublk(struct gateway *gateway, struct err *err)
 {
 	const struct opts *opts = gateway->opts;
 	struct frontend_ublk_options options = {
-		.device = {
-			.wanted_id = opts->device_id,
-			.queue_depth = opts->queue_depth,
-			.volume_bytes = gateway->spec.size_bytes,
-			.block_bytes = gateway->spec.block_bytes,
-			.volume_uuid = gateway->spec.uuid,
-		},
+		.device =
+			{
+				.wanted_id = opts->device_id,
+				.queue_depth = opts->queue_depth,
+				.volume_bytes = gateway->spec.size_bytes,
+				.block_bytes = gateway->spec.block_bytes,
+				.volume_uuid = gateway->spec.uuid,
+			},
 		.mode = opts->mode,
 		.buffer_table = opts->buffer_table ? opts->buffer_table : opts->queue_depth,
 		.run_dir = &gateway->run_dir,
@@ -100,7 +101,7 @@ static void engine_options_from(const struct gateway *gateway, struct engine_opt
 	ret->reconnect_ns = opts->reconnect_ms * NS_PER_MS;
 	ret->sync_interval_ns = opts->sync_interval_ms * NS_PER_MS;
 	if (gethostname(host, sizeof(host) - 1))
-		strcpy(host, "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
+		snprintf(host, sizeof(host), "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
 	snprintf(ret->client, sizeof(ret->client), "%s/%d", host, (int)getpid());
 	ret->nonce = random_nonzero();
 }
@@ -112,14 +113,15 @@ static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *e
 		.spec = &gateway->spec,
 		.socket_path = gateway->run_dir.socket_path,
 		.frontend = gateway->frontend,
-		.loop = {
-			.spec = &gateway->spec,
-			.frontend = gateway->frontend,
-			.to_data = gateway->to_data,
-			.to_control = gateway->to_control,
-			.recv = gateway->opts->recv,
-			.zero_copy = gateway->opts->zero_copy_send,
-		},
+		.loop =
+			{
+				.spec = &gateway->spec,
+				.frontend = gateway->frontend,
+				.to_data = gateway->to_data,
+				.to_control = gateway->to_control,
+				.recv = gateway->opts->recv,
+				.zero_copy = gateway->opts->zero_copy_send,
+			},
 	};
 
 	engine_options_from(gateway, &options.loop.engine);
@@ -146,13 +148,14 @@ static void pin_memory(void)
 {
 	mallopt(M_ARENA_MAX, 1); /* an arena for each thread would be locked whole */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
-		log_warn("event=mlock_refused error=%s hint=\"raise RLIMIT_MEMLOCK; memory pressure may stall the volume\"",
+		log_warn("event=mlock_refused error=%s hint=\"raise RLIMIT_MEMLOCK; memory pressure may stall the "
+			 "volume\"",
 			 err_name(-errno));
 }
 
 enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
 {
-	struct gateway gateway = { .opts = opts };
+	struct gateway gateway = {.opts = opts};
 	enum gateway_exit code;
 	int rc;
 

@@ -22,7 +22,7 @@
 #define THREAD_STACK_BYTES (512 * KIB)
 #define TICK_NS (50 * NS_PER_MS)
 #define CQE_BATCH 64u
-#define SHUTDOWN_NS (2 * NS_PER_S)  /* for lanes to let go of their memory */
+#define SHUTDOWN_NS (2 * NS_PER_S)    /* for lanes to let go of their memory */
 #define FORCE_GRACE_NS (3 * NS_PER_S) /* a forced detach waits so long before it fails what is outstanding */
 
 struct loop {
@@ -92,15 +92,14 @@ static void do_complete(void *ctx, unsigned slot, int error)
 
 static void do_attached(void *ctx, int error, const char *text)
 {
-	post(ctx, (struct letter){ .kind = LETTER_ATTACHED,
-				   .a = (uint32_t)-error,
-				   .fd = -1,
-				   .data = text ? strdup(text) : NULL });
+	post(ctx,
+	     (struct letter){
+		     .kind = LETTER_ATTACHED, .a = (uint32_t)-error, .fd = -1, .data = text ? strdup(text) : NULL});
 }
 
 static void do_detached(void *ctx, int error)
 {
-	post(ctx, (struct letter){ .kind = LETTER_DETACHED, .a = (uint32_t)-error, .fd = -1 });
+	post(ctx, (struct letter){.kind = LETTER_DETACHED, .a = (uint32_t)-error, .fd = -1});
 }
 
 static const struct engine_ops engine_ops = {
@@ -126,7 +125,7 @@ static void fill_status(struct loop *loop, struct loop_status *status)
 	status->ring_cqe_count = loop->ring.cqe_count;
 	status->ring_enter_count = loop->ring.enter_count;
 	status->buffer_fallbacks = loop->frontend->buffer_fallbacks;
-	post(loop, (struct letter){ .kind = LETTER_STATUS_REPLY, .fd = -1, .data = status });
+	post(loop, (struct letter){.kind = LETTER_STATUS_REPLY, .fd = -1, .data = status});
 }
 
 static void begin_shutdown(struct loop *loop)
@@ -271,7 +270,8 @@ static void run(struct loop *loop)
 		rc = ring_submit_and_wait(&loop->ring, busy ? 0 : 1, loop->next_tick_ns - loop->now_ns);
 		if (rc) {
 			log_error("event=ring_failed error=%s", err_name(rc));
-			abort(); /* a ring of our own that fails is our mistake: the device stays and waits for a successor */
+			abort(); /* a ring of our own that fails is our mistake: the device stays and waits for a
+				    successor */
 		}
 	}
 }
@@ -341,7 +341,8 @@ static void *thread_main(void *arg)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the control thread's */
 	pthread_setname_np(pthread_self(), "data");
-	/* Our own allocations in the kernel must not wait for writeback to our own device (PR_SET_IO_FLUSHER(2const)). */
+	/* Our own allocations in the kernel must not wait for writeback to our own device (PR_SET_IO_FLUSHER(2const)).
+	 */
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
 		log_warn("event=io_flusher_refused error=%s hint=\"needs CAP_SYS_RESOURCE\"", err_name(-errno));
 	rc = set_up(loop, &loop->start_error);
@@ -351,7 +352,7 @@ static void *thread_main(void *arg)
 		return NULL;
 	run(loop);
 	tear_down(loop);
-	post(loop, (struct letter){ .kind = LETTER_DATA_STOPPED, .fd = -1 });
+	post(loop, (struct letter){.kind = LETTER_DATA_STOPPED, .fd = -1});
 	return NULL;
 }
 

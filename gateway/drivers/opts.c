@@ -31,8 +31,8 @@ static int take_number(const char *name, const char *text, uint64_t min, uint64_
 	if (*text < '0' || *text > '9' || *end)
 		return err_set(err, -EINVAL, "--%s: '%s' is not a number", name, text);
 	if (errno || value < min || value > max)
-		return err_set(err, -EINVAL, "--%s: %s is out of range, %" PRIu64 " to %" PRIu64 " is allowed", name, text,
-			       min, max);
+		return err_set(err, -EINVAL, "--%s: %s is out of range, %" PRIu64 " to %" PRIu64 " is allowed", name,
+			       text, min, max);
 	*ret = (uint32_t)value;
 	return 0;
 }
@@ -75,7 +75,7 @@ static int take_frontend(struct opts *opts, const char *text, struct err *err)
 
 static int take_mode(struct opts *opts, const char *text, struct err *err)
 {
-	static const char *const words[] = { "auto", "zero-copy", "copy", NULL };
+	static const char *const words[] = {"auto", "zero-copy", "copy", NULL};
 	unsigned i = 0;
 	int rc = take_word("mode", text, words, &i, err);
 
@@ -109,7 +109,8 @@ static int take_bulk_min(struct opts *opts, const char *text, struct err *err)
 	if (size_parse(text, &opts->bulk_min_bytes))
 		return err_set(err, -EINVAL, "--bulk-min: '%s' is not a size; write bytes or e.g. 64K", text);
 	if (opts->bulk_min_bytes > BULK_MIN_BYTES_MAX)
-		return err_set(err, -EINVAL, "--bulk-min: %s is too large; the most is %llu bytes", text, BULK_MIN_BYTES_MAX);
+		return err_set(err, -EINVAL, "--bulk-min: %s is too large; the most is %llu bytes", text,
+			       BULK_MIN_BYTES_MAX);
 	return 0;
 }
 
@@ -139,7 +140,7 @@ static int take_sync_interval(struct opts *opts, const char *text, struct err *e
 
 static int take_receive(struct opts *opts, const char *text, struct err *err)
 {
-	static const char *const words[] = { "auto", "recv", "read-fixed", NULL };
+	static const char *const words[] = {"auto", "recv", "read-fixed", NULL};
 	unsigned i = 0;
 	int rc = take_word("receive", text, words, &i, err);
 
@@ -174,24 +175,27 @@ static int take_version(struct opts *opts, const char *text, struct err *err)
 }
 
 static const struct option_row rows[] = {
-	{ "volume-file", "FILE", take_volume_file, "the volume to serve, lockstep-volume(5); required" },
-	{ "run-dir", "DIR", take_run_dir, "socket, lock and device record (default $LOCKSTEP_RUN_DIR or /run/lockstep)" },
-	{ "frontend", "KIND", take_frontend, "ublk (default), or shm:PATH for tests" },
-	{ "mode", "MODE", take_mode, "auto (default), zero-copy or copy; impossible ones are refused with the reason" },
-	{ "queue-depth", "N", take_queue_depth, "block requests in flight, 1 to 1024 (default 128)" },
-	{ "bulk-min", "BYTES", take_bulk_min, "payloads above this go without a copy (default 64K, at most 128K; 0: all)" },
-	{ "device-id", "N", take_device_id, "N of /dev/ublkbN (default: a free one)" },
-	{ "buffer-table", "N", take_buffer_table, "places for request buffers (default: the queue depth; fewer for tests)" },
-	{ "read-run", "N", take_read_run, "reads that stay on one replica before balance is looked at" },
-	{ "answer-deadline", "SECONDS", take_answer_deadline, "a replica silent for so long is disconnected (default 3)" },
-	{ "reconnect", "MS", take_reconnect, "first pause before connecting again" },
-	{ "sync-interval", "MS", take_sync_interval, "how often completed writes are made durable in the background" },
-	{ "receive", "HOW", take_receive, "bulk reads by: auto (default), recv, read-fixed" },
-	{ "zero-copy-send", "HOW", take_zero_copy_send, "bulk writes by SEND_ZC: auto (default), always, never" },
-	{ "delete-device", "N", take_delete_device, "stop and delete the device that a killed gateway left, and exit" },
-	{ "log-level", "LEVEL", take_log_level, "error, warn, info (default), debug" },
-	{ "help", NULL, take_help, "this text" },
-	{ "version", NULL, take_version, "print the version" },
+	{"volume-file", "FILE", take_volume_file, "the volume to serve, lockstep-volume(5); required"},
+	{"run-dir", "DIR", take_run_dir, "socket, lock and device record (default $LOCKSTEP_RUN_DIR or /run/lockstep)"},
+	{"frontend", "KIND", take_frontend, "ublk (default), or shm:PATH for tests"},
+	{"mode", "MODE", take_mode, "auto (default), zero-copy or copy; impossible ones are refused with the reason"},
+	{"queue-depth", "N", take_queue_depth, "block requests in flight, 1 to 1024 (default 128)"},
+	{"bulk-min", "BYTES", take_bulk_min,
+	 "payloads above this go without a copy (default 64K, at most 128K; 0: all)"},
+	{"device-id", "N", take_device_id, "N of /dev/ublkbN (default: a free one)"},
+	{"buffer-table", "N", take_buffer_table,
+	 "places for request buffers (default: the queue depth; fewer for tests)"},
+	{"read-run", "N", take_read_run, "reads that stay on one replica before balance is looked at"},
+	{"answer-deadline", "SECONDS", take_answer_deadline,
+	 "a replica silent for so long is disconnected (default 3)"},
+	{"reconnect", "MS", take_reconnect, "first pause before connecting again"},
+	{"sync-interval", "MS", take_sync_interval, "how often completed writes are made durable in the background"},
+	{"receive", "HOW", take_receive, "bulk reads by: auto (default), recv, read-fixed"},
+	{"zero-copy-send", "HOW", take_zero_copy_send, "bulk writes by SEND_ZC: auto (default), always, never"},
+	{"delete-device", "N", take_delete_device, "stop and delete the device that a killed gateway left, and exit"},
+	{"log-level", "LEVEL", take_log_level, "error, warn, info (default), debug"},
+	{"help", NULL, take_help, "this text"},
+	{"version", NULL, take_version, "print the version"},
 };
 
 static void set_defaults(struct opts *ret)
@@ -226,14 +230,14 @@ static int check_together(const struct opts *opts, struct err *err)
 
 int opts_parse(int argc, char **argv, struct opts *ret, struct err *err)
 {
-	struct option longs[ARRAY_COUNT(rows) + 1] = { 0 };
+	struct option longs[ARRAY_COUNT(rows) + 1] = {0};
 	struct opts opts;
 	int c, rc;
 
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-		longs[i] = (struct option){ .name = rows[i].name,
-					    .has_arg = rows[i].arg ? required_argument : no_argument,
-					    .val = (int)i + 1 };
+		longs[i] = (struct option){.name = rows[i].name,
+					   .has_arg = rows[i].arg ? required_argument : no_argument,
+					   .val = (int)i + 1};
 	set_defaults(&opts);
 	optind = 0; /* glibc: start anew, so that a test may parse more than once */
 	opterr = 0;
@@ -257,13 +261,15 @@ void opts_help(FILE *out)
 {
 	char left[64];
 
-	fprintf(out, "lockstep-gateway --volume-file FILE [OPTION]...\n"
-		     "Serves one replicated volume as a block device, in the foreground, until SIGTERM or `lockstep volume "
-		     "detach`.\n\n");
+	fprintf(out,
+		"lockstep-gateway --volume-file FILE [OPTION]...\n"
+		"Serves one replicated volume as a block device, in the foreground, until SIGTERM or `lockstep volume "
+		"detach`.\n\n");
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		snprintf(left, sizeof(left), "--%s %s", rows[i].name, rows[i].arg ? rows[i].arg : "");
 		fprintf(out, "  %-26s %s\n", left, rows[i].help);
 	}
-	fprintf(out, "\nExit codes: 0 done, 1 internal, 2 usage, 3 volume file, 4 refused by the replicas, 5 no ublk, 6 mode\n"
+	fprintf(out, "\nExit codes: 0 done, 1 internal, 2 usage, 3 volume file, 4 refused by the replicas, 5 no ublk, "
+		     "6 mode\n"
 		     "impossible, 7 busy, 8 device, 9 detached by force with data not durable everywhere.\n");
 }

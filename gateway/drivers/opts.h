@@ -36,11 +36,11 @@ struct opts {
 	const char *volume_file;
 	const char *run_dir;
 	enum frontend_kind frontend;
-	const char *shm_path;	  /* FRONTEND_SHM */
+	const char *shm_path; /* FRONTEND_SHM */
 	enum ublk_mode mode;
-	uint32_t queue_depth;	  /* shm: the file's own counts */
-	uint32_t buffer_table;	  /* entries for registered request buffers; 0: queue_depth */
-	uint32_t device_id;	  /* or DEVICE_ID_ANY */
+	uint32_t queue_depth;  /* shm: the file's own counts */
+	uint32_t buffer_table; /* entries for registered request buffers; 0: queue_depth */
+	uint32_t device_id;    /* or DEVICE_ID_ANY */
 	uint64_t bulk_min_bytes;
 	uint32_t read_run;
 	uint32_t answer_deadline_ms;

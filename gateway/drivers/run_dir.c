@@ -46,8 +46,9 @@ static int take_lock(const char *path, const char *volume, struct err *err)
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		rc = -errno;
 		if (rc == -EWOULDBLOCK)
-			rc = err_set(err, -EBUSY, "volume %s: already served by the gateway with pid %ld; detach it first",
-				     volume, read_number(fd));
+			rc = err_set(err, -EBUSY,
+				     "volume %s: already served by the gateway with pid %ld; detach it first", volume,
+				     read_number(fd));
 		else
 			err_set(err, rc, "lock %s: %s", path, strerror(-rc));
 		close(fd);

@@ -1,5 +1,6 @@
 /* The shared memory of the test frontend: its layout, its futexes, and the client's side of it.
- * Knows nothing of the engine or io_uring. On a request's path: the client's end, before frontend_shm.c and after it. */
+ * Knows nothing of the engine or io_uring. On a request's path: the client's end, before frontend_shm.c and after it.
+ */
 #include "gateway/drivers/shm_ring.h"
 
 #include <errno.h>
@@ -45,8 +46,8 @@ size_t shm_total_bytes(unsigned queue_depth, uint32_t io_bytes)
 
 static bool geometry_is_valid(unsigned queue_depth, uint32_t io_bytes)
 {
-	return queue_depth >= 1 && queue_depth <= QUEUE_DEPTH_MAX && io_bytes >= SHM_PAGE_BYTES && io_bytes <= IO_BYTES_MAX &&
-	       io_bytes % SHM_PAGE_BYTES == 0;
+	return queue_depth >= 1 && queue_depth <= QUEUE_DEPTH_MAX && io_bytes >= SHM_PAGE_BYTES &&
+	       io_bytes <= IO_BYTES_MAX && io_bytes % SHM_PAGE_BYTES == 0;
 }
 
 static int map_file(int fd, unsigned queue_depth, uint32_t io_bytes, struct shm_map *ret)
@@ -82,8 +83,8 @@ static int check_file(int fd, const char *path, struct shm_header *ret, struct e
 		return err_set(err, -EPROTONOSUPPORT, "shared memory %s: version %u, expected %u", path, ret->version,
 			       SHM_VERSION);
 	if (!geometry_is_valid(ret->queue_depth, ret->io_bytes))
-		return err_set(err, -EINVAL, "shared memory %s: queue depth %u or payload of %u bytes is out of range", path,
-			       ret->queue_depth, ret->io_bytes);
+		return err_set(err, -EINVAL, "shared memory %s: queue depth %u or payload of %u bytes is out of range",
+			       path, ret->queue_depth, ret->io_bytes);
 	if (fstat(fd, &st) || (uint64_t)st.st_size < shm_total_bytes(ret->queue_depth, ret->io_bytes))
 		return err_set(err, -EINVAL, "shared memory %s: shorter than its header says", path);
 	return 0;
@@ -96,8 +97,8 @@ int shm_map_open(const char *path, struct shm_map *ret, struct err *err)
 	int rc;
 
 	if (fd < 0)
-		return err_set(err, -errno, "shared memory %s: %s; the test client makes it before the gateway starts", path,
-			       strerror(errno));
+		return err_set(err, -errno, "shared memory %s: %s; the test client makes it before the gateway starts",
+			       path, strerror(errno));
 	rc = check_file(fd, path, &header, err);
 	if (rc)
 		goto err_close;
@@ -118,12 +119,12 @@ void shm_map_close(struct shm_map *map)
 		return;
 	munmap(map->header, map->bytes);
 	close(map->fd);
-	*map = (struct shm_map){ .fd = -1 };
+	*map = (struct shm_map){.fd = -1};
 }
 
 void shm_futex_wait(uint32_t *word, uint32_t seen, int timeout_ms)
 {
-	struct timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000L };
+	struct timespec ts = {.tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * 1000000L};
 
 	/* EAGAIN, EINTR and ETIMEDOUT all mean: look again (futex(2)). Not PRIVATE: two processes. */
 	syscall(SYS_futex, word, FUTEX_WAIT, seen, timeout_ms < 0 ? NULL : &ts, NULL, 0);
@@ -154,14 +155,15 @@ static int create_file(const char *path, unsigned queue_depth, uint32_t io_bytes
 	return rc;
 }
 
-int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes, struct shm_client **ret, struct err *err)
+int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes, struct shm_client **ret,
+		      struct err *err)
 {
 	struct shm_client *client;
 	int rc = -ENOMEM;
 
 	if (!geometry_is_valid(queue_depth, io_bytes))
-		return err_set(err, -EINVAL, "shared memory %s: queue depth %u or payload of %u bytes is out of range", path,
-			       queue_depth, io_bytes);
+		return err_set(err, -EINVAL, "shared memory %s: queue depth %u or payload of %u bytes is out of range",
+			       path, queue_depth, io_bytes);
 	client = calloc(1, sizeof(*client));
 	if (!client)
 		goto err_out;
@@ -300,7 +302,7 @@ static bool collect(struct shm_client *client, unsigned slot, struct shm_complet
 
 	if (!client->busy[slot] || __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != SHM_DONE)
 		return false;
-	*ret = (struct shm_completion){ .slot = slot, .error = s->result };
+	*ret = (struct shm_completion){.slot = slot, .error = s->result};
 	__atomic_store_n(&s->state, SHM_FREE, __ATOMIC_RELEASE);
 	client->busy[slot] = 0;
 	client->outstanding--;
@@ -351,7 +353,8 @@ int shm_client_wait(struct shm_client *client, int timeout_ms)
 			return -ETIMEDOUT;
 		__atomic_store_n(&header->client_sleeps, 1, __ATOMIC_SEQ_CST);
 		if (!something_completed(client))
-			shm_futex_wait(&header->complete_bell, bell, left < 0 || left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left);
+			shm_futex_wait(&header->complete_bell, bell,
+				       left < 0 || left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left);
 		__atomic_store_n(&header->client_sleeps, 0, __ATOMIC_SEQ_CST);
 		recover_completed_bits(client);
 	}

@@ -31,30 +31,30 @@ enum shm_flag { SHM_F_FUA = 1 << 0, SHM_F_META = 1 << 1, SHM_F_NO_UNMAP = 1 << 2
 struct shm_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t queue_depth;	  /* slots, 1..QUEUE_DEPTH_MAX */
-	uint32_t io_bytes;	  /* payload of one slot, a multiple of the page, at most IO_BYTES_MAX */
+	uint32_t queue_depth; /* slots, 1..QUEUE_DEPTH_MAX */
+	uint32_t io_bytes;    /* payload of one slot, a multiple of the page, at most IO_BYTES_MAX */
 	uint32_t client_pid;
 	/* Written by the gateway. */
-	uint32_t gateway_pid;	  /* 0: none yet; a killed one's stays */
-	uint32_t serving;	  /* count of gateways that began to serve; futex word for those who wait for one */
+	uint32_t gateway_pid; /* 0: none yet; a killed one's stays */
+	uint32_t serving;     /* count of gateways that began to serve; futex word for those who wait for one */
 	uint32_t block_bytes;
-	uint32_t stopped;	  /* 1: the gateway has detached in good order */
+	uint32_t stopped; /* 1: the gateway has detached in good order */
 	uint64_t volume_bytes;
 	/* Doorbells: counters, also futex words. */
-	uint32_t submit_bell;	  /* client rings when `gateway_sleeps` */
+	uint32_t submit_bell; /* client rings when `gateway_sleeps` */
 	uint32_t gateway_sleeps;
-	uint32_t complete_bell;	  /* gateway rings when `client_sleeps` */
+	uint32_t complete_bell; /* gateway rings when `client_sleeps` */
 	uint32_t client_sleeps;
 	uint64_t submitted[QUEUE_DEPTH_MAX / 64]; /* hint: bit per slot */
 	uint64_t completed[QUEUE_DEPTH_MAX / 64];
 };
 
 struct shm_slot {
-	uint32_t state;	     /* enum shm_slot_state */
+	uint32_t state; /* enum shm_slot_state */
 	uint32_t op;
 	uint32_t flags;
-	int32_t result;	     /* 0 or -errno, valid when DONE */
-	uint64_t offset;     /* bytes */
+	int32_t result;	 /* 0 or -errno, valid when DONE */
+	uint64_t offset; /* bytes */
 	uint64_t length;
 	uint64_t generation; /* +1 for each submission of the slot */
 	uint64_t reserved[3];
@@ -88,7 +88,8 @@ static inline void *shm_map_payload(const struct shm_map *map, unsigned slot)
 	return map->payloads + (size_t)slot * map->io_bytes;
 }
 
-/* Futex on a shared word, both sides. wait: returns when `*word` may differ from `seen`, or after timeout_ms (<0: never). */
+/* Futex on a shared word, both sides. wait: returns when `*word` may differ from `seen`, or after timeout_ms (<0:
+ * never). */
 void shm_futex_wait(uint32_t *word, uint32_t seen, int timeout_ms);
 void shm_futex_wake(uint32_t *word);
 
@@ -100,23 +101,24 @@ struct shm_completion {
 	int error; /* 0 or -errno */
 };
 
-/* Creates (replaces) the file at `path`. 0 or -errno; `*ret` is freed with shm_client_free(), which unlinks the file. */
-int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes, struct shm_client **ret, struct err *err)
-	must_check;
+/* Creates (replaces) the file at `path`. 0 or -errno; `*ret` is freed with shm_client_free(), which unlinks the file.
+ */
+int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes, struct shm_client **ret,
+		      struct err *err) must_check;
 void shm_client_free(struct shm_client *client);
 
 unsigned shm_client_depth(const struct shm_client *client);
 /* io_bytes of memory, page aligned; the caller's while the slot is not submitted. */
 void *shm_client_payload(const struct shm_client *client, unsigned slot);
 
-/* Waits until a gateway serves the file that had not yet when `*count` was last written (start with 0; updated), then the
- * volume's size and block size can be asked for. 0 or -ETIMEDOUT. */
+/* Waits until a gateway serves the file that had not yet when `*count` was last written (start with 0; updated), then
+ * the volume's size and block size can be asked for. 0 or -ETIMEDOUT. */
 int shm_client_wait_gateway(struct shm_client *client, uint32_t *count, int timeout_ms) must_check;
 uint64_t shm_client_volume_bytes(const struct shm_client *client);
 uint32_t shm_client_block_bytes(const struct shm_client *client);
 
-/* Hands a slot to the gateway. 0, -EBUSY (already submitted), -EINVAL (slot, op, or a payload above io_bytes; offsets and
- * alignment are passed on unchecked, so that the engine's refusals can be tested). */
+/* Hands a slot to the gateway. 0, -EBUSY (already submitted), -EINVAL (slot, op, or a payload above io_bytes; offsets
+ * and alignment are passed on unchecked, so that the engine's refusals can be tested). */
 int shm_client_submit(struct shm_client *client, unsigned slot, enum shm_op op, unsigned flags, uint64_t offset,
 		      uint64_t length) must_check;
 /* Collects finished requests, at most `max`; their slots are free from here on. Returns how many. */

@@ -14,8 +14,9 @@ static void log_volume(struct status_log *log, const struct admin_status *status
 
 	if (!strcmp(log->state, status->state))
 		return;
-	log_line(degraded ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "event=volume_state volume=%s from=%s state=%s waits_for=\"%s\"",
-		 status->volume_name, log->state[0] ? log->state : "-", status->state, status->waits_for);
+	log_line(degraded ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+		 "event=volume_state volume=%s from=%s state=%s waits_for=\"%s\"", status->volume_name,
+		 log->state[0] ? log->state : "-", status->state, status->waits_for);
 	snprintf(log->state, sizeof(log->state), "%s", status->state);
 	sd_notifyf(0, "STATUS=%s %s%s%s", status->device, status->state, degraded ? ": waiting for " : "",
 		   status->waits_for);
@@ -33,8 +34,9 @@ static void log_leg(struct status_log *log, unsigned leg, const struct admin_leg
 	/* While it keeps trying, "connecting" and "down" alternate: once is enough until the reason changes. */
 	if (!up && same_error && log->legs[leg].state[0] && strcmp(log->legs[leg].state, "up"))
 		return;
-	log_line(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "event=leg_state leg=%u replica=%s peer=%s from=%s state=%s session=%u error=\"%s\"",
-		 leg, now->name, now->address, log->legs[leg].state[0] ? log->legs[leg].state : "-", now->state, now->session,
+	log_line(up ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+		 "event=leg_state leg=%u replica=%s peer=%s from=%s state=%s session=%u error=\"%s\"", leg, now->name,
+		 now->address, log->legs[leg].state[0] ? log->legs[leg].state : "-", now->state, now->session,
 		 up ? "" : now->last_error);
 	snprintf(log->legs[leg].state, sizeof(log->legs[leg].state), "%s", now->state);
 	snprintf(log->legs[leg].last_error, sizeof(log->legs[leg].last_error), "%s", now->last_error);

@@ -29,14 +29,15 @@ static int open_device(struct err *err)
 		return fd;
 	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
 		return err_set(err, -ENOENT,
-			       CONTROL_DEVICE ": this kernel has no ublk, or it is not loaded; try `modprobe ublk_drv` (Linux "
-					      "6.5 or newer with CONFIG_BLK_DEV_UBLK)");
+			       CONTROL_DEVICE
+			       ": this kernel has no ublk, or it is not loaded; try `modprobe ublk_drv` (Linux "
+			       "6.5 or newer with CONFIG_BLK_DEV_UBLK)");
 	return err_set(err, -errno, CONTROL_DEVICE ": %s; serving a block device needs root", strerror(errno));
 }
 
 int ublk_ctl_open(struct ublk_ctl **ret, struct err *err)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_SQE128 };
+	struct io_uring_params params = {.flags = IORING_SETUP_SQE128};
 	struct ublk_ctl *ctl = calloc(1, sizeof(*ctl));
 	int rc;
 
@@ -72,7 +73,7 @@ void ublk_ctl_close(struct ublk_ctl *ctl)
 
 static int wait_result(struct ublk_ctl *ctl, int timeout_ms)
 {
-	struct __kernel_timespec ts = { .tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * (long)NS_PER_MS };
+	struct __kernel_timespec ts = {.tv_sec = timeout_ms / 1000, .tv_nsec = (timeout_ms % 1000) * (long)NS_PER_MS};
 	struct io_uring_cqe *cqe;
 	int rc;
 
@@ -89,7 +90,8 @@ static int wait_result(struct ublk_ctl *ctl, int timeout_ms)
 }
 
 /* `buf` of `len` bytes is read or written by the kernel before this returns (unless it times out). */
-static int command(struct ublk_ctl *ctl, unsigned op, uint32_t id, void *buf, uint16_t len, uint64_t data, int timeout_ms)
+static int command(struct ublk_ctl *ctl, unsigned op, uint32_t id, void *buf, uint16_t len, uint64_t data,
+		   int timeout_ms)
 {
 	struct io_uring_sqe *sqe;
 	struct ublksrv_ctrl_cmd *cmd;
@@ -127,7 +129,8 @@ int ublk_ctl_features(struct ublk_ctl *ctl, uint64_t *ret, struct err *err)
 	if (rc == -EACCES || rc == -EPERM)
 		return err_set(err, rc, "ublk: %s; serving a block device needs root", strerror(-rc));
 	if (rc < 0)
-		return err_set(err, -EOPNOTSUPP, "ublk: the driver does not tell its features (%s); Linux 6.5 or newer is needed",
+		return err_set(err, -EOPNOTSUPP,
+			       "ublk: the driver does not tell its features (%s); Linux 6.5 or newer is needed",
 			       strerror(-rc));
 	*ret = features;
 	return 0;
@@ -148,7 +151,7 @@ int ublk_ctl_set_params(struct ublk_ctl *ctl, uint32_t id, const struct ublk_par
 
 int ublk_ctl_info(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *ret)
 {
-	struct ublksrv_ctrl_dev_info info = { .dev_id = id };
+	struct ublksrv_ctrl_dev_info info = {.dev_id = id};
 	int rc = command(ctl, UBLK_U_CMD_GET_DEV_INFO, id, &info, sizeof(info), 0, -1);
 
 	if (rc < 0)

@@ -14,7 +14,8 @@
 
 struct ublk_ctl;
 
-/* Opens /dev/ublk-control. -ENOENT: no ublk in this kernel or not loaded; -EACCES, -EPERM: not root; each with what to do. */
+/* Opens /dev/ublk-control. -ENOENT: no ublk in this kernel or not loaded; -EACCES, -EPERM: not root; each with what to
+ * do. */
 int ublk_ctl_open(struct ublk_ctl **ret, struct err *err) must_check;
 void ublk_ctl_close(struct ublk_ctl *ctl);
 

@@ -14,12 +14,12 @@
 #include "common/limits.h"
 #include "gateway/drivers/ublk_ctl.h"
 
-#define NODE_WAIT_MS 5000    /* devtmpfs makes nodes at once, udev may take its time over owner and mode */
-#define START_WAIT_MS 30000  /* for the data thread to fetch all tags */
+#define NODE_WAIT_MS 5000   /* devtmpfs makes nodes at once, udev may take its time over owner and mode */
+#define START_WAIT_MS 30000 /* for the data thread to fetch all tags */
 #define BUSY_RETRIES 10
 #define BUSY_PAUSE_MS 100
 #define GRANULARITY_BYTES 4096u
-#define DISCARD_BYTES_MAX (1 * GIB)  /* one request's; far from the 4 GiB at which 32-bit lengths end */
+#define DISCARD_BYTES_MAX (1 * GIB) /* one request's; far from the 4 GiB at which 32-bit lengths end */
 #define ZEROES_BYTES_MAX (16 * MIB) /* a replica without a fast way writes them within the answer deadline */
 
 static size_t descs_size(unsigned queue_depth)
@@ -66,8 +66,9 @@ static int add(const struct ublk_device_spec *spec, const struct ublk_choice *ch
 	int rc = ublk_ctl_add(device->ctl, &info);
 
 	if (rc == -EEXIST)
-		return err_set(err, -EBUSY, "/dev/ublkb%u: exists already; choose another --device-id, or delete it with "
-					    "--delete-device %u",
+		return err_set(err, -EBUSY,
+			       "/dev/ublkb%u: exists already; choose another --device-id, or delete it with "
+			       "--delete-device %u",
 			       spec->wanted_id, spec->wanted_id);
 	if (rc)
 		return err_set(err, rc, "ublk: ADD_DEV: %s", strerror(-rc));
@@ -82,21 +83,23 @@ static int set_params(const struct ublk_device_spec *spec, const struct ublk_dev
 {
 	struct ublk_params params = {
 		.types = UBLK_PARAM_TYPE_BASIC | UBLK_PARAM_TYPE_DISCARD,
-		.basic = {
-			.attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA,
-			.logical_bs_shift = (uint8_t)__builtin_ctz(spec->block_bytes),
-			.physical_bs_shift = __builtin_ctz(GRANULARITY_BYTES),
-			.io_min_shift = __builtin_ctz(GRANULARITY_BYTES),
-			.io_opt_shift = __builtin_ctz(IO_BYTES_MAX),
-			.max_sectors = IO_BYTES_MAX >> UBLK_SECTOR_SHIFT,
-			.dev_sectors = spec->volume_bytes >> UBLK_SECTOR_SHIFT,
-		},
-		.discard = {
-			.discard_granularity = GRANULARITY_BYTES,
-			.max_discard_sectors = DISCARD_BYTES_MAX >> UBLK_SECTOR_SHIFT,
-			.max_write_zeroes_sectors = ZEROES_BYTES_MAX >> UBLK_SECTOR_SHIFT,
-			.max_discard_segments = 1,
-		},
+		.basic =
+			{
+				.attrs = UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA,
+				.logical_bs_shift = (uint8_t)__builtin_ctz(spec->block_bytes),
+				.physical_bs_shift = __builtin_ctz(GRANULARITY_BYTES),
+				.io_min_shift = __builtin_ctz(GRANULARITY_BYTES),
+				.io_opt_shift = __builtin_ctz(IO_BYTES_MAX),
+				.max_sectors = IO_BYTES_MAX >> UBLK_SECTOR_SHIFT,
+				.dev_sectors = spec->volume_bytes >> UBLK_SECTOR_SHIFT,
+			},
+		.discard =
+			{
+				.discard_granularity = GRANULARITY_BYTES,
+				.max_discard_sectors = DISCARD_BYTES_MAX >> UBLK_SECTOR_SHIFT,
+				.max_write_zeroes_sectors = ZEROES_BYTES_MAX >> UBLK_SECTOR_SHIFT,
+				.max_discard_segments = 1,
+			},
 	};
 	int rc = ublk_ctl_set_params(device->ctl, device->id, &params);
 
@@ -125,7 +128,7 @@ static int open_and_map(const struct ublk_device_spec *spec, struct ublk_device 
 int ublk_device_add(struct ublk_ctl *ctl, const struct ublk_device_spec *spec, const struct ublk_choice *choice,
 		    struct ublk_device *ret, struct err *err)
 {
-	struct ublk_device device = { .ctl = ctl };
+	struct ublk_device device = {.ctl = ctl};
 	int rc = add(spec, choice, &device, err);
 
 	if (rc)

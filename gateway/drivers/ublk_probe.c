@@ -13,8 +13,8 @@
 #include "common/uring.h"
 #include "gateway/drivers/ublk_ctl.h"
 
-/* Zero copy: the driver puts each request's pages into our buffer table and takes them out again; small payloads and the
- * rare request without a place in the table go through pread and pwrite. */
+/* Zero copy: the driver puts each request's pages into our buffer table and takes them out again; small payloads and
+ * the rare request without a place in the table go through pread and pwrite. */
 #define NEEDED_FOR_ZERO_COPY (UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG | UBLK_F_USER_COPY)
 /* A killed gateway's device waits for its successor, and hands it the requests again (writes here are idempotent). */
 #define NEEDED_ALWAYS (UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
@@ -24,12 +24,12 @@ static const struct {
 	uint64_t flag;
 	const char *name;
 } flag_names[] = {
-	{ UBLK_F_SUPPORT_ZERO_COPY, "SUPPORT_ZERO_COPY" },
-	{ UBLK_F_AUTO_BUF_REG, "AUTO_BUF_REG" },
-	{ UBLK_F_USER_COPY, "USER_COPY" },
-	{ UBLK_F_CMD_IOCTL_ENCODE, "CMD_IOCTL_ENCODE" },
-	{ UBLK_F_USER_RECOVERY, "USER_RECOVERY" },
-	{ UBLK_F_USER_RECOVERY_REISSUE, "USER_RECOVERY_REISSUE" },
+	{UBLK_F_SUPPORT_ZERO_COPY, "SUPPORT_ZERO_COPY"},
+	{UBLK_F_AUTO_BUF_REG, "AUTO_BUF_REG"},
+	{UBLK_F_USER_COPY, "USER_COPY"},
+	{UBLK_F_CMD_IOCTL_ENCODE, "CMD_IOCTL_ENCODE"},
+	{UBLK_F_USER_RECOVERY, "USER_RECOVERY"},
+	{UBLK_F_USER_RECOVERY_REISSUE, "USER_RECOVERY_REISSUE"},
 };
 
 static const char *first_missing(uint64_t needed, uint64_t have)
@@ -42,8 +42,8 @@ static const char *first_missing(uint64_t needed, uint64_t have)
 
 static bool have_sys_admin(void)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
 
 	if (syscall(SYS_capget, &header, data))
 		return false;
@@ -52,7 +52,7 @@ static bool have_sys_admin(void)
 
 int ublk_facts_probe(struct ublk_ctl *ctl, struct ublk_facts *ret, struct err *err)
 {
-	struct ublk_facts facts = { .admin = have_sys_admin() };
+	struct ublk_facts facts = {.admin = have_sys_admin()};
 	struct utsname name;
 	int rc = ublk_ctl_features(ctl, &facts.features, err);
 
@@ -95,10 +95,12 @@ int ublk_choose(const struct ublk_facts *facts, enum ublk_mode wanted, struct ub
 	const char *missing = first_missing(NEEDED_ALWAYS, facts->features);
 
 	if (missing)
-		return err_set(err, -EOPNOTSUPP, "ublk: kernel %s lacks %s; use a newer kernel", facts->kernel, missing);
+		return err_set(err, -EOPNOTSUPP, "ublk: kernel %s lacks %s; use a newer kernel", facts->kernel,
+			       missing);
 	if (wanted == UBLK_MODE_ZERO_COPY && against)
-		return err_set(err, -EOPNOTSUPP, "mode zero-copy: impossible here: %s; use --mode auto or copy", against);
-	*ret = (struct ublk_choice){ .flags = NEEDED_ALWAYS | (facts->features & WELCOME) };
+		return err_set(err, -EOPNOTSUPP, "mode zero-copy: impossible here: %s; use --mode auto or copy",
+			       against);
+	*ret = (struct ublk_choice){.flags = NEEDED_ALWAYS | (facts->features & WELCOME)};
 	if (wanted != UBLK_MODE_COPY && !against) {
 		choose_zero_copy(facts, wanted, ret);
 		return 0;
@@ -112,6 +114,7 @@ int ublk_check_granted(const struct ublk_choice *choice, uint64_t granted, struc
 	const char *missing = first_missing(choice->flags & (NEEDED_ALWAYS | NEEDED_FOR_ZERO_COPY), granted);
 
 	if (missing)
-		return err_set(err, -EOPNOTSUPP, "ublk: the kernel did not grant %s to the device, though it lists it", missing);
+		return err_set(err, -EOPNOTSUPP, "ublk: the kernel did not grant %s to the device, though it lists it",
+			       missing);
 	return 0;
 }

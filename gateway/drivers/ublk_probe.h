@@ -22,8 +22,8 @@ struct ublk_facts {
 
 struct ublk_choice {
 	bool zero_copy;
-	bool fixed_recv; /* bulk reads by RECV into registered buffers, else READ_FIXED */
-	uint64_t flags;	 /* for ADD_DEV */
+	bool fixed_recv;  /* bulk reads by RECV into registered buffers, else READ_FIXED */
+	uint64_t flags;	  /* for ADD_DEV */
 	char reason[256]; /* one line for people */
 };
 

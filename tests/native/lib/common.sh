@@ -166,7 +166,7 @@ volume_create()
 {
 	local name=$1 size=$2 server servers=()
 	shift 2
-	if [[ "$*" != *--replica* ]]; then
+	if [[ " $* " != *" --replica "* ]]; then
 		for server in "${!replica_port[@]}"; do
 			servers+=(--replica "$server=$(replica_address "$server")")
 		done
@@ -194,6 +194,13 @@ gateway_stop()
 {
 	end TERM "${gateway_pid[$1]}"
 	((ended == 0)) || fail "gateway of $1 ended with $ended"
+}
+
+status_json()
+{
+	lockstep status "$1" --json 2>/dev/null | python3 -c '
+import json, sys
+print(json.dumps(json.load(sys.stdin)["volumes"][0]))'
 }
 
 status_json()
@@ -277,7 +284,7 @@ served()
 {
 	status_json "$1" | python3 -c '
 import json, sys
-counts = json.load(sys.stdin)
+counts = json.load(sys.stdin)["volumes"][0]
 print(counts["read_count"] + counts["write_count"])' 2>/dev/null || printf 0
 }
 

@@ -38,13 +38,19 @@ static size_t append_waiting(const struct engine *engine, const struct leg *leg,
 	return (size_t)used < cap ? (size_t)used : cap - 1;
 }
 
+/* A leg that stands at a barrier of the handshake waits for the others itself. */
+static bool is_waited_for(const struct leg *leg)
+{
+	return leg->state != LEG_UP && (leg->state != LEG_HANDSHAKE || leg_step_has_deadline(leg->step));
+}
+
 static void describe_waiting(const struct engine *engine, char *out, size_t cap)
 {
 	size_t used = 0;
 
 	out[0] = '\0';
 	for (unsigned i = 0; i < engine->leg_count; i++) {
-		if (engine->legs[i].state == LEG_UP)
+		if (!is_waited_for(&engine->legs[i]))
 			continue;
 		if (used > 0 && used + 2 < cap) {
 			memcpy(out + used, ", ", 3);

@@ -343,6 +343,8 @@ static void answer_message(struct harness_replica *replica, const struct harness
 			.boot_id = replica->boot_id,
 			.payload_max_bytes = replica->payload_max_bytes,
 		};
+		if (asked->lane == LANE_BULK && replica->bulk_incarnation)
+			answer->welcome.incarnation = replica->bulk_incarnation;
 		break;
 	case MESSAGE_PROBE:
 		fill_state(replica, answer);

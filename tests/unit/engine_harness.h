@@ -44,6 +44,7 @@ struct harness_replica {
 	struct ballot promised;
 	struct config config;
 	uint64_t incarnation;
+	uint64_t bulk_incarnation; /* in the WELCOME on its bulk lane, when not 0 */
 	struct uuid boot_id;
 	uint32_t session;
 	bool is_reachable;

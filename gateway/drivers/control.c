@@ -116,7 +116,6 @@ static void run_job(struct control *control, enum device_job_kind kind, bool for
 
 static void stop_device(struct control *control, bool force)
 {
-	sd_notify(0, "STOPPING=1");
 	if (force)
 		tell_data(control, LETTER_FORCE, NULL);
 	run_job(control, DEVICE_JOB_STOP, force, CONTROL_STOPPING);
@@ -200,6 +199,7 @@ static void on_stopped(struct control *control, const struct device_job *job)
 	if (job->error) /* stopped, but not deleted: go on, the data is what matters */
 		fail(control, GATEWAY_EXIT_DEVICE, job->error, job->err.text);
 	ev_timer_stop(control->ev, &control->retry);
+	sd_notify(0, "STOPPING=1");
 	control->state = CONTROL_DETACHING;
 	tell_data(control, LETTER_DETACH, NULL);
 	if (control->force_wanted)

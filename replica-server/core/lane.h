@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/limits.h"
 #include "common/list.h"
 #include "proto/frame.h"
 #include "proto/message.h"
@@ -17,11 +18,14 @@ struct io_buf;
 struct lane;
 struct replica;
 
+/* A peer that does not read its answers keeps at most this much of the thread's buffers from others. */
+#define LANE_BUFFER_BYTES_MAX (8 * MIB)
+
 enum lane_role { LANE_MAIN, LANE_BULK };
 
 struct lane_ops {
-	/* Queues a reply header and, for a READ with bytes, its payload. Takes `payload` (NULL: none) and puts it back
-	 * to the replica's store when it has been sent or the connection is gone. */
+	/* Queues a reply header and, for a READ with bytes, its payload. Takes `payload` (NULL: none) and gives it to
+	 * lane_put_payload() when it has been sent or the connection is gone. */
 	void (*reply)(struct lane *lane, const struct frame *reply, struct io_buf *payload);
 	/* Queues a control message (copied). */
 	void (*message)(struct lane *lane, const struct message *message);
@@ -50,8 +54,13 @@ struct lane {
 	struct list control_node;
 	struct control_request control;
 	struct list requests; /* of session.c, in order of arrival, until answered */
+	uint32_t request_count;
+	uint64_t held_bytes; /* buffers taken for it, until reply()'s payload was put back: lane_put_payload() */
 	struct frame batch;   /* the batch that is being unpacked */
 	uint32_t batch_left;  /* its bytes still to come; 0: no batch */
 };
+
+/* A payload taken by reply() is no longer needed. Before replica_lane_closed(). */
+void lane_put_payload(struct lane *lane, struct io_buf *payload);
 
 #endif

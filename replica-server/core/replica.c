@@ -162,6 +162,8 @@ void replica_lane_attach(struct replica *replica, struct lane *lane)
 	lane->control_pending = false;
 	lane->ending = false;
 	lane->batch_left = 0;
+	lane->request_count = 0;
+	lane->held_bytes = 0;
 	list_init(&lane->requests);
 	list_init(&lane->control_node);
 	list_init(&lane->node);

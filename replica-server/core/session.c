@@ -76,11 +76,27 @@ static struct served *served_get(struct lane *lane, const struct frame *frame)
 	list_init(&served->stamp_node);
 	list_init(&served->lane_node);
 	list_add_tail(&lane->requests, &served->lane_node);
+	lane->request_count++;
 	served->frame.session = replica->session.number;
 	served->arrival = ++replica->session.arrivals;
 	served->op.done = store_done;
 	replica->session.inflight++;
 	return served;
+}
+
+void lane_put_payload(struct lane *lane, struct io_buf *payload)
+{
+	lane->held_bytes -= payload->cap;
+	lane->replica->store->ops->buf_put(lane->replica->store, payload);
+}
+
+static void leave_lane(struct served *served)
+{
+	if (!served->lane)
+		return;
+	list_del(&served->lane_node);
+	served->lane->request_count--;
+	served->lane = NULL;
 }
 
 /* Back to the pool; whoever waits for it to be gone learns of it. */
@@ -89,10 +105,12 @@ static void served_put(struct served *served)
 	struct replica *replica = served->replica;
 	struct served_pool *pool = served->pool;
 
-	if (served->buf)
+	if (served->buf && served->lane)
+		lane_put_payload(served->lane, served->buf);
+	else if (served->buf)
 		replica->store->ops->buf_put(replica->store, served->buf);
 	list_del(&served->node);
-	list_del(&served->lane_node);
+	leave_lane(served);
 	list_del(&served->stamp_node);
 	list_add_tail(&pool->free, &served->node);
 	pool->free_count++;
@@ -317,8 +335,13 @@ static bool take_buffer(struct served *served)
 
 	if (served->frame.type != FRAME_WRITE && served->frame.type != FRAME_READ)
 		return true;
+	if (served->lane->held_bytes >= LANE_BUFFER_BYTES_MAX)
+		return false;
 	served->buf = store->ops->buf_get(store, served->frame.length);
-	return served->buf != NULL;
+	if (!served->buf)
+		return false;
+	served->lane->held_bytes += served->buf->cap;
+	return true;
 }
 
 static void start(struct served *served, struct served **ret)
@@ -501,8 +524,7 @@ void session_drain(struct replica *replica, struct lane *except, const char *rea
 /* Half a write is no write; what the store holds goes on without an addressee. */
 static void orphan(struct served *served)
 {
-	list_del(&served->lane_node);
-	served->lane = NULL;
+	leave_lane(served);
 	if (served->state == SERVED_RECEIVING || served->state == SERVED_ANSWERED)
 		served_put(served);
 }

@@ -1,0 +1,491 @@
+/* The loop of a data thread: completions, finished store operations, input, output, sleep. Must not know frames or files.
+ * On every request's path: everything a request does on the server happens inside one or two turns of run(). */
+#include "replica-server/drivers/data_thread.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define SERVED_COUNT 4096u
+#define STORE_OPS (SERVED_COUNT + 4 * HOSTED_MAX) /* requests, and of each replica: sync, meta, stamps */
+#define SQ_ENTRIES 1024u
+#define CQ_ENTRIES 16384u
+#define CQE_BATCH 256u
+#define TICK_NS (1 * NS_PER_S)
+#define TICK_FINISHING_NS (100 * NS_PER_MS)
+
+/* user_data of a connection: event (8 bits) | number. */
+#define UD_EVENT_SHIFT 32
+
+/* -- What connections ask for -- */
+
+void data_thread_touch(struct data_thread *thread, struct conn *conn)
+{
+	list_del(&conn->work_node); /* it may wait for its kick: what happened since must be looked at first */
+	list_add_tail(&thread->work, &conn->work_node);
+}
+
+void data_thread_wait(struct data_thread *thread, struct conn *conn)
+{
+	if (!list_is_linked(&conn->wait_node))
+		list_add_tail(&thread->waiting, &conn->wait_node);
+}
+
+void data_thread_resource_freed(struct data_thread *thread)
+{
+	thread->resource_freed = true;
+}
+
+void data_thread_forget(struct data_thread *thread, struct conn *conn)
+{
+	list_del(&conn->node);
+	list_del(&conn->work_node);
+	list_del(&conn->wait_node);
+	thread->conns[conn->number] = NULL;
+	atomic_fetch_sub(thread->conn_count, 1);
+	data_thread_resource_freed(thread);
+}
+
+uint64_t data_thread_conn_ud(const struct conn *conn, enum conn_event event)
+{
+	return ud_pack(UD_CONN, (uint64_t)event << UD_EVENT_SHIFT | conn->number);
+}
+
+struct message *data_thread_message(struct data_thread *thread)
+{
+	return &thread->message;
+}
+
+void data_thread_welcome(const struct data_thread *thread, const struct message_hello *hello,
+			 struct message_welcome *ret)
+{
+	*ret = (struct message_welcome){
+		.version = hello->version < PROTOCOL_VERSION ? hello->version : PROTOCOL_VERSION,
+		.incarnation = thread->server->incarnation,
+		.boot_id = thread->server->boot_id,
+		.payload_max_bytes = IO_BYTES_MAX,
+	};
+	(void)snprintf(ret->server, sizeof(ret->server), "%s", thread->server_name);
+}
+
+/* -- Replicas -- */
+
+static void tell(struct data_thread *thread, enum control_letter kind, struct hosted *hosted)
+{
+	struct letter letter = { .kind = kind, .a = thread->idx, .fd = -1, .data = hosted };
+
+	if (mailbox_post(thread->control, &letter))
+		log_error("event=lost_letter kind=%d reason=\"the control thread's mailbox is full\"", (int)kind);
+}
+
+static void publish(struct replica *replica)
+{
+	struct hosted *hosted = container_of(replica, struct hosted, replica);
+
+	(void)pthread_mutex_lock(&hosted->lock);
+	replica_info(replica, &hosted->info);
+	(void)pthread_mutex_unlock(&hosted->lock);
+	if (replica->state == REPLICA_FAILED && !hosted->failure_logged)
+		log_error("event=failed replica=%s health=\"%s\"", hosted->name, replica->health);
+	hosted->failure_logged = replica->state == REPLICA_FAILED;
+}
+
+static void add_counters(struct session_counters *sum, const struct session_counters *c)
+{
+	sum->frames += c->frames;
+	sum->writes += c->writes;
+	sum->reads += c->reads;
+	sum->flushes += c->flushes;
+	sum->discards += c->discards;
+	sum->zeroes += c->zeroes;
+	sum->pings += c->pings;
+	sum->write_bytes += c->write_bytes;
+	sum->read_bytes += c->read_bytes;
+	sum->short_reads += c->short_reads;
+	sum->refused += c->refused;
+	sum->errors += c->errors;
+}
+
+static void replica_stopped(struct replica *replica)
+{
+	struct hosted *hosted = container_of(replica, struct hosted, replica);
+	struct data_thread *thread = container_of(hosted->file.queue, struct data_thread, store);
+
+	publish(replica);
+	list_del(&hosted->thread_node);
+	add_counters(&thread->gone, &replica->session.counters);
+	replica_fini(replica);
+	if (hosted->is_removing)
+		tell(thread, CONTROL_REMOVED, hosted);
+}
+
+static int init_replica(struct data_thread *thread, struct hosted *hosted, struct err *err)
+{
+	struct replica_options options = {
+		.server = thread->server,
+		.store = &hosted->file.store,
+		.pool = &thread->pool,
+		.unstable_extents = UNSTABLE_EXTENTS_DEFAULT,
+		.changed = publish,
+		.stopped = replica_stopped,
+	};
+	int64_t damaged;
+
+	store_file_init(&hosted->file, &thread->store, hosted->dir.data_fd, hosted->dir.superblock_fd,
+			hosted->dir.stamps_fd);
+	hosted->file.direct_bytes = hosted->dir.direct_bytes;
+	hosted->file.is_inline = hosted->dir.is_memory;
+	if (replica_init(&hosted->replica, &hosted->dir.sb, &options))
+		return err_set(err, -ENOMEM, "no memory for the replica's tables");
+	damaged = replica_dir_load_stamps(&hosted->dir, &hosted->replica.stamps, err);
+	if (damaged < 0) {
+		replica_fini(&hosted->replica);
+		return (int)damaged;
+	}
+	if (damaged)
+		log_warn("event=stamps_damaged replica=%s blocks=%lld effect=\"their regions count as changed\"",
+			 hosted->name, (long long)damaged);
+	return 0;
+}
+
+static void add_replica(struct data_thread *thread, struct hosted *hosted)
+{
+	struct err err = { 0 };
+
+	list_init(&hosted->thread_node);
+	if (init_replica(thread, hosted, &err)) {
+		(void)pthread_mutex_lock(&hosted->lock);
+		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
+			       (int)sizeof(hosted->info.health) - 1, err.text);
+		(void)pthread_mutex_unlock(&hosted->lock);
+		log_error("event=not_served replica=%s reason=\"%s\"", hosted->name, err.text);
+		return;
+	}
+	list_add_tail(&thread->replicas, &hosted->thread_node);
+	/* Pinned memory only where a device can use it. */
+	if (hosted->file.direct_bytes && !thread->buffers.registered) {
+		int error = buffers_register(&thread->buffers, &thread->ring);
+
+		if (error)
+			log_warn("event=no_fixed_buffers reason=%s effect=\"direct I/O maps its pages anew each time\" "
+				 "next=\"raise LimitMEMLOCK\"",
+				 err_name(error));
+	}
+	hosted->replica.now_s = (uint64_t)time(NULL);
+	publish(&hosted->replica);
+}
+
+static void remove_replica(struct data_thread *thread, struct hosted *hosted)
+{
+	if (!list_is_linked(&hosted->thread_node)) { /* it never got served */
+		tell(thread, CONTROL_REMOVED, hosted);
+	} else if (hosted->replica.session.main) {
+		tell(thread, CONTROL_IN_USE, hosted);
+	} else {
+		hosted->is_removing = true;
+		replica_stop(&hosted->replica);
+	}
+}
+
+/* Copied out for the control thread to read at leisure. */
+static void publish_stats(struct data_thread *thread)
+{
+	struct thread_stats stats = { .sessions = thread->gone, .store = thread->store.counters, .net = thread->counters };
+	struct list *it, *next;
+
+	list_for_each (it, next, &thread->replicas)
+		add_counters(&stats.sessions, &container_of(it, struct hosted, thread_node)->replica.session.counters);
+	stats.sqes = thread->ring.sqe_count;
+	stats.cqes = thread->ring.cqe_count;
+	stats.enters = thread->ring.enter_count;
+	(void)pthread_mutex_lock(&thread->stats_lock);
+	thread->stats = stats;
+	(void)pthread_mutex_unlock(&thread->stats_lock);
+}
+
+/* -- Letters -- */
+
+static int free_number(const struct data_thread *thread)
+{
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
+		if (!thread->conns[i])
+			return (int)i;
+	return -1;
+}
+
+static void connect_lane(struct data_thread *thread, int fd, struct handover *handover)
+{
+	struct hosted *hosted = handover->hosted;
+	int number = free_number(thread);
+	struct conn *conn = NULL;
+
+	if (number >= 0 && list_is_linked(&hosted->thread_node) && !hosted->replica.stopping && !thread->stopping)
+		conn = conn_new(thread, fd, &hosted->replica, handover->role, &handover->hello, handover->hello_id);
+	if (!conn) {
+		log_warn("event=dropped client=\"%s\" replica=%s reason=\"no memory, or the replica is going away\"",
+			 handover->hello.client, hosted->name);
+		(void)close(fd);
+		atomic_fetch_sub(thread->conn_count, 1);
+	} else {
+		conn->number = (uint32_t)number;
+		thread->conns[number] = conn;
+		list_add_tail(&thread->conn_list, &conn->node);
+	}
+	free(handover);
+}
+
+static void begin_stop(struct data_thread *thread)
+{
+	struct list *it, *next;
+
+	thread->stopping = true;
+	list_for_each (it, next, &thread->replicas)
+		replica_stop(&container_of(it, struct hosted, thread_node)->replica);
+}
+
+static void arm_mailbox(struct data_thread *thread)
+{
+	struct io_uring_sqe *sqe = ring_sqe(&thread->ring);
+
+	io_uring_prep_poll_add(sqe, mailbox_fd(thread->mailbox), POLLIN);
+	sqe->user_data = ud_pack(UD_MAILBOX, 0);
+}
+
+static void read_letters(struct data_thread *thread)
+{
+	struct letter letter;
+
+	while (mailbox_take(thread->mailbox, &letter)) {
+		switch ((enum data_letter)letter.kind) {
+		case DATA_CONNECT:
+			connect_lane(thread, letter.fd, letter.data);
+			break;
+		case DATA_ADD:
+			add_replica(thread, letter.data);
+			break;
+		case DATA_REMOVE:
+			remove_replica(thread, letter.data);
+			break;
+		case DATA_STATS:
+			publish_stats(thread);
+			tell(thread, CONTROL_STATS, NULL);
+			break;
+		case DATA_STOP:
+			begin_stop(thread);
+			break;
+		}
+	}
+	arm_mailbox(thread);
+}
+
+/* -- The loop -- */
+
+static void on_cqe(struct data_thread *thread, const struct io_uring_cqe *cqe)
+{
+	uint64_t bits = ud_bits(cqe->user_data);
+
+	switch (ud_kind(cqe->user_data)) {
+	case UD_STORE:
+		store_queue_on_cqe(&thread->store, cqe);
+		break;
+	case UD_CONN:
+		conn_on_cqe(thread->conns[(uint32_t)bits], (enum conn_event)(bits >> UD_EVENT_SHIFT), cqe);
+		break;
+	case UD_MAILBOX:
+		read_letters(thread);
+		break;
+	default:
+		break;
+	}
+}
+
+static void reap(struct data_thread *thread)
+{
+	struct io_uring_cqe *cqes[CQE_BATCH];
+	unsigned count;
+
+	while ((count = ring_peek(&thread->ring, cqes, CQE_BATCH)) > 0) {
+		for (unsigned i = 0; i < count; i++)
+			on_cqe(thread, cqes[i]);
+		ring_seen(&thread->ring, count);
+	}
+}
+
+static void wake_waiting(struct data_thread *thread)
+{
+	struct conn *conn;
+
+	thread->resource_freed = false;
+	while ((conn = list_first(&thread->waiting, struct conn, wait_node))) {
+		list_del(&conn->wait_node);
+		data_thread_touch(thread, conn);
+	}
+}
+
+/* Until nothing moves without the kernel: a store that works inline finishes what the parsing began. */
+static void settle(struct data_thread *thread, struct list *kicks)
+{
+	struct conn *conn;
+	bool moved;
+
+	do {
+		moved = store_queue_run(&thread->store);
+		if (moved || thread->resource_freed)
+			wake_waiting(thread);
+		while ((conn = list_first(&thread->work, struct conn, work_node))) {
+			list_del(&conn->work_node);
+			conn_parse(conn);
+			list_del(&conn->work_node);
+			list_add_tail(kicks, &conn->work_node);
+			moved = true;
+		}
+	} while (moved);
+}
+
+/* Sends, receives and closes. A connection that ends may give another one work: true, once more. */
+static bool kick_all(struct data_thread *thread, struct list *kicks, uint64_t now_ns)
+{
+	struct conn *conn;
+
+	while ((conn = list_first(kicks, struct conn, work_node))) {
+		list_del(&conn->work_node);
+		(void)conn_kick(conn, now_ns); /* true: freed; either way this turn is done with it */
+	}
+	return !list_is_empty(&thread->work) || !list_is_empty(&thread->store.finished) || thread->resource_freed;
+}
+
+/* FINISHING connections have a deadline that no completion reports. */
+static unsigned touch_finishing(struct data_thread *thread)
+{
+	struct list *it, *next;
+	unsigned count = 0;
+
+	list_for_each (it, next, &thread->conn_list) {
+		struct conn *conn = container_of(it, struct conn, node);
+
+		if (conn->state != CONN_FINISHING)
+			continue;
+		count++;
+		data_thread_touch(thread, conn);
+	}
+	return count;
+}
+
+static void keep_time(struct data_thread *thread)
+{
+	uint64_t now_s = (uint64_t)time(NULL);
+	struct list *it, *next;
+
+	list_for_each (it, next, &thread->replicas)
+		container_of(it, struct hosted, thread_node)->replica.now_s = now_s;
+}
+
+void data_thread_stats(struct data_thread *thread, struct thread_stats *ret)
+{
+	(void)pthread_mutex_lock(&thread->stats_lock);
+	*ret = thread->stats;
+	(void)pthread_mutex_unlock(&thread->stats_lock);
+}
+
+static void run(struct data_thread *thread)
+{
+	uint64_t tick_at = 0;
+	struct list kicks;
+
+	list_init(&kicks);
+	arm_mailbox(thread);
+	while (!thread->stopping || !list_is_empty(&thread->replicas)) {
+		uint64_t now_ns = clock_now_ns();
+		int error;
+
+		if (now_ns >= tick_at) {
+			keep_time(thread);
+			thread->finishing_count = touch_finishing(thread);
+			tick_at = now_ns + (thread->finishing_count ? TICK_FINISHING_NS : TICK_NS);
+		}
+		do
+			settle(thread, &kicks);
+		while (kick_all(thread, &kicks, now_ns));
+		if (thread->stopping && list_is_empty(&thread->replicas))
+			break;
+		error = ring_submit_and_wait(&thread->ring, 1, tick_at > now_ns ? tick_at - now_ns : 1);
+		if (error) {
+			log_error("event=ring_failed thread=%u reason=%s", thread->idx, err_name(error));
+			break;
+		}
+		reap(thread);
+	}
+	publish_stats(thread);
+}
+
+static int init_thread(struct data_thread *thread, struct err *err)
+{
+	int error = ring_init(&thread->ring, SQ_ENTRIES, CQ_ENTRIES, err);
+
+	if (error)
+		return error;
+	list_init(&thread->conn_list);
+	list_init(&thread->work);
+	list_init(&thread->waiting);
+	list_init(&thread->replicas);
+	if (buffers_init(&thread->buffers, thread->buffer_bytes) || served_pool_init(&thread->pool, SERVED_COUNT) ||
+	    store_queue_init(&thread->store, &thread->ring, &thread->buffers, STORE_OPS))
+		return err_set(err, -ENOMEM, "data thread %u: no memory for its buffers; lower --buffer-mib", thread->idx);
+	return 0;
+}
+
+static void fini_thread(struct data_thread *thread)
+{
+	ring_fini(&thread->ring);
+	store_queue_fini(&thread->store);
+	served_pool_fini(&thread->pool);
+	buffers_fini(&thread->buffers);
+}
+
+static void *thread_main(void *arg)
+{
+	struct data_thread *thread = arg;
+	int error = init_thread(thread, &thread->start_error);
+
+	(void)sem_post(&thread->started);
+	if (error)
+		return NULL;
+	run(thread);
+	fini_thread(thread);
+	tell(thread, CONTROL_STOPPED, NULL);
+	return NULL;
+}
+
+int data_thread_start(struct data_thread *thread, struct err *err)
+{
+	char name[16];
+	int error;
+
+	(void)sem_init(&thread->started, 0, 0);
+	(void)pthread_mutex_init(&thread->stats_lock, NULL);
+	error = pthread_create(&thread->pthread, NULL, thread_main, thread);
+	if (error)
+		return err_set(err, -error, "data thread %u: cannot be started: %s", thread->idx, strerror(error));
+	(void)snprintf(name, sizeof(name), "data-%u", thread->idx);
+	(void)pthread_setname_np(thread->pthread, name);
+	while (sem_wait(&thread->started))
+		continue; /* EINTR */
+	if (thread->start_error.code) {
+		(void)pthread_join(thread->pthread, NULL);
+		return err_set(err, thread->start_error.code, "%s", thread->start_error.text);
+	}
+	return 0;
+}
+
+void data_thread_join(struct data_thread *thread)
+{
+	(void)pthread_join(thread->pthread, NULL);
+}

@@ -4,7 +4,7 @@
 
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-programs=$top/build/release
+programs=${LOCKSTEP_PROGRAMS:-$top/build/release}
 name=$(basename "$0" .sh)
 work=${LOCKSTEP_SCRATCH:-/tmp}/$name
 # shellcheck source-path=SCRIPTDIR source=../../deploy/cluster.sh

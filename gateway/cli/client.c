@@ -300,8 +300,6 @@ int client_list(struct client *client, bool (*each)(void *ctx, const struct repl
 		}
 		if (!answer->listing.more)
 			return 0;
-		if (!answer->listing.count)
-			return nonsense(client, "an empty page with more to come", err);
 	}
 	return nonsense(client, "a listing without end", err);
 }

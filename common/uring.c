@@ -126,6 +126,20 @@ void ring_seen(struct ring *ring, unsigned count)
 	ring->cqe_count += count;
 }
 
+unsigned ring_mark(const struct ring *ring)
+{
+	return ring->uring.sq.sqe_tail;
+}
+
+bool ring_has_passed(const struct ring *ring, unsigned mark)
+{
+	const struct io_uring *uring = &ring->uring;
+	unsigned taken = __atomic_load_n(uring->sq.khead, __ATOMIC_ACQUIRE);
+	unsigned flags = __atomic_load_n(uring->sq.kflags, __ATOMIC_RELAXED);
+
+	return (int)(taken - mark) >= 0 && io_uring_cq_ready(uring) == 0 && !(flags & IORING_SQ_CQ_OVERFLOW);
+}
+
 void ring_prep_fixed_buf(struct io_uring_sqe *sqe, uint16_t buf_index)
 {
 	sqe->ioprio |= IORING_RECVSEND_FIXED_BUF;

@@ -127,7 +127,7 @@ static void lane_count(struct peer_lane *lane)
 
 bool lane_finish(struct peer_lane *lane)
 {
-	if (lane->state != LANE_BREAKING || lane->completions_due)
+	if (lane->state != LANE_BREAKING || lane->completions_due || lane->chain.silent)
 		return false;
 	lane_send_drop(lane);
 	if (lane->which == LANE_MAIN)

@@ -47,6 +47,8 @@ struct chain_step {
 struct chain {
 	bool active;
 	bool quiet;	  /* completions only for the last step or the first failure */
+	bool silent;	  /* one message, sent without waiting: no completion by `mark` means sent */
+	unsigned mark;	  /* ring_mark() behind it */
 	unsigned entries; /* of the out queue */
 	unsigned completions_due;
 	unsigned step_count, message_count, iov_count, header_count;
@@ -124,7 +126,8 @@ void lane_break(struct peer_lane *lane, int error, const char *reason);
 /* From the end of the turn: reports a broken lane closed if nothing is due any more. True: reported. */
 bool lane_finish(struct peer_lane *lane);
 
-/* lane_send.c: the chain. */
+/* lane_send.c: the chain. lane_settle() first thing at the end of a turn: what was sent silently is done. */
+void lane_settle(struct peer_lane *lane);
 void lane_send(struct peer_lane *lane);
 void lane_on_sent(struct peer_lane *lane, enum lane_op op, uint16_t arg, const struct io_uring_cqe *cqe);
 /* Drops everything queued or sent, reporting payloads released. */

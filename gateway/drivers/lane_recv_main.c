@@ -41,13 +41,6 @@ int lane_recv_main_init(struct peer_lane *lane, uint8_t *ring, uint8_t *buffers)
 	return 0;
 }
 
-void lane_recv_main_fini(struct peer_lane *lane)
-{
-	if (lane->rx.ring)
-		(void)io_uring_unregister_buf_ring(&lane->peers->ring->uring, buffer_group(lane));
-	lane->rx.ring = NULL;
-}
-
 static void recv_arm(struct peer_lane *lane)
 {
 	struct io_uring_sqe *sqe = ring_sqe(lane->peers->ring);

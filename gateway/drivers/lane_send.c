@@ -145,6 +145,21 @@ static void emit_payload(struct peer_lane *lane, const struct chain_step *step, 
 	sqe->user_data = lane_user_data(lane, LANE_OP_PAYLOAD, step->ref);
 }
 
+/* Nearly every send of small requests fits the socket's buffer at once. Then the only news worth a completion is that it
+ * did not: MSG_DONTWAIT with SKIP_SUCCESS posts the short count, or nothing. Not while writes wait for a batch buffer: this
+ * chain's buffers must come back by an event. */
+static void message_emit_silently(struct peer_lane *lane)
+{
+	struct chain *chain = &lane->chain;
+	struct io_uring_sqe *sqe = ring_sqe(lane->peers->ring);
+
+	emit_message(lane, &chain->steps[0], MSG_WAITALL | MSG_NOSIGNAL | MSG_DONTWAIT, sqe);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	chain->silent = true;
+	chain->mark = ring_mark(lane->peers->ring);
+	chain->completions_due = 0;
+}
+
 /* Quiet: SKIP_SUCCESS on all but the last. A failure posts its own completion and silences the rest of the chain, so there
  * is exactly one completion either way. SEND_ZC refuses SKIP_SUCCESS; with one in the chain every step is counted. */
 static void chain_emit(struct peer_lane *lane)
@@ -164,10 +179,8 @@ static void chain_emit(struct peer_lane *lane)
 		if (!is_last)
 			sqe->flags |= IOSQE_IO_LINK | (chain->quiet ? IOSQE_CQE_SKIP_SUCCESS : 0);
 	}
-	chain->active = true;
 	chain->completions_due = chain->quiet ? 1 : chain->step_count;
 	lane->completions_due += chain->completions_due;
-	lane->peers->stats.legs[lane->leg].chains++;
 }
 
 void lane_send(struct peer_lane *lane)
@@ -175,7 +188,12 @@ void lane_send(struct peer_lane *lane)
 	if (lane->state != LANE_OPEN || lane->chain.active || !lane->queue.count)
 		return;
 	chain_plan(lane);
-	chain_emit(lane);
+	if (lane->chain.step_count == 1 && !lane->peers->deferred.count)
+		message_emit_silently(lane);
+	else
+		chain_emit(lane);
+	lane->chain.active = true;
+	lane->peers->stats.legs[lane->leg].chains++;
 }
 
 uint16_t lane_bulk_take(struct peer_lane *lane, const struct write_order *order)
@@ -229,6 +247,15 @@ static void chain_done(struct peer_lane *lane)
 	lane->chain.active = false;
 }
 
+void lane_settle(struct peer_lane *lane)
+{
+	if (!lane->chain.silent || !ring_has_passed(lane->peers->ring, lane->chain.mark))
+		return;
+	lane->chain.silent = false;
+	if (lane->state == LANE_OPEN)
+		chain_done(lane);
+}
+
 void lane_send_drop(struct peer_lane *lane)
 {
 	while (lane->queue.count)
@@ -263,6 +290,35 @@ static uint32_t on_payload(struct peer_lane *lane, uint16_t ref, const struct io
 	return op->bytes;
 }
 
+/* The silent send has spoken: `sent` bytes are gone, the rest is sent with patience. */
+static void message_continue(struct peer_lane *lane, uint32_t sent)
+{
+	struct msghdr *message = &lane->chain.messages[0];
+
+	lane->chain.steps[0].bytes -= sent;
+	while (sent && sent >= message->msg_iov->iov_len) {
+		sent -= (uint32_t)message->msg_iov->iov_len;
+		message->msg_iov++;
+		message->msg_iovlen--;
+	}
+	message->msg_iov->iov_base = (uint8_t *)message->msg_iov->iov_base + sent;
+	message->msg_iov->iov_len -= sent;
+	chain_emit(lane);
+}
+
+static void on_silent_failure(struct peer_lane *lane, int32_t result)
+{
+	lane->chain.silent = false;
+	if (lane->state != LANE_OPEN)
+		return;
+	if (result < 0 && result != -EAGAIN)
+		lane_break(lane, result, "sending failed");
+	else if ((uint32_t)(result < 0 ? 0 : result) >= lane->chain.steps[0].bytes)
+		chain_done(lane); /* no kernel known does this: sent whole, and told */
+	else
+		message_continue(lane, result < 0 ? 0 : (uint32_t)result);
+}
+
 static uint32_t message_bytes(const struct chain *chain, uint16_t ref)
 {
 	uint32_t bytes = 0;
@@ -279,6 +335,10 @@ void lane_on_sent(struct peer_lane *lane, enum lane_op op, uint16_t arg, const s
 
 	if (cqe->flags & IORING_CQE_F_NOTIF) {
 		on_notification(lane, arg, cqe->res);
+		return;
+	}
+	if (chain->silent) {
+		on_silent_failure(lane, cqe->res);
 		return;
 	}
 	expected = op == LANE_OP_PAYLOAD ? on_payload(lane, arg, cqe) : message_bytes(chain, arg);

@@ -159,11 +159,8 @@ void peers_free(struct peers *peers)
 {
 	if (!peers)
 		return;
-	for (unsigned i = 0; peers->lanes && i < peers->lane_count; i++) {
-		if (peers->lanes[i].which == LANE_MAIN)
-			lane_recv_main_fini(&peers->lanes[i]);
+	for (unsigned i = 0; peers->lanes && i < peers->lane_count; i++)
 		lane_fini(&peers->lanes[i]);
-	}
 	free(peers->lanes);
 	if (peers->recv_memory)
 		munmap(peers->recv_memory, peers->options.leg_count * leg_memory_bytes(peers));
@@ -314,6 +311,8 @@ static bool report_once(struct peers *peers)
 
 void peers_flush(struct peers *peers)
 {
+	for (unsigned i = 0; i < peers->lane_count; i++)
+		lane_settle(&peers->lanes[i]);
 	while (report_once(peers))
 		;
 	for (unsigned i = 0; i < peers->lane_count; i++)

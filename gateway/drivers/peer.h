@@ -46,7 +46,7 @@ struct peers *peers_new(const struct peers_options *options, struct ring *ring, 
 			struct err *err);
 /* The engine whose events these are; before the first event. Borrowed until peers_free(). */
 void peers_bind(struct peers *peers, struct engine *engine);
-/* Every lane is closed (peers_open_lanes() == 0) and the ring still there. NULL is fine. */
+/* Every lane is closed (peers_open_lanes() == 0) or the ring is gone. NULL is fine. */
 void peers_free(struct peers *peers);
 
 /* From the connector's letters; `lane_word` is the letter's `b`. Results of attempts given up meanwhile are dropped
@@ -57,7 +57,7 @@ void peers_lane_failed(struct peers *peers, unsigned leg, uint32_t lane_word, co
 /* A completion whose user_data kind is UD_PEER or UD_ZERO. */
 void peers_on_cqe(struct peers *peers, const struct io_uring_cqe *cqe);
 
-/* End of a loop turn, after all completions and letters were handled: reports to the engine what its actions could not
+/* End of a loop turn, after all completions and letters were handled and given back to the ring: reports to the engine what its actions could not
  * report from inside (closed lanes, released payloads, zeroed ranges), then queues the SQEs of everything to be sent. */
 void peers_flush(struct peers *peers);
 

@@ -121,6 +121,7 @@ struct conn *conn_new(struct data_thread *thread, int fd, struct replica *replic
 	list_init(&conn->node);
 	list_init(&conn->work_node);
 	list_init(&conn->wait_node);
+	list_init(&conn->quick_node);
 	replica_lane_attach(replica, &conn->lane);
 	send_welcome(conn, hello);
 	return conn;
@@ -299,6 +300,8 @@ static void sent(struct conn *conn, int result)
 	struct io_buf *buf;
 
 	conn->send_armed = false;
+	list_del(&conn->quick_node);
+	conn->send_short = result < 0 || (uint64_t)result < conn->send_bytes;
 	if (result == -EINTR || result == -EAGAIN)
 		return;
 	if (result < 0) {
@@ -325,20 +328,35 @@ void conn_on_cqe(struct conn *conn, enum conn_event event, const struct io_uring
 
 /* -- Output and end of turn -- */
 
+/* A send is first tried without waiting: nothing is heard of it when the socket took all, which is the rule, so that
+ * a turn's only completions are those worth waking up for. What it leaves goes with an ordinary send. */
 static void arm_send(struct conn *conn)
 {
 	struct io_uring_sqe *sqe;
+	int flags = MSG_NOSIGNAL | MSG_WAITALL | (conn->send_short ? 0 : MSG_DONTWAIT);
 
-	if (conn->send_armed || conn->state == CONN_CLOSING || out_gather(&conn->out) == 0)
+	if (conn->send_armed || conn->state == CONN_CLOSING)
+		return;
+	conn->send_bytes = out_gather(&conn->out);
+	if (conn->send_bytes == 0)
 		return;
 	sqe = ring_sqe(&conn->thread->ring);
 	if (conn->out.header.msg_iovlen == 1)
-		io_uring_prep_send(sqe, conn->fd, conn->out.iovecs[0].iov_base, conn->out.iovecs[0].iov_len,
-				   MSG_NOSIGNAL | MSG_WAITALL);
+		io_uring_prep_send(sqe, conn->fd, conn->out.iovecs[0].iov_base, conn->out.iovecs[0].iov_len, flags);
 	else
-		io_uring_prep_sendmsg(sqe, conn->fd, &conn->out.header, MSG_NOSIGNAL | MSG_WAITALL);
+		io_uring_prep_sendmsg(sqe, conn->fd, &conn->out.header, (unsigned)flags);
 	sqe->user_data = data_thread_conn_ud(conn, CONN_EVENT_SEND);
 	conn->send_armed = true;
+	if (conn->send_short)
+		return;
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	list_add_tail(&conn->thread->quick, &conn->quick_node);
+}
+
+void conn_quick_sent(struct conn *conn)
+{
+	sent(conn, (int)conn->send_bytes);
+	data_thread_touch(conn->thread, conn);
 }
 
 static void arm_recv_payload(struct conn *conn, struct io_uring_sqe *sqe, uint32_t left)

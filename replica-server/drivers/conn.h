@@ -54,6 +54,9 @@ struct conn {
 	/* Sending. */
 	struct out_queue out;
 	bool send_armed;
+	bool send_short;       /* the last quick send left something: the next one waits for the socket */
+	uint64_t send_bytes;   /* in the send that is armed */
+	struct list quick_node; /* the thread's quick sends of this turn */
 	uint64_t deadline_ns;  /* FINISHING: when patience ends; 0: not yet running */
 };
 
@@ -63,6 +66,8 @@ struct conn *conn_new(struct data_thread *thread, int fd, struct replica *replic
 void conn_on_cqe(struct conn *conn, enum conn_event event, const struct io_uring_cqe *cqe);
 /* Looks at what has been received. */
 void conn_parse(struct conn *conn);
+/* The kernel took the quick send whole and so says nothing. */
+void conn_quick_sent(struct conn *conn);
 /* End of a turn: sends, receives, closes as far as possible. True: the connection is gone and freed. */
 bool conn_kick(struct conn *conn, uint64_t now_ns);
 

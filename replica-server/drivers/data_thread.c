@@ -319,6 +319,17 @@ static void reap(struct data_thread *thread)
 	}
 }
 
+/* Quick sends that were submitted and left no completion were taken whole. */
+static void settle_quick_sends(struct data_thread *thread)
+{
+	struct conn *conn;
+
+	if (io_uring_sq_ready(&thread->ring.uring) > 0) /* the kernel was short of memory: not all was looked at yet */
+		return;
+	while ((conn = list_first(&thread->quick, struct conn, quick_node)))
+		conn_quick_sent(conn);
+}
+
 static void wake_waiting(struct data_thread *thread)
 {
 	struct conn *conn;
@@ -422,6 +433,7 @@ static void run(struct data_thread *thread)
 			break;
 		}
 		reap(thread);
+		settle_quick_sends(thread);
 	}
 	publish_stats(thread);
 }
@@ -435,6 +447,7 @@ static int init_thread(struct data_thread *thread, struct err *err)
 	list_init(&thread->conn_list);
 	list_init(&thread->work);
 	list_init(&thread->waiting);
+	list_init(&thread->quick);
 	list_init(&thread->replicas);
 	if (buffers_init(&thread->buffers, thread->buffer_bytes) || served_pool_init(&thread->pool, SERVED_COUNT) ||
 	    store_queue_init(&thread->store, &thread->ring, &thread->buffers, STORE_OPS))

@@ -78,7 +78,7 @@ struct data_thread {
 	struct store_queue store;
 	struct served_pool pool;
 	struct conn *conns[CONNECTIONS_MAX];
-	struct list conn_list, work, waiting, replicas;
+	struct list conn_list, work, waiting, quick, replicas;
 	bool resource_freed;
 	bool stopping;
 	unsigned finishing_count;

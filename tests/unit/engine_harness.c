@@ -402,18 +402,23 @@ static bool pump_message(struct harness *harness)
 	return false;
 }
 
+bool harness_step(struct harness *harness)
+{
+	if (pump_message(harness))
+		return true;
+	for (unsigned leg = 0; leg < volume_leg_count(&harness->spec); leg++) {
+		if (pump_lane(harness, leg, LANE_MAIN) || pump_lane(harness, leg, LANE_BULK))
+			return true;
+	}
+	return false;
+}
+
 void harness_pump(struct harness *harness)
 {
-	bool again = true;
+	unsigned steps = 0;
 
-	for (unsigned rounds = 0; again; rounds++) {
-		again = pump_message(harness);
-		for (unsigned leg = 0; leg < volume_leg_count(&harness->spec); leg++) {
-			again |= pump_lane(harness, leg, LANE_MAIN);
-			again |= pump_lane(harness, leg, LANE_BULK);
-		}
-		CHECK_TRUE(rounds < 10000);
-	}
+	while (harness_step(harness))
+		CHECK_TRUE(++steps < 10000);
 }
 
 void harness_attach(struct harness *harness)

@@ -103,6 +103,8 @@ struct engine_options harness_options(void);
 void harness_tick(struct harness *harness, uint64_t ns);
 /* Answers connects, aborts and control messages until nothing of that is left. */
 void harness_pump(struct harness *harness);
+/* One of those things. False: nothing is left. */
+bool harness_step(struct harness *harness);
 /* Attach, and all the way to serving; asserts that it was attached. */
 void harness_attach(struct harness *harness);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "tests/unit/check.h"
+#include "tests/unit/choices.h"
 #include "tests/unit/sample.h"
 
 static struct harness h;
@@ -388,35 +389,6 @@ static void a_replica_that_does_not_answer_is_lost_after_the_deadline(void)
 
 /* ---- every order of events of one write ---- */
 
-/* Depth-first over all choices: each run replays a prefix and then takes the first choice wherever there is a new one.
- */
-static struct {
-	unsigned taken[64], of[64];
-	unsigned depth, length;
-} path;
-
-static unsigned choose(unsigned count)
-{
-	CHECK_TRUE(count > 0 && path.depth < ARRAY_COUNT(path.taken));
-	if (path.depth == path.length) {
-		path.taken[path.length] = 0;
-		path.of[path.length++] = count;
-	}
-	CHECK_EQ_U64(path.of[path.depth], count);
-	return path.taken[path.depth++];
-}
-
-static bool next_path(void)
-{
-	while (path.length > 0 && path.taken[path.length - 1] + 1 == path.of[path.length - 1])
-		path.length--;
-	path.depth = 0;
-	if (path.length == 0)
-		return false;
-	path.taken[path.length - 1]++;
-	return true;
-}
-
 enum event_kind { EVENT_RELEASE, EVENT_ACK, EVENT_ERROR, EVENT_DOWN, EVENT_UP };
 
 struct event {
@@ -517,7 +489,7 @@ static void run_one_order(unsigned slot)
 		count = possible_events(events);
 		if (count == 0)
 			break;
-		play(&events[choose(count)]);
+		play(&events[choices_take(count)]);
 		check_completion(slot);
 	}
 	CHECK_EQ_U64(completions + 1, h.completions[slot]);
@@ -540,7 +512,7 @@ static uint64_t run_all_orders(unsigned legs, unsigned downs, unsigned errors, b
 	options.sync_interval_ns = UINT64_MAX; /* no SYNC among the frames */
 	options.answer_deadline_ns = UINT64_MAX / 2;
 	start_with(1, legs, &options);
-	memset(&path, 0, sizeof(path));
+	choices_start();
 	do {
 		memset(&expected, 0, sizeof(expected));
 		expected.legs = legs;
@@ -549,7 +521,7 @@ static uint64_t run_all_orders(unsigned legs, unsigned downs, unsigned errors, b
 		memset(expected.up, true, sizeof(expected.up));
 		run_one_order((unsigned)(runs % h.options.queue_depth));
 		runs++;
-	} while (next_path());
+	} while (choices_next());
 	return runs;
 }
 

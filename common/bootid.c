@@ -25,7 +25,7 @@ static int read_text(char *out, size_t cap)
 
 int bootid_read(struct uuid *ret, struct err *err)
 {
-	char text[UUID_CHARS + 1];
+	char text[UUID_CHARS + 1] = {0};
 	int got = read_text(text, sizeof(text));
 
 	if (got < 0)

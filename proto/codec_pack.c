@@ -204,7 +204,7 @@ static int put_listing(struct arena *arena, const struct message *from, void *re
 	if (listing->count > MESSAGE_LIST_MAX)
 		return -EINVAL;
 	to->more = listing->more;
-	to->replicas = arena_take(arena, listing->count * sizeof(to->replicas[0]));
+	to->replicas = arena_take(arena, listing->count * sizeof(Lockstep__Wire__ReplicaInfo *));
 	if (!to->replicas)
 		return -EMSGSIZE;
 	for (; to->n_replicas < listing->count && !error; to->n_replicas++) {

@@ -33,12 +33,12 @@ static void the_longest_host_fits_and_one_more_does_not(void)
 	struct address address;
 
 	memset(text, 'a', HOST_CHARS_MAX);
-	strcpy(text + HOST_CHARS_MAX, ":65535");
+	memcpy(text + HOST_CHARS_MAX, ":65535", sizeof(":65535"));
 	CHECK_OK(address_parse(text, 0, &address, NULL));
 	address_format(&address, out);
 	CHECK_STR(text, out);
 	memset(text, 'a', HOST_CHARS_MAX + 1);
-	strcpy(text + HOST_CHARS_MAX + 1, ":65535");
+	memcpy(text + HOST_CHARS_MAX + 1, ":65535", sizeof(":65535"));
 	CHECK_ERRNO(-EINVAL, address_parse(text, 0, &address, NULL));
 }
 

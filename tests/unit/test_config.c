@@ -89,7 +89,7 @@ static void the_largest_config_fits_and_survives(void)
 		config.voters[i] = sample_config().voters[i < SET_REPLICAS_MAX ? 0 : 2];
 		config.voters[i].uuid = sample_uuid((uint8_t)(0x80 + i));
 		memset(config.voters[i].address, 'a', 255);
-		strcpy(config.voters[i].address + 255, ":65535");
+		memcpy(config.voters[i].address + 255, ":65535", sizeof(":65535"));
 	}
 	len = config_encode(&config, bytes, sizeof(bytes));
 	CHECK_TRUE(len > 0);

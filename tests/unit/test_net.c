@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ static struct net_address any_port_of(const char *host)
 	struct net_address resolved;
 	struct err err;
 
-	strcpy(address.host, host);
+	snprintf(address.host, sizeof(address.host), "%s", host);
 	if (net_resolve(&address, &resolved, &err) < 0)
 		CHECK_FAIL("%s", err.text);
 	return resolved;

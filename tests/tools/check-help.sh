@@ -16,7 +16,7 @@ complain()
 # Options of a help text, one a line, without what stands behind them.
 help_options()
 {
-	sed -nE 's/^ +--([a-z][a-z-]*).*/\1/p' | sort -u
+	sed -nE 's/^ +(-[A-Za-z], )?--([a-z][a-z-]*).*/\2/p' | sort -u
 }
 
 # Options of a man page, or of one of its sections ("Ss volume create").
@@ -25,7 +25,7 @@ man_options()
 	local page=$1 section=${2-}
 	awk -v want="$section" '
 		/^\.S[sh] / { inside = (want == "" || index($0 " ", "." want " ") == 1); next }
-		(inside || want == "") && /^\.It Fl -/ { sub(/^\.It Fl -/, ""); sub(/[^a-z-].*/, ""); print }' "$page" | sort -u
+		(inside || want == "") && /^\.It Fl ([A-Za-z] , Fl )?-/ { sub(/^\.It Fl ([A-Za-z] , Fl )?-/, ""); sub(/[^a-z-].*/, ""); print }' "$page" | sort -u
 }
 
 compare()

@@ -203,11 +203,6 @@ import json, sys
 print(json.dumps(json.load(sys.stdin)["volumes"][0]))'
 }
 
-status_json()
-{
-	lockstep status "$1" --json 2>/dev/null
-}
-
 # One value out of the JSON status of a volume, by a dotted path such as .state or .legs.0.reconnects
 status_value()
 {

@@ -127,7 +127,7 @@ static struct hosted *host(struct server *server, unsigned root_idx, const char 
 		log_error("event=not_served replica=%s reason=\"%s\"", name, err->text);
 		return hosted;
 	}
-	hosted->thread_idx = server_thread_of(server, &hosted->identity.volume_uuid)->idx;
+	hosted->thread_idx = server_thread_of(server, &hosted->identity.volume_uuid);
 	log_opened(hosted);
 	return hosted;
 }

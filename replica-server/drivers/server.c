@@ -51,9 +51,9 @@ static int make_identity(struct server *server, struct err *err)
 
 /* -- Data threads -- */
 
-struct data_thread *server_thread_of(const struct server *server, const struct uuid *volume_uuid)
+unsigned server_thread_of(const struct server *server, const struct uuid *volume_uuid)
 {
-	return server->threads[crc32c(0, volume_uuid->bytes, sizeof(volume_uuid->bytes)) % server->thread_count];
+	return crc32c(0, volume_uuid->bytes, sizeof(volume_uuid->bytes)) % server->thread_count;
 }
 
 static unsigned thread_count_of(const struct opts *opts)

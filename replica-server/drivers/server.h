@@ -54,6 +54,6 @@ struct server {
 int server_run(const struct opts *opts, struct err *err) must_check;
 
 /* Which thread serves the volume. */
-struct data_thread *server_thread_of(const struct server *server, const struct uuid *volume_uuid);
+unsigned server_thread_of(const struct server *server, const struct uuid *volume_uuid);
 
 #endif

@@ -79,8 +79,8 @@ static void the_header_has_its_fields_where_the_page_says(void)
 
 static void every_request_type_has_its_number(void)
 {
-	for (uint8_t type = FRAME_CONTROL; type <= FRAME_PING; type++)
-		check_row("%s | %u |", frame_type_name(type), type);
+	for (unsigned type = FRAME_CONTROL; type <= FRAME_PING; type++)
+		check_row("%s | %u |", frame_type_name((uint8_t)type), type);
 	check_row("WRITE reply | %u |", FRAME_WRITE | FRAME_REPLY);
 	check_row("READ reply | %u |", FRAME_READ | FRAME_REPLY);
 }

@@ -186,6 +186,55 @@ static void completions_beyond_the_ring_are_not_lost(void)
 	ring_fini(&ring);
 }
 
+static void queue_silent_send(struct ring *ring, int fd)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	io_uring_prep_send(sqe, fd, "lockstep", 8, MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+}
+
+static void a_silent_send_has_passed_once_it_was_submitted(void)
+{
+	struct io_uring_cqe *cqe;
+	struct ring ring;
+	unsigned mark;
+	int fds[2];
+
+	start(&ring);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	queue_silent_send(&ring, fds[0]);
+	mark = ring_mark(&ring);
+	CHECK_FALSE(ring_has_passed(&ring, mark));
+	CHECK_OK(ring_submit_and_wait(&ring, 0, 0));
+	CHECK_EQ_U64(0, ring_peek(&ring, &cqe, 1));
+	CHECK_TRUE(ring_has_passed(&ring, mark));
+	close(fds[0]);
+	close(fds[1]);
+	ring_fini(&ring);
+}
+
+static void a_silent_send_that_failed_has_not_passed_until_it_was_seen(void)
+{
+	struct io_uring_cqe *cqe;
+	struct ring ring;
+	unsigned mark;
+	int fds[2];
+
+	start(&ring);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	close(fds[1]);
+	queue_silent_send(&ring, fds[0]);
+	mark = ring_mark(&ring);
+	CHECK_OK(ring_submit_and_wait(&ring, 0, 0));
+	CHECK_FALSE(ring_has_passed(&ring, mark));
+	CHECK_EQ_U64(1, ring_peek(&ring, &cqe, 1));
+	CHECK_ERRNO(-EPIPE, cqe->res);
+	ring_seen(&ring, 1);
+	close(fds[0]);
+	ring_fini(&ring);
+}
+
 static void a_ring_too_large_is_refused_with_a_sentence(void)
 {
 	struct err err = {0};
@@ -221,6 +270,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_wait_with_a_limit_ends_without_error),
 	CHECK_TEST(a_wait_for_nothing_submits_and_returns),
 	CHECK_TEST(completions_beyond_the_ring_are_not_lost),
+	CHECK_TEST(a_silent_send_has_passed_once_it_was_submitted),
+	CHECK_TEST(a_silent_send_that_failed_has_not_passed_until_it_was_seen),
 	CHECK_TEST(a_ring_too_large_is_refused_with_a_sentence),
 	CHECK_TEST(receiving_into_a_registered_buffer_is_probed_by_doing_it),
 	CHECK_TEST(a_fixed_buffer_changes_only_flag_and_index),

@@ -61,9 +61,9 @@ int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_
 unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap);
 void ring_seen(struct ring *ring, unsigned count);
 
-/* A mark behind the last ring_sqe(), and whether all before it was submitted and no completion waits unseen. Together they
- * tell that an operation which never waits (MSG_DONTWAIT) and completes silently (IOSQE_CQE_SKIP_SUCCESS) has succeeded:
- * its failure would have been posted before io_uring_enter() returned. */
+/* A mark behind the last ring_sqe(), and whether all before it was submitted and no completion waits unseen. Together
+ * they tell that an operation which never waits (MSG_DONTWAIT) and completes silently (IOSQE_CQE_SKIP_SUCCESS) has
+ * succeeded: its failure would have been posted before io_uring_enter() returned. */
 unsigned ring_mark(const struct ring *ring);
 bool ring_has_passed(const struct ring *ring, unsigned mark);
 

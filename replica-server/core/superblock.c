@@ -149,13 +149,15 @@ static bool identity_agrees(const uint8_t *in, const struct config *config)
 static int decode_config(const uint8_t *in, struct config *ret, const char **ret_reason)
 {
 	uint32_t length = load_le32(in + AT_CONFIG_LENGTH);
+	int error;
 
 	if (length > CONFIG_BYTES_MAX) {
 		*ret_reason = "config length beyond the slot";
 		return -EINVAL;
 	}
-	if (config_decode(in + SUPERBLOCK_HEADER_BYTES, length, ret, ret_reason))
-		return -EINVAL;
+	error = config_decode(in + SUPERBLOCK_HEADER_BYTES, length, ret, ret_reason);
+	if (error)
+		return error == -EPROTONOSUPPORT ? error : -EINVAL;
 	if (!identity_agrees(in, ret)) {
 		*ret_reason = "header and config name different sets or geometries";
 		return -EINVAL;

@@ -1,0 +1,72 @@
+/* One replica over a memory store, and connections that record what the core tells them. */
+#ifndef TESTS_UNIT_REPLICA_RIG_H
+#define TESTS_UNIT_REPLICA_RIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+#include "replica-server/core/replica.h"
+#include "tests/unit/mem_store.h"
+
+#define RIG_LANES 6u
+#define RIG_REPLIES 64u
+#define RIG_BLOCK 4096u
+#define RIG_SET_BYTES (4 * MIB)
+#define RIG_SERVED 16u
+
+struct rig_reply {
+	struct frame frame;
+	uint8_t first; /* byte of the payload */
+};
+
+struct rig_lane {
+	struct lane lane;
+	bool attached, closing;
+	struct rig_reply replies[RIG_REPLIES];
+	unsigned reply_count;
+	struct message answer; /* the last one */
+	unsigned answer_count;
+};
+
+struct rig {
+	struct mem_store mem;
+	struct served_pool pool;
+	struct server_identity server;
+	struct superblock sb;
+	struct replica replica;
+	struct rig_lane lanes[RIG_LANES];
+	unsigned changed_count;
+	bool stopped;
+	uint64_t wseq;
+};
+
+extern const struct uuid rig_volume, rig_set, rig_replica;
+
+void rig_superblock(struct superblock *ret);
+void rig_init(struct rig *rig);
+void rig_fini(struct rig *rig);
+/* Attaches lane `idx`. */
+struct rig_lane *rig_lane(struct rig *rig, unsigned idx, enum lane_role role);
+/* What the driver does after finish() or close(), or when the peer is gone. */
+void rig_lane_gone(struct rig *rig, unsigned idx);
+
+void rig_promise(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce);
+void rig_accept(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, const struct config *config);
+void rig_open(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session);
+void rig_join(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session);
+/* Lane 0 promised and opened: epoch 1, nonce 11, session 1; its lanes' answers forgotten. */
+void rig_serve(struct rig *rig);
+/* ... and lane 1 joined as bulk lane. */
+void rig_serve_bulk(struct rig *rig);
+
+/* A frame of epoch 1, session 1. Payload, if any, is `fill` throughout and arrives at once. The error of
+ * session_frame(). */
+int rig_frame(struct rig *rig, unsigned idx, const struct frame *frame, uint8_t fill);
+struct frame rig_write(struct rig *rig, uint64_t offset, uint32_t length);
+struct frame rig_read(uint64_t offset, uint32_t length);
+struct frame rig_flush(void);
+/* Status of the last reply; UINT_MAX when there is none. */
+unsigned rig_status(const struct rig_lane *lane);
+
+#endif

@@ -21,7 +21,8 @@
 #define LISTING_PAGES_MAX 1024u /* a server that never says "no more" is cut off here */
 
 struct client {
-	char address[ADDRESS_CHARS_MAX + 1];
+	char address[ADDRESS_CHARS_MAX + 1];  /* as it was asked for */
+	char resolved[ADDRESS_CHARS_MAX + 1]; /* what it resolved to */
 	int fd;
 	int timeout_ms;
 	uint64_t deadline_ns; /* of the current call */
@@ -35,8 +36,9 @@ static int lost(const struct client *client, int error, struct err *err)
 	if (error == -EPIPE)
 		error = -ECONNRESET;
 	if (error == -ECONNREFUSED)
-		return err_set(err, error, "%s: nobody listens there; start lockstep-replica or correct the address",
-			       client->address);
+		return err_set(err, error,
+			       "%s: nobody listens there (%s); start lockstep-replica or correct the address",
+			       client->address, client->resolved);
 	return err_set(err, error, "%s: %s; is it a lockstep-replica, and is the network up?", client->address,
 		       strerror(-error));
 }
@@ -206,6 +208,7 @@ static int connect_to(struct client *client, struct err *err)
 		err->code = -EHOSTUNREACH;
 		return -EHOSTUNREACH;
 	}
+	net_format(&net, client->resolved);
 	error = net_connect_start(&net, &client->fd, err);
 	if (error)
 		return lost(client, error, err);

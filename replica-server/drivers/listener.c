@@ -5,7 +5,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,7 +35,8 @@ static int split(const char *address, char host[ADDRESS_CHARS_MAX + 1], char por
 	} else if (colon) {
 		end = colon;
 	}
-	if (colon && (!colon[1] || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1)))
+	if (colon && (!colon[1] || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+		      strtoul(colon + 1, NULL, 10) > UINT16_MAX))
 		return err_set(err, -EINVAL, "address %s: '%s' is not a port number", address, colon + 1);
 	if ((size_t)(end - start) > ADDRESS_CHARS_MAX)
 		return err_set(err, -EINVAL, "address %.40s...: too long", address);

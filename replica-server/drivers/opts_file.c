@@ -3,6 +3,7 @@
 #include <cyaml/cyaml.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/yaml_file.h"
 #include "replica-server/drivers/opts.h"
@@ -37,7 +38,7 @@ static int set(struct opts *opts, const struct yaml_file *file, const char *name
 
 	if (!value || !opts_set(opts, name, value, &own))
 		return 0;
-	return yaml_file_refuse(file, err, where, "%s", own.text);
+	return yaml_file_refuse(file, err, where, "%s", own.text + strlen(name) + strlen(": "));
 }
 
 static int set_each(struct opts *opts, const struct yaml_file *file, const char *name, char **values, unsigned count,

@@ -67,15 +67,16 @@ static void hosted_free(struct server *server, struct hosted *hosted)
 	free(hosted);
 }
 
+/* As much as the superblock told before the trouble, or at least what the name tells. */
 static void fill_info(struct hosted *hosted, const struct err *err)
 {
 	const struct superblock *sb = &hosted->dir.sb;
 
-	if (err->code) {
-		(void)replica_dir_name_parse(hosted->name, &hosted->info); /* what the name tells is better than nothing */
+	if (sb->sequence == 0) {
+		(void)replica_dir_name_parse(hosted->name, &hosted->info);
+		hosted->identity.replica_uuid = hosted->info.replica_uuid;
 		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
 			       (int)sizeof(hosted->info.health) - 1, err->text);
-		hosted->identity.replica_uuid = hosted->info.replica_uuid;
 		return;
 	}
 	replica_identity_of(sb, &hosted->identity);
@@ -90,6 +91,9 @@ static void fill_info(struct hosted *hosted, const struct err *err)
 		.health = "ok",
 	};
 	memcpy(hosted->info.volume_name, sb->volume_name, sizeof(hosted->info.volume_name));
+	if (err->code)
+		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
+			       (int)sizeof(hosted->info.health) - 1, err->text);
 }
 
 static void log_opened(const struct hosted *hosted)
@@ -114,9 +118,9 @@ static struct hosted *host(struct server *server, unsigned root_idx, const char 
 		return NULL;
 	}
 	if (!replica_dir_open(server->root_fds[root_idx], name, server->opts->direct, now_s(), &hosted->dir, err)) {
-		struct uuid replica_uuid = hosted->dir.sb.replica_uuid;
+		const struct hosted *twin = registry_find(server, &hosted->dir.sb.replica_uuid);
 
-		if (registry_find(server, &replica_uuid)) {
+		if (twin && twin->is_served) {
 			err_set(err, -EEXIST, "another directory of this server holds the same replica; remove the copy");
 			replica_dir_close(&hosted->dir);
 		}
@@ -206,17 +210,26 @@ void registry_close(struct server *server)
 	server->root_count = 0;
 }
 
+/* One whose superblock cannot be read is known by the start of its uuid, from its directory's name. */
+static bool is_it(const struct hosted *hosted, const struct uuid *replica_uuid)
+{
+	if (hosted->dir.sb.sequence == 0)
+		return !memcmp(hosted->identity.replica_uuid.bytes, replica_uuid->bytes, 4);
+	return uuid_equal(&hosted->identity.replica_uuid, replica_uuid);
+}
+
 struct hosted *registry_find(const struct server *server, const struct uuid *replica_uuid)
 {
+	struct hosted *found = NULL;
 	struct list *it, *next;
 
 	list_for_each (it, next, &server->replicas) {
 		struct hosted *hosted = container_of(it, struct hosted, node);
 
-		if (uuid_equal(&hosted->identity.replica_uuid, replica_uuid))
-			return hosted;
+		if (is_it(hosted, replica_uuid) && (!found || hosted->is_served))
+			found = hosted;
 	}
-	return NULL;
+	return found;
 }
 
 static bool name_is_sane(const char *name)

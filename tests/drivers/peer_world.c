@@ -141,6 +141,7 @@ struct world *world_new(const struct world_options *options)
 	CHECK_NOT_NULL(world);
 	log_init("peer-test", LOG_LEVEL_ERROR);
 	world->legs = options->legs;
+	world->tight_sockets = options->tight_sockets;
 	world->memory = options->memory;
 	world->frontend.ops = &fake_ops;
 	world->to_control = mailbox_new(64);
@@ -200,7 +201,10 @@ void world_turn(struct world *world)
 		struct io_uring_cqe copy = *cqe;
 
 		io_uring_cqe_seen(&world->ring.uring, cqe);
-		peers_on_cqe(world->peers, &copy);
+		if (copy.flags & IORING_CQE_F_NOTIF)
+			world->last_notification = copy;
+		if (ud_kind(copy.user_data) != UD_NONE)
+			peers_on_cqe(world->peers, &copy);
 	}
 	peers_flush(world->peers);
 }
@@ -222,6 +226,14 @@ static void tcp_pair(int fds[2])
 	close(listener);
 }
 
+static void tighten(int fd)
+{
+	const int bytes = 16 * 1024;
+
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)));
+}
+
 void world_connect(struct world *world, unsigned leg, enum lane lane)
 {
 	struct lane_notes *notes = &world->engine.lanes[leg][lane];
@@ -230,6 +242,10 @@ void world_connect(struct world *world, unsigned leg, enum lane lane)
 	int fds[2];
 
 	tcp_pair(fds);
+	if (world->tight_sockets) {
+		tighten(fds[0]);
+		tighten(fds[1]);
+	}
 	if (world->remote[leg][lane] >= 0)
 		close(world->remote[leg][lane]);
 	world->local[leg][lane] = fds[0];

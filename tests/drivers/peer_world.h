@@ -23,6 +23,7 @@ struct world_options {
 	enum world_memory memory;
 	enum peers_recv recv;
 	enum zc_force zero_copy;
+	bool tight_sockets; /* a few tens of KiB of socket buffers: sends are cut short */
 };
 
 /* The engine's notes of one lane. */
@@ -55,6 +56,8 @@ struct world {
 	struct engine engine;
 	struct peers *peers;
 	unsigned legs;
+	bool tight_sockets;
+	struct io_uring_cqe last_notification;
 	int remote[WORLD_LEGS_MAX][LANE_COUNT]; /* the replica's end */
 	int local[WORLD_LEGS_MAX][LANE_COUNT];	/* the lane's: only to ask for its state */
 };

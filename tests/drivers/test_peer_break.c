@@ -129,6 +129,33 @@ static void a_lane_is_used_again_after_an_abort(void)
 	world_free(world);
 }
 
+/* The kernel may owe one for a send that its broken chain never started. */
+static void a_notification_of_an_earlier_connection_is_ignored(void)
+{
+	struct world *world = world_new(
+		&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS });
+	struct io_uring_cqe late;
+
+	world_connect(world, 0, LANE_MAIN);
+	world_write(world, 1, 100000, WRITE_BULK);
+	world_recv(world, 0, LANE_MAIN, stream, FRAME_BYTES + 100000);
+	WORLD_UNTIL(world, world->engine.released[0] == 1);
+	late = world->last_notification;
+	peers_abort(world->peers, 0, LANE_MAIN, "enough");
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
+	world_connect(world, 0, LANE_MAIN);
+	for (unsigned slot = 0; slot < 16; slot++)
+		world_write(world, slot, IO_BYTES_MAX, WRITE_BULK);
+	for (unsigned i = 0; i < 10; i++)
+		world_turn(world);
+	for (unsigned ref = 0; ref < 2 * WORLD_DEPTH; ref++) {
+		late.user_data = (late.user_data & ~0xffffull) | ref;
+		peers_on_cqe(world->peers, &late);
+	}
+	CHECK_EQ_U64(1, world->engine.released[0]);
+	world_free(world);
+}
+
 static void deferred_writes_are_released_with_their_leg_and_still_reach_the_others(void)
 {
 	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
@@ -297,6 +324,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(nothing_written_after_the_close_reaches_the_peer),
 	CHECK_TEST(abort_takes_back_the_memory_of_a_read_that_is_half_received),
 	CHECK_TEST(a_lane_is_used_again_after_an_abort),
+	CHECK_TEST(a_notification_of_an_earlier_connection_is_ignored),
 	CHECK_TEST(deferred_writes_are_released_with_their_leg_and_still_reach_the_others),
 	CHECK_TEST(what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released),
 	CHECK_TEST(a_main_lane_cut_off_at_any_byte_is_closed_once_and_places_only_whole_replies),

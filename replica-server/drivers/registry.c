@@ -121,7 +121,8 @@ static struct hosted *host(struct server *server, unsigned root_idx, const char 
 		const struct hosted *twin = registry_find(server, &hosted->dir.sb.replica_uuid);
 
 		if (twin && twin->is_served) {
-			err_set(err, -EEXIST, "another directory of this server holds the same replica; remove the copy");
+			err_set(err, -EEXIST,
+				"another directory of this server holds the same replica; remove the copy");
 			replica_dir_close(&hosted->dir);
 		}
 	}
@@ -146,7 +147,7 @@ static int look_at(struct server *server, unsigned root_idx, const char *name, s
 {
 	const char *root = server->opts->roots[root_idx];
 	struct replica_info info;
-	struct err own = { 0 };
+	struct err own = {0};
 
 	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found"))
 		return 0;
@@ -156,10 +157,11 @@ static int look_at(struct server *server, unsigned root_idx, const char *name, s
 		return 0;
 	}
 	if (!replica_dir_name_parse(name, &info))
-		return err_set(err, -ENOTEMPTY,
-			       "data directory %s: holds '%s', which is not a replica; give an empty directory or one that "
-			       "this program made",
-			       root, name);
+		return err_set(
+			err, -ENOTEMPTY,
+			"data directory %s: holds '%s', which is not a replica; give an empty directory or one that "
+			"this program made",
+			root, name);
 	if (server->replica_count == HOSTED_MAX)
 		return err_set(err, -ENFILE, "data directory %s: more than %u replicas; use another server", root,
 			       HOSTED_MAX);
@@ -247,7 +249,8 @@ static const char *create_misfit(const struct message_create *create)
 	const struct voter *voter = config_voter(config, &create->replica_uuid);
 
 	if (!name_is_sane(create->volume_name))
-		return "the volume's name may hold letters, digits, '-', '_' and '.', and starts with a letter or digit";
+		return "the volume's name may hold letters, digits, '-', '_' and '.', and starts with a letter or "
+		       "digit";
 	if (!voter || voter->kind != VOTER_REPLICA)
 		return "the replica is not one of the config's replicas; correct the volume's file";
 	if (config->ballot.epoch != 0 || config->gen != 1)
@@ -257,7 +260,7 @@ static const char *create_misfit(const struct message_create *create)
 
 static unsigned pick_root(const struct server *server)
 {
-	unsigned counts[DATA_ROOTS_MAX] = { 0 }, best = 0;
+	unsigned counts[DATA_ROOTS_MAX] = {0}, best = 0;
 	struct list *it, *next;
 
 	list_for_each (it, next, &server->replicas)
@@ -277,7 +280,7 @@ static enum refusal refusal_of(int error)
 /* Letters are taken in order: whoever connects after this finds the replica. */
 static int hand_to_thread(struct server *server, struct hosted *hosted)
 {
-	struct letter letter = { .kind = DATA_ADD, .fd = -1, .data = hosted };
+	struct letter letter = {.kind = DATA_ADD, .fd = -1, .data = hosted};
 
 	return mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter);
 }
@@ -300,7 +303,8 @@ enum refusal registry_create(struct server *server, const struct message_create 
 		return REFUSAL_EXISTS;
 	}
 	if (server->replica_count == HOSTED_MAX) {
-		err_set(err, -ENFILE, "replica %s: this server has %u replicas, its limit; use another one", name, HOSTED_MAX);
+		err_set(err, -ENFILE, "replica %s: this server has %u replicas, its limit; use another one", name,
+			HOSTED_MAX);
 		return REFUSAL_LIMIT;
 	}
 	error = replica_dir_create(server->root_fds[root_idx], create, now_s(), err);

@@ -256,6 +256,21 @@ static void a_restarted_machine_with_everything_flushed_goes_on(void)
 	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
 }
 
+static void a_flush_does_not_cover_what_completed_after_it(void)
+{
+	start(1, 2);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_kill(&h, 1);
+	h.replicas[1].boot_id = sample_uuid(200);
+	h.replicas[1].is_reachable = true;
+	harness_tick(&h, 10000000000ull);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
+}
+
 static void a_restarted_server_on_the_same_boot_goes_on(void)
 {
 	start(1, 2);
@@ -554,6 +569,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_restarted_machine_gets_back_what_it_acknowledged_and_nobody_completed),
 	CHECK_TEST(a_restarted_machine_that_lost_completed_writes_is_not_served),
 	CHECK_TEST(a_restarted_machine_with_everything_flushed_goes_on),
+	CHECK_TEST(a_flush_does_not_cover_what_completed_after_it),
 	CHECK_TEST(a_restarted_server_on_the_same_boot_goes_on),
 	CHECK_TEST(a_write_error_fails_the_request_after_all_have_answered),
 	CHECK_TEST(a_busy_or_stale_answer_is_repaired_by_a_new_session),

@@ -18,8 +18,6 @@
 
 #define STEP_MS 50
 
-extern char **environ;
-
 bool launch_has_systemd(void)
 {
 	struct stat st;
@@ -221,7 +219,8 @@ static bool unit_lives(struct launch *launch)
 		launch->pid = 0;
 		return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	}
-	return run_tool(ask, state, sizeof(state)) < 0 || (strcmp(state, "failed") && strcmp(state, "inactive"));
+	return run_tool(ask, state, sizeof(state)) < 0 ||
+	       (strcmp(state, "failed") != 0 && strcmp(state, "inactive") != 0);
 }
 
 static bool unit_has_ended(struct launch *launch, enum exit_code *ret_code, struct err *err)

@@ -33,6 +33,10 @@ void engine_lane_closed(struct engine *engine, unsigned leg, enum lane lane, int
 	notes->close_error = error;
 	notes->released_before_close = engine->released[leg];
 	snprintf(notes->close_reason, sizeof(notes->close_reason), "%s", reason);
+	if (engine->reconnects) {
+		engine->reconnects--;
+		peers_connect(engine->peers, leg, lane);
+	}
 }
 
 void engine_message(struct engine *engine, unsigned leg, enum lane lane, const struct message *message)
@@ -163,6 +167,7 @@ struct world *world_new(const struct world_options *options)
 	CHECK_STR("", err.text);
 	CHECK_NOT_NULL(world->peers);
 	peers_bind(world->peers, &world->engine);
+	world->engine.peers = world->peers;
 	return world;
 }
 

@@ -44,6 +44,8 @@ struct engine {
 	unsigned zeroed;
 	int zero_error;
 	bool refuse_replies;
+	unsigned reconnects; /* so many times a lane that closed is connected again at once */
+	struct peers *peers;
 };
 
 struct world {

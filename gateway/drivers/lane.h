@@ -80,7 +80,7 @@ struct bulk_op {
 	uint64_t id;
 	uint32_t buf_offset, bytes;
 	uint16_t slot;
-	uint8_t refs;	   /* queue entry, notification */
+	uint8_t refs; /* queue entry, notification */
 	bool may_zero_copy;
 	bool notify_due;
 	uint16_t next_free;

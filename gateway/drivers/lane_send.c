@@ -23,15 +23,15 @@ static struct chain_step *step_message(struct chain *chain)
 	if (chain->step_count && !chain->steps[chain->step_count - 1].is_payload)
 		return &chain->steps[chain->step_count - 1];
 	message = &chain->messages[chain->message_count];
-	*message = (struct msghdr){ .msg_iov = &chain->iov[chain->iov_count] };
-	return step_add(chain, (struct chain_step){ .ref = (uint16_t)chain->message_count++ });
+	*message = (struct msghdr){.msg_iov = &chain->iov[chain->iov_count]};
+	return step_add(chain, (struct chain_step){.ref = (uint16_t)chain->message_count++});
 }
 
 static void message_add(struct chain *chain, void *base, uint32_t bytes)
 {
 	struct chain_step *step = step_message(chain);
 
-	chain->iov[chain->iov_count++] = (struct iovec){ .iov_base = base, .iov_len = bytes };
+	chain->iov[chain->iov_count++] = (struct iovec){.iov_base = base, .iov_len = bytes};
 	chain->messages[step->ref].msg_iovlen++;
 	step->bytes += bytes;
 }
@@ -63,7 +63,7 @@ static void payload_add(struct peer_lane *lane, uint16_t ref)
 	bool zero_copy = payload.fixed && ((op->may_zero_copy && zc_policy_choose(&lane->zc)) || !can_send);
 
 	step_add(&lane->chain,
-		 (struct chain_step){ .is_payload = true, .zero_copy = zero_copy, .ref = ref, .bytes = op->bytes });
+		 (struct chain_step){.is_payload = true, .zero_copy = zero_copy, .ref = ref, .bytes = op->bytes});
 	lane->chain.quiet = lane->chain.quiet && !zero_copy;
 	peers->stats.legs[lane->leg].bulk_writes++;
 }
@@ -101,9 +101,9 @@ static void chain_plan(struct peer_lane *lane)
 	lane_queue_seal(&lane->queue, chain->entries);
 }
 
-/* MSG_MORE lets a copied payload join its header's packet. Before a zero-copy payload the header ends its packet instead
- * (MSG_EOR), and so does the payload: pages of the request are then never appended to a packet that holds copied bytes,
- * where the kernel would take references on them, which slab pages (XFS and jbd2 metadata) cannot have
+/* MSG_MORE lets a copied payload join its header's packet. Before a zero-copy payload the header ends its packet
+ * instead (MSG_EOR), and so does the payload: pages of the request are then never appended to a packet that holds
+ * copied bytes, where the kernel would take references on them, which slab pages (XFS and jbd2 metadata) cannot have
  * (Linux net/core/datagram.c zerocopy_fill_skb_from_iter(), net/ipv4/tcp.c skb->eor). */
 static int step_flags(const struct chain *chain, unsigned i)
 {
@@ -145,9 +145,9 @@ static void emit_payload(struct peer_lane *lane, const struct chain_step *step, 
 	sqe->user_data = lane_user_data(lane, LANE_OP_PAYLOAD, step->ref);
 }
 
-/* Nearly every send of small requests fits the socket's buffer at once. Then the only news worth a completion is that it
- * did not: MSG_DONTWAIT with SKIP_SUCCESS posts the short count, or nothing. Not while writes wait for a batch buffer: this
- * chain's buffers must come back by an event. */
+/* Nearly every send of small requests fits the socket's buffer at once. Then the only news worth a completion is that
+ * it did not: MSG_DONTWAIT with SKIP_SUCCESS posts the short count, or nothing. Not while writes wait for a batch
+ * buffer: this chain's buffers must come back by an event. */
 static void message_emit_silently(struct peer_lane *lane)
 {
 	struct chain *chain = &lane->chain;
@@ -160,8 +160,9 @@ static void message_emit_silently(struct peer_lane *lane)
 	chain->completions_due = 0;
 }
 
-/* Quiet: SKIP_SUCCESS on all but the last. A failure posts its own completion and silences the rest of the chain, so there
- * is exactly one completion either way. SEND_ZC refuses SKIP_SUCCESS; with one in the chain every step is counted. */
+/* Quiet: SKIP_SUCCESS on all but the last. A failure posts its own completion and silences the rest of the chain, so
+ * there is exactly one completion either way. SEND_ZC refuses SKIP_SUCCESS; with one in the chain every step is
+ * counted. */
 static void chain_emit(struct peer_lane *lane)
 {
 	struct chain *chain = &lane->chain;

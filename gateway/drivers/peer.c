@@ -23,7 +23,7 @@ static_assert(QUEUE_DEPTH_MAX * REQUEST_PARTS_MAX * 2 < OP_NONE, "operations are
 
 void peers_options_default(struct peers_options *ret)
 {
-	*ret = (struct peers_options){ .set_count = 1, .queue_depth = QUEUE_DEPTH_DEFAULT };
+	*ret = (struct peers_options){.set_count = 1, .queue_depth = QUEUE_DEPTH_DEFAULT};
 }
 
 /* With one set there is no stripe, and a request is one part. With more, neighbouring chunks fall on different sets. */
@@ -105,8 +105,9 @@ static int probe(struct peers *peers, struct err *err)
 	if (has < 0)
 		return err_set(err, has, "io_uring: cannot find out how it receives: %s", err_name(has));
 	if (!has && peers->options.recv == PEERS_RECV_FIXED)
-		return err_set(err, -EOPNOTSUPP, "receiving into registered buffers: this kernel cannot; use Linux 7.2 "
-						 "or newer, or let the gateway choose");
+		return err_set(err, -EOPNOTSUPP,
+			       "receiving into registered buffers: this kernel cannot; use Linux 7.2 "
+			       "or newer, or let the gateway choose");
 	peers->send_fixed = has;
 	peers->recv_fixed = has && peers->options.recv != PEERS_RECV_READ_FIXED;
 	return 0;
@@ -173,7 +174,7 @@ void peers_free(struct peers *peers)
 void peers_connect(struct peers *peers, unsigned leg, enum lane which)
 {
 	struct peer_lane *lane = peers_lane(peers, leg, which);
-	struct letter letter = { .kind = LETTER_CONNECT, .a = leg, .fd = -1 };
+	struct letter letter = {.kind = LETTER_CONNECT, .a = leg, .fd = -1};
 
 	assert(lane->state == LANE_CLOSED);
 	lane->state = LANE_CONNECTING;
@@ -250,7 +251,7 @@ void peers_send_frame(struct peers *peers, unsigned leg, enum lane which, const 
 void peers_send_message(struct peers *peers, unsigned leg, enum lane which, const struct message *message)
 {
 	struct peer_lane *lane = peers_lane(peers, leg, which);
-	struct frame frame = { .type = FRAME_CONTROL };
+	struct frame frame = {.type = FRAME_CONTROL};
 	uint8_t *packed = peers->packed, *bytes = NULL;
 	int len;
 

@@ -1,5 +1,5 @@
-/* A small world for the tests of peer I/O: a ring, a frontend over plain memory, an engine that only takes notes, and for
- * each lane the replica's end of a real TCP connection over loopback, which the test plays by hand.
+/* A small world for the tests of peer I/O: a ring, a frontend over plain memory, an engine that only takes notes, and
+ * for each lane the replica's end of a real TCP connection over loopback, which the test plays by hand.
  *
  * One thread. Every wait is bounded; a wait that ends without its event fails the test. */
 #ifndef TESTS_DRIVERS_PEER_WORLD_H

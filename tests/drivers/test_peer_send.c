@@ -14,7 +14,7 @@ static uint8_t buffer[IO_BYTES_MAX], other[IO_BYTES_MAX];
 
 static void send_flush(struct world *world, unsigned leg, uint64_t id)
 {
-	const struct frame frame = { .type = FRAME_FLUSH, .epoch = 7, .session = 100 + leg, .id = id };
+	const struct frame frame = {.type = FRAME_FLUSH, .epoch = 7, .session = 100 + leg, .id = id};
 
 	peers_send_frame(world->peers, leg, LANE_MAIN, &frame);
 }
@@ -63,7 +63,7 @@ static unsigned expect_batch(struct world *world, unsigned leg, unsigned first, 
 
 static void everything_queued_in_a_turn_leaves_all_legs_in_one_enter(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 3, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 3, .memory = MEMORY_MAPPED});
 	uint64_t enters;
 
 	world_connect_all(world);
@@ -96,7 +96,7 @@ static void everything_queued_in_a_turn_leaves_all_legs_in_one_enter(void)
 static void check_bulk_order(enum world_memory memory, enum zc_force zero_copy, enum write_path path)
 {
 	struct world *world = world_new(&(struct world_options){
-		.legs = 2, .memory = memory, .zero_copy = zero_copy, .sq_entries = CHAIN_SQE_MAX + 1 });
+		.legs = 2, .memory = memory, .zero_copy = zero_copy, .sq_entries = CHAIN_SQE_MAX + 1});
 	uint32_t bytes[100];
 
 	world_connect_all(world);
@@ -122,8 +122,8 @@ static void check_bulk_order(enum world_memory memory, enum zc_force zero_copy, 
 /* A chain that is submitted in two parts is two chains, and their bytes may mix. */
 static void a_chain_is_never_cut_by_a_submit(void)
 {
-	struct world *world = world_new(
-		&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED, .sq_entries = CHAIN_SQE_MAX });
+	struct world *world =
+		world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED, .sq_entries = CHAIN_SQE_MAX});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < world->ring.uring.sq.ring_entries - 10; i++)
@@ -140,8 +140,8 @@ static void a_chain_is_never_cut_by_a_submit(void)
 /* The first try does not wait, and the socket takes a part only: the rest follows at the right byte, in every iovec. */
 static void a_batch_larger_than_the_socket_arrives_whole(void)
 {
-	struct world *world = world_new(
-		&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN, .tight_sockets = true });
+	struct world *world =
+		world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN, .tight_sockets = true});
 
 	world_connect_all(world);
 	for (unsigned round = 0; round < 20; round++) {
@@ -190,12 +190,12 @@ static uint64_t zero_copy_attempts(struct world *world)
 	return stats.legs[0].zero_copied_bytes + stats.legs[0].copied_bytes;
 }
 
-/* Registered memory that cannot be mapped goes zero-copy even when the policy says no: there is no other way but our own
- * copy. Metadata never does. */
+/* Registered memory that cannot be mapped goes zero-copy even when the policy says no: there is no other way but our
+ * own copy. Metadata never does. */
 static void bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces(void)
 {
 	struct world *world =
-		world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS });
+		world_new(&(struct world_options){.legs = 2, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS});
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -210,7 +210,7 @@ static void bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces(void
 
 static void memory_no_sqe_can_name_is_copied_in_pieces(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < 4; i++) {
@@ -225,7 +225,7 @@ static void memory_no_sqe_can_name_is_copied_in_pieces(void)
 
 static void loopback_is_reported_as_copied_and_then_sent_without_notifications(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED});
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -244,7 +244,7 @@ static void loopback_is_reported_as_copied_and_then_sent_without_notifications(v
 
 static void small_writes_of_a_turn_are_one_batch_with_each_legs_session(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 3, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 3, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < 30; i++) {
@@ -258,7 +258,7 @@ static void small_writes_of_a_turn_are_one_batch_with_each_legs_session(void)
 
 static void writes_beyond_a_batch_begin_the_next_one(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	unsigned next = 0, batches = 0;
 
 	world_connect_all(world);
@@ -275,8 +275,8 @@ static void writes_beyond_a_batch_begin_the_next_one(void)
 /* More than all batch buffers hold, to a leg that reads nothing yet. */
 static void writes_without_a_buffer_wait_and_are_released_when_copied(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
-	unsigned copied = 0, next[2] = { 0, 0 };
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
+	unsigned copied = 0, next[2] = {0, 0};
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -302,7 +302,7 @@ static void writes_without_a_buffer_wait_and_are_released_when_copied(void)
 /* Seven times three of the buffers, and three are left: not enough for the next, enough for the last. */
 static void a_write_that_fits_does_not_overtake_one_that_waits(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < 9; i++)
@@ -322,7 +322,7 @@ static void a_write_that_fits_does_not_overtake_one_that_waits(void)
 /* A megabyte in pieces takes four buffers. */
 static void large_copies_wait_for_buffers_too(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	unsigned copied = 0;
 
 	world_connect_all(world);
@@ -339,7 +339,7 @@ static void large_copies_wait_for_buffers_too(void)
 
 static void a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	world->copy_error = -14;
@@ -353,9 +353,9 @@ static void a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing(void
 
 static void messages_travel_with_their_checksum_on_both_lanes(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
-	const struct message hello = { .kind = MESSAGE_HELLO,
-				       .hello = { .version = 1, .role = HELLO_ADMIN, .client = "a test" } };
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
+	const struct message hello = {.kind = MESSAGE_HELLO,
+				      .hello = {.version = 1, .role = HELLO_ADMIN, .client = "a test"}};
 	struct message *got = calloc(1, sizeof(*got));
 
 	world_connect_all(world);

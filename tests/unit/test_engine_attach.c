@@ -332,6 +332,24 @@ static void a_lost_leg_suspends_the_volume_until_it_is_back(void)
 	CHECK_EQ_U64(1, h.attached_count);
 }
 
+static void a_leg_that_was_up_is_tried_again_after_the_shortest_pause(void)
+{
+	start(1, 1);
+	h.replicas[0].is_reachable = false;
+	engine_attach(h.engine);
+	for (unsigned i = 0; i < 5; i++) {
+		harness_tick(&h, 16 * h.options.reconnect_ns);
+		harness_pump(&h);
+	}
+	harness_raise(&h, 0);
+	harness_break(&h, 0, LANE_MAIN);
+	harness_pump(&h);
+	harness_tick(&h, h.options.reconnect_ns - 1);
+	CHECK_EQ_INT(HARNESS_CLOSED, h.lanes[0][LANE_MAIN].state);
+	harness_tick(&h, 1);
+	CHECK_EQ_INT(HARNESS_CONNECTING, h.lanes[0][LANE_MAIN].state);
+}
+
 static void losing_either_lane_loses_both(void)
 {
 	for (int lane = LANE_MAIN; lane < LANE_COUNT; lane++) {
@@ -560,6 +578,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_contender_that_promised_meanwhile_ends_the_attach),
 	CHECK_TEST(requests_of_a_refused_attach_fail),
 	CHECK_TEST(a_lost_leg_suspends_the_volume_until_it_is_back),
+	CHECK_TEST(a_leg_that_was_up_is_tried_again_after_the_shortest_pause),
 	CHECK_TEST(losing_either_lane_loses_both),
 	CHECK_TEST(a_restarted_server_between_the_two_connections_is_noticed),
 	CHECK_TEST(a_rolled_back_replica_does_not_come_back),

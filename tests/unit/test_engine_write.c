@@ -455,7 +455,7 @@ static unsigned possible_events(struct event events[32])
 	for (unsigned leg = 0; leg < expected.legs; leg++) {
 		if (!expected.up[leg])
 			events[count++] = (struct event){EVENT_UP, leg, 0};
-		else if (expected.downs_left)
+		else if (expected.downs_left && h.pending) /* what can happen to legs ends with the write */
 			events[count++] = (struct event){EVENT_DOWN, leg, 0};
 	}
 	return count;
@@ -498,12 +498,6 @@ static void run_one_order(unsigned slot)
 	harness_submit(&h, slot, REQUEST_WRITE, 0, 0, MIB);
 	check_completion(slot);
 	while ((count = possible_events(events)) > 0) {
-		/* What can still happen to legs ends with the write. */
-		if (!h.is_pending[slot])
-			expected.downs_left = 0;
-		count = possible_events(events);
-		if (count == 0)
-			break;
 		play(&events[choices_take(count)]);
 		check_completion(slot);
 	}

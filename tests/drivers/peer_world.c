@@ -207,7 +207,7 @@ void world_turn(struct world *world)
 
 		io_uring_cqe_seen(&world->ring.uring, cqe);
 		if (copy.flags & IORING_CQE_F_NOTIF)
-			world->last_notification = copy;
+			world->last_notification = copy.user_data;
 		if (ud_kind(copy.user_data) != UD_NONE)
 			peers_on_cqe(world->peers, &copy);
 	}

@@ -133,14 +133,14 @@ static void a_notification_of_an_earlier_connection_is_ignored(void)
 {
 	struct world *world = world_new(&(struct world_options){
 		.legs = 1, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS, .tight_sockets = true});
-	struct io_uring_cqe late;
+	struct io_uring_cqe late = {.res = 0, .flags = IORING_CQE_F_NOTIF};
 	unsigned released;
 
 	world_connect(world, 0, LANE_MAIN);
 	world_write(world, 1, 100000, WRITE_BULK);
 	world_recv(world, 0, LANE_MAIN, stream, FRAME_BYTES + 100000);
 	WORLD_UNTIL(world, world->engine.released[0] == 1);
-	late = world->last_notification;
+	late.user_data = world->last_notification;
 	peers_abort(world->peers, 0, LANE_MAIN, "enough");
 	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
 	world_connect(world, 0, LANE_MAIN);

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/crc32c.h"
+#include "common/err.h"
 #include "common/log.h"
 #include "common/uring.h"
 #include "proto/codec.h"
@@ -280,7 +281,7 @@ static void received(struct conn *conn, int result)
 	if (result == -EINTR || result == -EAGAIN)
 		return;
 	if (result <= 0) {
-		begin_close(conn, result == 0 ? "the peer closed it" : "the connection broke");
+		begin_close(conn, result == 0 ? "the peer closed it" : err_name(result));
 		return;
 	}
 	conn->thread->counters.recvs++;
@@ -305,7 +306,7 @@ static void sent(struct conn *conn, int result)
 	if (result == -EINTR || result == -EAGAIN)
 		return;
 	if (result < 0) {
-		begin_close(conn, "the connection broke");
+		begin_close(conn, err_name(result));
 		return;
 	}
 	conn->thread->counters.sends++;
@@ -351,6 +352,11 @@ static void arm_send(struct conn *conn)
 		return;
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	list_add_tail(&conn->thread->quick, &conn->quick_node);
+}
+
+bool conn_awaits_send(const struct conn *conn)
+{
+	return conn->state != CONN_OPEN || conn->out.gathered < conn->out.count || !may_parse(conn);
 }
 
 void conn_quick_sent(struct conn *conn)

@@ -23,12 +23,33 @@ static void intake_stream_ready(struct intake *intake);
 
 /* -- Life -- */
 
+/* When all places are taken, whoever has been silent longest makes room: silence must not keep others out. */
+static void make_room(struct server *server)
+{
+	struct list *it, *next;
+
+	if (server->pending_count < PENDING_MAX)
+		return;
+	list_for_each (it, next, &server->pending) {
+		struct intake *intake = container_of(it, struct intake, node);
+
+		if (intake->state != INTAKE_HELLO)
+			continue;
+		log_warn("event=dropped peer=%s reason=\"no HELLO yet, and too many wait\"", intake->peer);
+		intake_free(intake);
+		return;
+	}
+}
+
 void intake_new(struct server *server, int fd, const char *peer)
 {
-	struct intake *intake = server->pending_count < PENDING_MAX ? calloc(1, sizeof(*intake)) : NULL;
+	struct intake *intake;
+
+	make_room(server);
+	intake = server->pending_count < PENDING_MAX ? calloc(1, sizeof(*intake)) : NULL;
 
 	if (!intake) {
-		log_warn("event=dropped peer=%s reason=\"too many connections that have not said HELLO\"", peer);
+		log_warn("event=dropped peer=%s reason=\"too many connections of administrators\"", peer);
 		(void)close(fd);
 		return;
 	}

@@ -65,14 +65,25 @@ static bool is_passing(int error)
 	return error == -EAGAIN || error == -EBUSY || error == -EINTR || error == -ETIME;
 }
 
+/* After an io_uring_enter() with `queued` entries. */
+static void count_enter(struct ring *ring, unsigned queued)
+{
+	unsigned left = io_uring_sq_ready(&ring->uring);
+
+	ring->enter_count++;
+	if (left && left < queued)
+		ring->cut_count++;
+}
+
 /* Empties the queue until `count` entries are free. An error that does not pass is our own mistake: a ring that was
  * closed, or a thread that does not own it. */
 static void make_space(struct ring *ring, unsigned count)
 {
 	while (io_uring_sq_space_left(&ring->uring) < count) {
+		unsigned queued = io_uring_sq_ready(&ring->uring);
 		int submitted = io_uring_submit_and_get_events(&ring->uring);
 
-		ring->enter_count++;
+		count_enter(ring, queued);
 		assert(submitted >= 0 || is_passing(submitted));
 		if (submitted <= 0)
 			sched_yield();
@@ -101,6 +112,7 @@ int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_
 {
 	struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
 					  .tv_nsec = (int64_t)(max_wait_ns % NS_PER_S)};
+	unsigned queued = io_uring_sq_ready(&ring->uring);
 	struct io_uring_cqe *cqe;
 	int error;
 
@@ -111,7 +123,7 @@ int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_
 		error = io_uring_submit_and_wait(&ring->uring, wait_nr);
 	else /* The limit travels as IORING_ENTER_EXT_ARG: the kernel reads it within the call, no SQE points to it. */
 		error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, wait_nr, &limit, NULL);
-	ring->enter_count++;
+	count_enter(ring, queued);
 	return error >= 0 || is_passing(error) ? 0 : error;
 }
 

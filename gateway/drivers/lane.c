@@ -92,11 +92,13 @@ void lane_open(struct peer_lane *lane, int fd)
 		lane_recv_bulk_start(lane);
 }
 
-/* Only for streams that cannot be disconnected: their operations end one by one. */
+/* Only for streams that cannot be disconnected: their operations end one by one, and what a cancellation misses because
+ * it is just being started fails on the closed stream. */
 static void lane_cancel_operations(struct peer_lane *lane)
 {
 	struct io_uring_sqe *sqe = ring_sqe(lane->peers->ring);
 
+	(void)shutdown(lane->fd, SHUT_RDWR); /* fails only where there is nothing left to shut down */
 	io_uring_prep_cancel_fd(sqe, lane->fd, IORING_ASYNC_CANCEL_ALL);
 	sqe->user_data = lane_user_data(lane, LANE_OP_CANCEL, 0);
 	lane->completions_due++;

@@ -151,8 +151,21 @@ static bool report_once(struct peers *peers)
 	return progress;
 }
 
+/* The rest of a cut chain is submitted with the next call, beside its first part. Their bytes could mix, so the
+ * connection must be broken before. */
+static void break_cut_chains(struct peers *peers)
+{
+	if (peers->seen_cut_count == peers->ring->cut_count)
+		return;
+	peers->seen_cut_count = peers->ring->cut_count;
+	for (unsigned i = 0; i < peers->lane_count; i++)
+		if (peers->lanes[i].chain.active)
+			lane_break(&peers->lanes[i], -ENOMEM, "the kernel took only a part of a chain");
+}
+
 void peers_flush(struct peers *peers)
 {
+	break_cut_chains(peers);
 	for (unsigned i = 0; i < peers->lane_count; i++)
 		lane_settle(&peers->lanes[i]);
 	while (report_once(peers))

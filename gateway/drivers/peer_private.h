@@ -33,6 +33,7 @@ struct peers {
 	struct ring *ring;
 	struct frontend *frontend;
 	struct engine *engine;
+	uint64_t seen_cut_count; /* of the ring */
 	bool recv_fixed, send_fixed;
 	unsigned lane_count, breaking_count;
 	struct peer_lane *lanes; /* leg * LANE_COUNT + lane */

@@ -133,6 +133,7 @@ struct peers *peers_new(const struct peers_options *options, struct ring *ring, 
 	}
 	peers->options = *options;
 	peers->ring = ring;
+	peers->seen_cut_count = ring ? ring->cut_count : 0;
 	peers->frontend = frontend;
 	peers->zeros.fd = -1;
 	if (peers_init(peers, err)) {

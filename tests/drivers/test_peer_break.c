@@ -51,6 +51,49 @@ static void abort_takes_back_sends_from_a_peer_that_does_not_read(void)
 	check_abort_with_sends(MEMORY_MAPPED, ZC_NEVER, 0);
 }
 
+static void what_the_kernel_took_in_part_breaks_the_lanes_that_send(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_MAPPED});
+
+	world_connect_all(world);
+	for (unsigned slot = 0; slot < 40; slot++)
+		world_write(world, slot, IO_BYTES_MAX, WRITE_BULK);
+	world_turn(world);
+	world->ring.cut_count++; /* as the ring does when memory for a request is short */
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed && world->engine.lanes[1][LANE_MAIN].closed);
+	CHECK_STR_HAS("part of a chain", world->engine.lanes[0][LANE_MAIN].close_reason);
+	CHECK_EQ_U64(40, world->engine.released[1]);
+	CHECK_EQ_U64(0, world->engine.lanes[0][LANE_BULK].closed);
+	world_free(world);
+}
+
+/* As kernel TLS will be: connect(AF_UNSPEC) does not work on a unix socket either. */
+static void a_stream_that_cannot_be_disconnected_is_cancelled(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
+
+	for (unsigned lane = 0; lane < LANE_COUNT; lane++) {
+		struct lane_notes *notes = &world->engine.lanes[0][lane];
+		struct letter letter;
+		int fds[2];
+
+		CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+		peers_connect(world->peers, 0, lane);
+		CHECK_TRUE(mailbox_take(world->to_control, &letter));
+		peers_lane_ready(world->peers, 0, letter.b, fds[0]);
+		for (unsigned slot = 0; lane == LANE_MAIN && slot < 40; slot++)
+			world_write(world, slot, IO_BYTES_MAX, WRITE_BULK);
+		for (unsigned i = 0; i < 5; i++)
+			world_turn(world);
+		CHECK_EQ_U64(0, notes->closed);
+		peers_abort(world->peers, 0, lane, "enough");
+		WORLD_UNTIL(world, notes->closed == 1);
+		CHECK_EQ_U64(40, notes->released_before_close);
+		close(fds[1]);
+	}
+	world_free(world);
+}
+
 /* After the close the memory is the application's again: whatever it holds then must not reach the peer. */
 static void nothing_written_after_the_close_reaches_the_peer(void)
 {
@@ -342,6 +385,8 @@ static void what_a_report_leads_to_is_reported_in_the_same_turn(void)
 static const struct check_test tests[] = {
 	CHECK_TEST(abort_takes_back_zero_copy_sends_from_a_peer_that_does_not_read),
 	CHECK_TEST(abort_takes_back_sends_from_a_peer_that_does_not_read),
+	CHECK_TEST(a_stream_that_cannot_be_disconnected_is_cancelled),
+	CHECK_TEST(what_the_kernel_took_in_part_breaks_the_lanes_that_send),
 	CHECK_TEST(nothing_written_after_the_close_reaches_the_peer),
 	CHECK_TEST(abort_takes_back_the_memory_of_a_read_that_is_half_received),
 	CHECK_TEST(a_lane_is_used_again_after_an_abort),

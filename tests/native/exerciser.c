@@ -41,6 +41,7 @@ enum option_id {
 	GATEWAY,
 	ERRORS,
 	NO_FINAL,
+	FILL,
 	HELP
 };
 
@@ -65,6 +66,7 @@ static const struct option long_options[] = {
 	{"gateway-wait", required_argument, NULL, GATEWAY},
 	{"errors-allowed", no_argument, NULL, ERRORS},
 	{"no-final", no_argument, NULL, NO_FINAL},
+	{"fill", no_argument, NULL, FILL},
 	{"help", no_argument, NULL, HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -74,11 +76,12 @@ static const char usage[] =
 	"  [--span N: stay in the first N bytes] [--hot N: a quarter of the operations there] [--mix R:W:Z:D:F] [--fua "
 	"%]\n"
 	"  [--meta %] [--history FILE] [--image FILE: the volume at the end] [--initial FILE: what it holds already]\n"
-	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--no-final: do not read the whole volume at the end]\n";
+	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--fill: write every block first]\n"
+	"  [--no-final: do not read the whole volume at the end]\n";
 
 struct arguments {
 	struct exercise_options exercise;
-	bool no_final;
+	bool no_final, fill;
 };
 
 static void parse_workload(int id, const char *value, struct workload_options *workload)
@@ -133,6 +136,9 @@ static void parse_files(int id, const char *value, struct arguments *arguments)
 		break;
 	case NO_FINAL:
 		arguments->no_final = true;
+		break;
+	case FILL:
+		arguments->fill = true;
 		break;
 	default:
 		parse_workload(id, value, &arguments->exercise.workload);
@@ -214,6 +220,8 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &action, NULL);
 	exercise = exercise_new(&arguments.exercise);
 	printf("serving\n");
+	if (arguments.fill)
+		exercise_fill(exercise, &stop);
 	exercise_run(exercise, &stop);
 	printf("verifying\n");
 	if (!arguments.no_final)

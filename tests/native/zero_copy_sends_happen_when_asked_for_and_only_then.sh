@@ -9,7 +9,7 @@ sent_by()
 {
 	status_json vol | python3 -c '
 import json, sys
-legs = json.load(sys.stdin)["volumes"][0]["legs"]
+legs = json.load(sys.stdin)["legs"]
 print(*(sum(leg[key] for leg in legs) for key in ("notifications", "zero_copy_bytes", "bulk_copy_bytes", "gather_bytes")))'
 }
 

@@ -221,9 +221,14 @@ static unsigned finish_well(struct exercise *exercise, unsigned slot, struct fli
 
 static void finish_badly(struct exercise *exercise, const struct flight *flight, int error)
 {
+	const struct operation *operation = &flight->operation;
+
 	char text[80];
 
 	exercise->totals.errors++;
+	if (exercise->options->errors_allowed && operation->kind != HISTORY_READ)
+		expect_write_failed(exercise->expect, flight->op, operation->offset >> SECTOR_SHIFT,
+				    operation->length >> SECTOR_SHIFT, exercise->clock);
 	if (exercise->options->errors_allowed)
 		return;
 	snprintf(text, sizeof(text), "failed with %s", err_name(error));
@@ -336,14 +341,14 @@ static void open_image(struct exercise *exercise)
 		tool_die(EXIT_CANNOT, "%s: %s", path, strerror(errno));
 }
 
-void exercise_verify_all(struct exercise *exercise)
+/* One operation after the other over the whole volume, as large as a payload can be. */
+static void sweep(struct exercise *exercise, enum history_kind kind, const volatile int *stop)
 {
 	uint64_t at = 0;
 
-	open_image(exercise);
-	while (at < exercise->volume_bytes) {
+	while (at < exercise->volume_bytes && !*stop) {
 		for (unsigned slot = 0; slot < exercise->options->depth && at < exercise->volume_bytes; slot++) {
-			struct operation operation = {.kind = HISTORY_READ, .offset = at};
+			struct operation operation = {.kind = kind, .offset = at};
 
 			if (exercise->flights[slot].busy)
 				continue;
@@ -356,6 +361,19 @@ void exercise_verify_all(struct exercise *exercise)
 		reap(exercise);
 	}
 	drain(exercise);
+}
+
+void exercise_fill(struct exercise *exercise, const volatile int *stop)
+{
+	sweep(exercise, HISTORY_WRITE, stop);
+}
+
+void exercise_verify_all(struct exercise *exercise)
+{
+	static const int never;
+
+	open_image(exercise);
+	sweep(exercise, HISTORY_READ, &never);
 	if (exercise->image_fd >= 0 && close(exercise->image_fd) != 0)
 		tool_die(EXIT_CANNOT, "%s: %s", exercise->options->image_path, strerror(errno));
 	exercise->image_fd = -1;

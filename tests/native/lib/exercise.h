@@ -33,6 +33,8 @@ struct exercise;
 
 /* Makes the shared memory and waits for a gateway. Never NULL. `options` is borrowed until exercise_free(). */
 struct exercise *exercise_new(const struct exercise_options *options);
+/* Writes every block once, in order. */
+void exercise_fill(struct exercise *exercise, const volatile int *stop);
 /* Operations until the bound of `options` or until `*stop` is not 0; then waits for all of them. */
 void exercise_run(struct exercise *exercise, const volatile int *stop);
 /* Reads the whole volume, checks it, and writes the image file if wanted. */

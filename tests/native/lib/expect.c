@@ -16,6 +16,7 @@ struct candidate {
 	uint64_t begin, end; /* of its write; end EXPECT_OPEN: in flight, or failed */
 	uint64_t dead_at;    /* reads issued after this may not return it */
 	uint32_t next;
+	bool failed; /* until it is dead, no read of the sector proves what is older */
 };
 
 struct expect {
@@ -130,6 +131,24 @@ void expect_write_end(struct expect *expect, uint64_t op, uint64_t sector, uint6
 		}
 }
 
+void expect_write_failed(struct expect *expect, uint64_t op, uint64_t sector, uint64_t count, uint64_t end)
+{
+	for (uint64_t i = 0; i < count; i++)
+		for (uint32_t idx = expect->heads[sector + i]; idx != NONE; idx = expect->pool[idx].next)
+			if (expect->pool[idx].op == op) {
+				expect->pool[idx].end = end;
+				expect->pool[idx].failed = true;
+			}
+}
+
+static bool has_failed(const struct expect *expect, uint64_t sector)
+{
+	for (uint32_t idx = expect->heads[sector]; idx != NONE; idx = expect->pool[idx].next)
+		if (expect->pool[idx].failed)
+			return true;
+	return false;
+}
+
 /* Candidates a read of `value` issued at `begin` may have seen; `*ret_one` is the last of them. */
 static unsigned matching(const struct expect *expect, uint64_t sector, uint64_t value, uint64_t begin,
 			 uint32_t *ret_one)
@@ -152,6 +171,8 @@ bool expect_read(struct expect *expect, uint64_t sector, uint64_t value, uint64_
 
 	if (count == 0)
 		return false;
+	if (has_failed(expect, sector))
+		return true;
 	/* Zeros may come from several writes: then only what is older than this read and no zero is known to be older.
 	 */
 	seen_begin = count == 1 ? expect->pool[one].begin : 0;

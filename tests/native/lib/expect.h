@@ -26,9 +26,12 @@ void expect_initial(struct expect *expect, uint64_t sector, uint64_t value);
 /* A write of `value` (VALUE_ZERO too) to `count` sectors was issued at `begin` as operation `op` (unique). */
 void expect_write_begin(struct expect *expect, uint64_t op, uint64_t value, uint64_t sector, uint64_t count,
 			uint64_t begin);
-/* It completed well. A write that failed is never ended: it may take effect at any time. */
+/* It completed well. */
 void expect_write_end(struct expect *expect, uint64_t op, uint64_t sector, uint64_t count, uint64_t begin,
 		      uint64_t end);
+
+/* It failed: the replicas may hold the old value or the new one, each its own, until a later write completes. */
+void expect_write_failed(struct expect *expect, uint64_t op, uint64_t sector, uint64_t count, uint64_t end);
 
 /* A read issued at `begin` and completed at `end` found `value`: true if that is legal. */
 bool expect_read(struct expect *expect, uint64_t sector, uint64_t value, uint64_t begin, uint64_t end) must_check;

@@ -63,9 +63,9 @@ struct control {
 
 static void begin_end(struct control *control);
 
-static void tell_data(struct control *control, enum letter_kind kind, void *data)
+static void tell_data(struct control *control, enum letter_kind kind, uint32_t a, void *data)
 {
-	struct letter letter = {.kind = kind, .fd = -1, .data = data};
+	struct letter letter = {.kind = kind, .a = a, .fd = -1, .data = data};
 
 	if (mailbox_post(control->options->loop.to_data, &letter))
 		log_error("event=mailbox_full letter=%u", kind); /* sized for all letters there can be */
@@ -117,14 +117,14 @@ static void run_job(struct control *control, enum device_job_kind kind, bool for
 static void stop_device(struct control *control, bool force)
 {
 	if (force)
-		tell_data(control, LETTER_FORCE, NULL);
+		tell_data(control, LETTER_FORCE, 0, NULL);
 	run_job(control, DEVICE_JOB_STOP, force, CONTROL_STOPPING);
 }
 
 static void begin_end(struct control *control)
 {
 	control->state = CONTROL_ENDING;
-	tell_data(control, LETTER_SHUTDOWN, NULL);
+	tell_data(control, LETTER_SHUTDOWN, 0, NULL);
 }
 
 static void begin_detach(struct control *control, bool force)
@@ -140,6 +140,8 @@ static void begin_detach(struct control *control, bool force)
 	case CONTROL_STOPPING:
 		control->detach_wanted |= control->state == CONTROL_STARTING;
 		control->force_wanted |= force;
+		if (force) /* the job itself may be waiting for I/O that waits for a replica */
+			tell_data(control, LETTER_FORCE, 0, NULL);
 		break;
 	case CONTROL_DETACHING:
 		if (!force)
@@ -187,9 +189,14 @@ static void on_stopped(struct control *control, const struct device_job *job)
 {
 	struct frontend *fe = control->options->frontend;
 
-	if (job->error && control->force_wanted) {
-		control->force_wanted = false;
+	if (job->error && control->force_wanted && !job->force) {
 		stop_device(control, true);
+		return;
+	}
+	if (job->error && job->force && fe->ops->device(fe)[0]) {
+		/* Requests are being failed already: the device is left for --delete-device, not to be served half. */
+		fail(control, GATEWAY_EXIT_DEVICE, job->error, job->err.text);
+		begin_end(control);
 		return;
 	}
 	if (job->error && fe->ops->device(fe)[0]) {
@@ -201,9 +208,7 @@ static void on_stopped(struct control *control, const struct device_job *job)
 	ev_timer_stop(control->ev, &control->retry);
 	sd_notify(0, "STOPPING=1");
 	control->state = CONTROL_DETACHING;
-	tell_data(control, LETTER_DETACH, NULL);
-	if (control->force_wanted)
-		begin_detach(control, true);
+	tell_data(control, LETTER_DETACH, job->force, NULL);
 }
 
 static void on_job_done(void *ctx, struct device_job *job)
@@ -292,7 +297,7 @@ static void ask_snapshot(struct control *control)
 	if (control->snapshot_out)
 		return;
 	control->snapshot_out = true;
-	tell_data(control, LETTER_STATUS, &control->snapshot);
+	tell_data(control, LETTER_STATUS, 0, &control->snapshot);
 }
 
 /* ---- Admin requests, signals, timers. ---- */
@@ -475,7 +480,7 @@ enum gateway_exit control_run(const struct control_options *options, struct err 
 	}
 	device_job_init(&control->job, options->frontend, control->ev, on_job_done, control);
 	start_watchers(control);
-	tell_data(control, LETTER_ATTACH, NULL);
+	tell_data(control, LETTER_ATTACH, 0, NULL);
 	ev_run(control->ev, 0);
 	stop_watchers(control);
 	device_job_fini(&control->job);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -143,7 +144,9 @@ static enum gateway_exit with_mailboxes(struct gateway *gateway, struct err *err
 	return code;
 }
 
-/* Under memory pressure the kernel writes dirty pages to our own device: a page fault of ours would wait for itself. */
+/* Under memory pressure the kernel writes dirty pages to our own device: a page fault of ours, or an allocation that
+ * the kernel makes for us, would wait for itself. Before any thread is made: they inherit the flag
+ * (PR_SET_IO_FLUSHER(2const)), and the control thread must be able to reconnect too. */
 static void pin_memory(void)
 {
 	mallopt(M_ARENA_MAX, 1); /* an arena for each thread would be locked whole */
@@ -151,6 +154,8 @@ static void pin_memory(void)
 		log_warn("event=mlock_refused error=%s hint=\"raise RLIMIT_MEMLOCK; memory pressure may stall the "
 			 "volume\"",
 			 err_name(-errno));
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		log_warn("event=io_flusher_refused error=%s hint=\"needs CAP_SYS_RESOURCE\"", err_name(-errno));
 }
 
 enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)

@@ -39,15 +39,16 @@ end TERM "${load_pid[busy]}"
 # Nothing outstanding, but written and not flushed: the last SYNC has nobody to ask.
 volume_create idle 32m
 gateway_options=(--sync-interval 3600000)
-volume_run idle --ops 50 --mix 10:90:0:0:0 --no-final --seed 22
+volume_run idle --ops 50 --mix 10:90:0:0:0 --seed 22
 load_end idle
 kill -STOP "${replica_pid[b]}"
 timeout $((20 * SLOW)) "$B/lockstep" volume detach idle --force >"$tmp/force.out" 2>&1 && fail "force claims that all is durable"
 expect_gateway_code idle 9
 kill -CONT "${replica_pid[b]}"
 
-# Served again afterwards, by a gateway that fences the old one.
+# Served again afterwards, by a gateway that fences the old one; what was completed is there.
 gateway_options=()
-volume_run idle --ops 500 --seed 23
+cp "$tmp/idle.image" "$tmp/before.image"
+volume_run idle --ops 500 --seed 23 --initial "$tmp/before.image"
 load_end idle
 gateway_stop idle

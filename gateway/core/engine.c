@@ -48,7 +48,6 @@ static void set_init(struct set *set, unsigned index, unsigned first_leg, unsign
 		.next_wseq = 1,
 		.failed_from = UINT64_MAX,
 	};
-	range_lock_init(&set->lock);
 	list_init(&set->waiting);
 	list_init(&set->writes);
 	list_init(&set->flushes);
@@ -87,6 +86,17 @@ static void init_slots(struct engine *engine)
 	}
 }
 
+/* Any part of any slot may fall on the set. */
+static bool take_lock_memory(struct engine *engine)
+{
+	unsigned capacity = engine->options.queue_depth * engine->parts_per_slot;
+	bool is_taken = true;
+
+	for (unsigned i = 0; i < engine->spec.set_count; i++)
+		is_taken &= range_lock_init(&engine->sets[i].lock, capacity) == 0;
+	return is_taken;
+}
+
 static bool take_memory(struct engine *engine)
 {
 	engine->legs = calloc(engine->leg_count, sizeof(*engine->legs));
@@ -119,6 +129,8 @@ struct engine *engine_new(const struct volume_spec *spec, const struct engine_op
 	if (!take_memory(engine))
 		goto err_memory;
 	init_sets_and_legs(engine);
+	if (!take_lock_memory(engine))
+		goto err_memory;
 	init_slots(engine);
 	return engine;
 
@@ -134,6 +146,8 @@ void engine_free(struct engine *engine)
 		return;
 	free(engine->parts);
 	free(engine->slots);
+	for (unsigned i = 0; engine->sets && i < engine->spec.set_count; i++)
+		range_lock_fini(&engine->sets[i].lock);
 	free(engine->sets);
 	free(engine->legs);
 	free(engine);

@@ -28,7 +28,7 @@ enum request_op { REQUEST_READ, REQUEST_WRITE, REQUEST_FLUSH, REQUEST_DISCARD, R
 
 enum request_flag {
 	REQUEST_F_FUA = 1 << 0,
-	REQUEST_F_META = 1 << 1,     /* payload may be slab memory: never zero-copy (kernel UBLK_IO_F_META) */
+	REQUEST_F_META = 1 << 1, /* payload may be slab memory: never zero-copy (kernel UBLK_IO_F_META) */
 	REQUEST_F_NO_UNMAP = 1 << 2,
 };
 
@@ -55,7 +55,7 @@ enum write_path {
 
 struct write_order {
 	unsigned set;
-	uint64_t legs;	     /* bit per leg; all of `set` */
+	uint64_t legs; /* bit per leg; all of `set` */
 	enum write_path path;
 	unsigned slot;
 	uint32_t buf_offset; /* where in the request's payload this part starts */
@@ -80,8 +80,9 @@ struct engine_ops {
 	void (*send_message)(void *ctx, unsigned leg, enum lane lane, const struct message *message);
 	/* Queue a frame without payload (copied): READ, FLUSH, DISCARD, ZEROES, PING. */
 	void (*send_frame)(void *ctx, unsigned leg, enum lane lane, const struct frame *frame);
-	/* Queue a write to all legs of `order->legs` (order copied). True: the payload has been copied already, nothing more
-	 * is reported. False: the payload is borrowed until engine_payload_released() came for each of the legs. */
+	/* Queue a write to all legs of `order->legs` (order copied). True: the payload has been copied already, nothing
+	 * more is reported. False: the payload is borrowed until engine_payload_released() came for each of the legs.
+	 */
 	bool (*send_write)(void *ctx, const struct write_order *order);
 	/* Fill part of a read's payload with zeros; answered by engine_zeroed(). */
 	void (*zero)(void *ctx, const struct read_target *target);
@@ -95,15 +96,15 @@ struct engine_ops {
 
 struct engine_options {
 	unsigned queue_depth;
-	uint32_t bulk_min_bytes;  /* payloads above this take the bulk path; 0: all of them */
-	uint32_t read_run;	  /* reads that stay on one replica before balance is looked at */
+	uint32_t bulk_min_bytes;     /* payloads above this take the bulk path; 0: all of them */
+	uint32_t read_run;	     /* reads that stay on one replica before balance is looked at */
 	uint64_t answer_deadline_ns; /* a leg that leaves a request unanswered so long is aborted (design P8: 3 s) */
-	uint64_t reconnect_ns;	  /* pause before the next attempt, doubled up to 16 times this */
-	uint64_t sync_interval_ns; /* background SYNC while completed writes are not stable */
-	bool memory_is_pinned;	  /* the frontend keeps a completed request's memory until the last send let go of it
-				   * (ublk's kernel buffers); else completion waits for engine_payload_released() */
-	uint64_t nonce;		  /* of this attachment, random, not 0 */
-	char client[64];	  /* for the replica-servers' logs */
+	uint64_t reconnect_ns;	     /* pause before the next attempt, doubled up to 16 times this */
+	uint64_t sync_interval_ns;   /* background SYNC while completed writes are not stable */
+	bool memory_is_pinned;	     /* the frontend keeps a completed request's memory until the last send let go of it
+				      * (ublk's kernel buffers); else completion waits for engine_payload_released() */
+	uint64_t nonce;		     /* of this attachment, random, not 0 */
+	char client[64];	     /* for the replica-servers' logs */
 };
 void engine_options_default(struct engine_options *ret);
 
@@ -130,8 +131,9 @@ void engine_submit(struct engine *engine, const struct request *request);
 void engine_lane_connected(struct engine *engine, unsigned leg, enum lane lane);
 void engine_lane_closed(struct engine *engine, unsigned leg, enum lane lane, int error, const char *reason);
 void engine_message(struct engine *engine, unsigned leg, enum lane lane, const struct message *message);
-/* A reply header. 0: fully handled, or, for READ with bytes, `*ret` says where the `ret->length` bytes that follow belong
- * (ret->length is 0 otherwise). -EPROTO: nonsense; the engine has already aborted the lane, read no more from it. */
+/* A reply header. 0: fully handled, or, for READ with bytes, `*ret` says where the `ret->length` bytes that follow
+ * belong (ret->length is 0 otherwise). -EPROTO: nonsense; the engine has already aborted the lane, read no more from
+ * it. */
 int engine_reply(struct engine *engine, unsigned leg, enum lane lane, const struct frame *reply,
 		 struct read_target *ret) must_check;
 /* All bytes of that target are in place. */
@@ -152,20 +154,20 @@ enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING };
 
 struct leg_status {
 	enum leg_state state;
-	uint64_t since_ns;	    /* time of the last change of state */
+	uint64_t since_ns; /* time of the last change of state */
 	uint32_t session;
 	uint64_t incarnation;
 	uint64_t outstanding_bytes; /* reads and writes sent, not answered */
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128];	    /* why it was down last; empty: never */
+	char last_error[128]; /* why it was down last; empty: never */
 };
 
 struct engine_status {
 	enum volume_state state;
 	uint64_t since_ns;
-	char waits_for[256];	    /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
-				     * why it failed, when failed; else empty */
+	char waits_for[256]; /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
+			      * why it failed, when failed; else empty */
 	uint32_t epoch;
 	uint32_t gen;
 	unsigned outstanding;
@@ -173,7 +175,7 @@ struct engine_status {
 	uint64_t read_bytes, write_bytes;
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
-	uint64_t crc_mismatches;    /* acknowledgements of one write that differ between legs */
+	uint64_t crc_mismatches; /* acknowledgements of one write that differ between legs */
 	uint64_t failed_requests;
 	unsigned leg_count;
 	struct leg_status legs[LEG_COUNT_MAX];

@@ -3,58 +3,97 @@
  */
 #include "gateway/core/range_lock.h"
 
-void range_lock_init(struct range_lock *lock)
+#include <errno.h>
+#include <stdlib.h>
+
+int range_lock_init(struct range_lock *lock, unsigned capacity)
 {
-	list_init(&lock->entries);
+	*lock = (struct range_lock){.capacity = capacity};
+	lock->starts = calloc(capacity, sizeof(*lock->starts));
+	lock->ends = calloc(capacity, sizeof(*lock->ends));
+	lock->entries = calloc(capacity, sizeof(struct range_entry *));
+	return lock->starts && lock->ends && lock->entries ? 0 : -ENOMEM;
+}
+
+void range_lock_fini(struct range_lock *lock)
+{
+	free(lock->entries);
+	free(lock->ends);
+	free(lock->starts);
+	*lock = (struct range_lock){0};
 }
 
 bool range_lock_is_empty(const struct range_lock *lock)
 {
-	return list_is_empty(&lock->entries);
+	return lock->count == 0;
 }
 
 void range_entry_init(struct range_entry *entry)
 {
-	list_init(&entry->node);
+	*entry = (struct range_entry){0};
 	list_init(&entry->granted);
 }
 
-static bool conflicts(const struct range_entry *a, const struct range_entry *b)
+/* The first entry from `from` on that overlaps, or `count`. The loop that the cost is in: no pointer is followed. */
+static unsigned next_overlap(const struct range_lock *lock, unsigned from, uint64_t start, uint64_t end)
 {
-	return a->start < b->end && b->start < a->end && (a->mode == RANGE_WRITE || b->mode == RANGE_WRITE);
+	unsigned i = from;
+
+	while (i < lock->count && (lock->starts[i] >= end || lock->ends[i] <= start))
+		i++;
+	return i;
+}
+
+static bool one_writes(const struct range_entry *a, const struct range_entry *b)
+{
+	return a->mode == RANGE_WRITE || b->mode == RANGE_WRITE;
 }
 
 bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end,
 			enum range_mode mode)
 {
-	struct list *it, *next;
-
 	assert(start < end);
-	assert(!list_is_linked(&entry->node));
-	entry->start = start;
-	entry->end = end;
+	assert(!entry->is_present);
+	assert(lock->count < lock->capacity);
 	entry->mode = mode;
 	entry->blockers = 0;
-	list_for_each (it, next, &lock->entries)
-		entry->blockers += conflicts(entry, container_of(it, struct range_entry, node));
-	list_add_tail(&lock->entries, &entry->node);
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++)
+		entry->blockers += one_writes(entry, lock->entries[i]);
+	entry->arrival = lock->arrivals++;
+	entry->is_present = true;
+	entry->index = lock->count++;
+	lock->starts[entry->index] = start;
+	lock->ends[entry->index] = end;
+	lock->entries[entry->index] = entry;
 	return entry->blockers == 0;
+}
+
+/* The last entry takes its place. */
+static void take_out(struct range_lock *lock, struct range_entry *entry)
+{
+	unsigned last = --lock->count;
+
+	lock->starts[entry->index] = lock->starts[last];
+	lock->ends[entry->index] = lock->ends[last];
+	lock->entries[entry->index] = lock->entries[last];
+	lock->entries[entry->index]->index = entry->index;
+	entry->is_present = false;
 }
 
 void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted)
 {
-	struct list *it;
+	uint64_t start = lock->starts[entry->index], end = lock->ends[entry->index];
 
+	assert(entry->is_present);
 	assert(entry->blockers == 0);
-	assert(list_is_linked(&entry->node));
-	for (it = entry->node.next; it != &lock->entries; it = it->next) {
-		struct range_entry *later = container_of(it, struct range_entry, node);
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
+		struct range_entry *later = lock->entries[i];
 
-		if (!conflicts(entry, later))
+		if (later->arrival <= entry->arrival || !one_writes(entry, later))
 			continue;
 		assert(later->blockers > 0);
 		if (--later->blockers == 0)
 			list_add_tail(ret_granted, &later->granted);
 	}
-	list_del(&entry->node);
+	take_out(lock, entry);
 }

@@ -3,7 +3,8 @@
  * Every entry waits for exactly those earlier entries, held or waiting, that overlap it and of which one writes. So
  * later waiters never overtake an earlier conflicting one, nobody starves, and requests whose parts are queued in one
  * go cannot deadlock. Entries are the caller's memory and belong to the lock from acquire to release. Bytes, half open.
- * Cost is linear in the entries present, at most queue depth times parts. Pure, one thread.
+ * Cost is linear in the entries present (at most queue depth times parts), over two dense arrays. One thread; no
+ * allocation after range_lock_init().
  */
 #ifndef GATEWAY_CORE_RANGE_LOCK_H
 #define GATEWAY_CORE_RANGE_LOCK_H
@@ -17,18 +18,24 @@
 enum range_mode { RANGE_READ, RANGE_WRITE };
 
 struct range_entry {
-	struct list node;    /* in the lock, in order of arrival */
 	struct list granted; /* in the list of release()'s caller, until it takes it off */
-	uint64_t start, end;
+	uint64_t arrival;
 	enum range_mode mode;
 	unsigned blockers; /* earlier conflicting entries still present; 0: held */
+	unsigned index;	   /* in the lock's arrays */
+	bool is_present;
 };
 
 struct range_lock {
-	struct list entries;
+	uint64_t *starts, *ends; /* in no order */
+	struct range_entry **entries;
+	unsigned count, capacity;
+	uint64_t arrivals;
 };
 
-void range_lock_init(struct range_lock *lock);
+/* Room for `capacity` entries. 0 or -ENOMEM; range_lock_fini() is due in both cases. */
+int range_lock_init(struct range_lock *lock, unsigned capacity) must_check;
+void range_lock_fini(struct range_lock *lock);
 bool range_lock_is_empty(const struct range_lock *lock);
 
 /* For memory that is used as an entry for the first time. */
@@ -38,7 +45,8 @@ void range_entry_init(struct range_entry *entry);
 bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end,
 			enum range_mode mode) must_check;
 
-/* Gives up a held entry and appends those that are held from now on to `ret_granted`, by `granted`, oldest first. */
+/* Gives up a held entry and appends those that are held from now on to `ret_granted`, by `granted`, in any order: they
+ * do not conflict with each other. */
 void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted);
 
 #endif

@@ -1,5 +1,5 @@
 /* Which epoch and which config an attachment gets, from what the replicas reported. Pure decisions: sends nothing.
- * Before any request: attach.c asks when every replica was probed, and again when every replica has promised. */
+ * Before any request: barrier.c asks when every replica was probed, and again when every replica has promised. */
 #include <errno.h>
 #include <inttypes.h>
 

@@ -1,7 +1,6 @@
-/* The handshake of one leg, and the barriers between the legs of an attachment (R1, R2, R3):
- * HELLO, PROBE | PROMISE | ACCEPT | OPEN, then HELLO and JOIN on the bulk lane. `|`: every leg must have come so far.
- * A leg that reconnects walks the same steps and finds the barriers open. Knows no requests.
- * Before a request's path, and again after every lost connection. */
+/* The handshake of one leg (R1, R2): HELLO, PROBE | PROMISE | ACCEPT | OPEN, then HELLO and JOIN on the bulk lane.
+ * `|` are the barriers, where barrier.c waits for the other legs; a leg that reconnects finds them open. Knows no
+ * requests. Before a request's path, and again after every lost connection. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +13,7 @@ static const struct replica_spec *replica_of(const struct engine *engine, const 
 	return volume_leg_replica(&engine->spec, leg->index, NULL);
 }
 
-/* People must act. It ends an attach; a served volume waits, and the replica is asked again from time to time. */
-static void refuse(struct engine *engine, struct leg *leg, int error, const char *text)
+void attach_refuse(struct engine *engine, struct leg *leg, int error, const char *text)
 {
 	const struct replica_spec *replica = replica_of(engine, leg);
 	struct err err;
@@ -30,7 +28,7 @@ static void refuse(struct engine *engine, struct leg *leg, int error, const char
 	link_abort(engine, leg, "%s", text);
 }
 
-static void ask(struct engine *engine, struct leg *leg, enum lane lane, enum leg_step step)
+void attach_ask(struct engine *engine, struct leg *leg, enum lane lane, enum leg_step step)
 {
 	engine->ops->send_message(engine->ctx, leg->index, lane, &engine->message);
 	leg_step_to(leg, step, engine->now_ns);
@@ -49,134 +47,7 @@ void attach_hello(struct engine *engine, struct leg *leg, enum lane lane)
 		.replica_uuid = replica_of(engine, leg)->uuid,
 	};
 	memcpy(hello->client, engine->options.client, sizeof(hello->client));
-	ask(engine, leg, lane, lane == LANE_MAIN ? STEP_HELLO : STEP_BULK_HELLO);
-}
-
-static void ask_promise(struct engine *engine, struct leg *leg)
-{
-	engine->message.kind = MESSAGE_PROMISE;
-	engine->message.promise = (struct message_ballot){engine->ballot};
-	ask(engine, leg, LANE_MAIN, STEP_PROMISE);
-}
-
-static void ask_accept(struct engine *engine, struct leg *leg)
-{
-	engine->message.kind = MESSAGE_ACCEPT;
-	engine->message.accept.ballot = engine->ballot;
-	engine->message.accept.config = engine->sets[leg->set].config;
-	ask(engine, leg, LANE_MAIN, STEP_ACCEPT);
-}
-
-/* R8: completed writes that were never flushed are gone if the machine restarted. Serving on would hide it. */
-static bool has_lost_writes(const struct engine *engine, const struct leg *leg)
-{
-	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) &&
-	       engine->sets[leg->set].completed_upto > leg->durable_upto;
-}
-
-static void ask_open(struct engine *engine, struct leg *leg)
-{
-	/* NEEDSWORK(eviction): the replica leaves the set, and is copied when it rejoins. */
-	if (has_lost_writes(engine, leg)) {
-		refuse(engine, leg, -EIO, "its machine restarted and lost completed writes that were not flushed");
-		return;
-	}
-	engine->message.kind = MESSAGE_OPEN;
-	engine->message.open = (struct message_open){engine->ballot, ++leg->session};
-	ask(engine, leg, LANE_MAIN, STEP_OPEN);
-}
-
-static bool all_at(const struct engine *engine, enum leg_step step)
-{
-	for (unsigned i = 0; i < engine->leg_count; i++) {
-		if (engine->legs[i].step != step)
-			return false;
-	}
-	return true;
-}
-
-static bool all_promised(const struct engine *engine)
-{
-	for (unsigned i = 0; i < engine->leg_count; i++) {
-		if (!engine->legs[i].has_promised)
-			return false;
-	}
-	return true;
-}
-
-static bool all_accepted(const struct engine *engine)
-{
-	for (unsigned i = 0; i < engine->leg_count; i++) {
-		if (!engine->legs[i].has_accepted)
-			return false;
-	}
-	return true;
-}
-
-/* All legs must be there at once, so that an attach without hope fences nobody. */
-static int choose_epoch(struct engine *engine, struct err *err)
-{
-	int error = adopt_epoch(engine, &engine->ballot.epoch, err);
-
-	if (error)
-		return error;
-	engine->ballot.nonce = engine->options.nonce;
-	engine->phase = PHASE_PROMISE;
-	return 0;
-}
-
-static int choose_configs(struct engine *engine, struct err *err)
-{
-	int error = 0;
-
-	for (unsigned i = 0; !error && i < engine->spec.set_count; i++)
-		error = adopt_config(engine, &engine->sets[i], err);
-	if (!error)
-		engine->phase = PHASE_ACCEPT;
-	return error;
-}
-
-/* It stored the config, but the connection was lost before it said so. */
-static bool has_our_config(const struct engine *engine, const struct leg *leg)
-{
-	return config_compare(&leg->config, &engine->sets[leg->set].config) == 0 &&
-	       adopt_is_ours(engine, &leg->config.ballot);
-}
-
-static void accepted(struct engine *engine, struct leg *leg)
-{
-	leg->has_accepted = true;
-	leg_step_to(leg, STEP_ACCEPTED_ALL, engine->now_ns);
-}
-
-static void pass_barrier(struct engine *engine, struct leg *leg)
-{
-	if (leg->step == STEP_PROBED_ALL && engine->phase >= PHASE_PROMISE)
-		ask_promise(engine, leg);
-	else if (leg->step == STEP_PROMISED_ALL && engine->phase >= PHASE_ACCEPT)
-		ask_accept(engine, leg);
-	else if (leg->step == STEP_ACCEPTED_ALL && engine->phase >= PHASE_OPEN)
-		ask_open(engine, leg);
-}
-
-/* A leg has come to a barrier: open it if that was the last one, and let through who may pass. */
-static void progress(struct engine *engine)
-{
-	struct err err;
-	int error = 0;
-
-	if (engine->phase == PHASE_PROBE && all_at(engine, STEP_PROBED_ALL))
-		error = choose_epoch(engine, &err);
-	else if (engine->phase == PHASE_PROMISE && all_promised(engine))
-		error = choose_configs(engine, &err);
-	else if (engine->phase == PHASE_ACCEPT && all_accepted(engine))
-		engine->phase = PHASE_OPEN;
-	if (error) {
-		engine_fail(engine, error, err.text);
-		return;
-	}
-	for (unsigned i = 0; i < engine->leg_count; i++)
-		pass_barrier(engine, &engine->legs[i]);
+	attach_ask(engine, leg, lane, lane == LANE_MAIN ? STEP_HELLO : STEP_BULK_HELLO);
 }
 
 static bool welcome_is_acceptable(struct engine *engine, struct leg *leg, const struct message_welcome *welcome)
@@ -187,13 +58,13 @@ static bool welcome_is_acceptable(struct engine *engine, struct leg *leg, const 
 		snprintf(text, sizeof(text),
 			 "speaks protocol version %" PRIu32 ", features 0x%" PRIx64 "; this is version %u",
 			 welcome->version, welcome->features, PROTOCOL_VERSION);
-		refuse(engine, leg, -EPROTONOSUPPORT, text);
+		attach_refuse(engine, leg, -EPROTONOSUPPORT, text);
 		return false;
 	}
 	if (welcome->payload_max_bytes < IO_BYTES_MAX) {
 		snprintf(text, sizeof(text), "takes payloads of %" PRIu32 " bytes; %llu are needed",
 			 welcome->payload_max_bytes, IO_BYTES_MAX);
-		refuse(engine, leg, -EINVAL, text);
+		attach_refuse(engine, leg, -EINVAL, text);
 		return false;
 	}
 	return true;
@@ -208,7 +79,7 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct mes
 	leg->hello_incarnation = welcome->incarnation;
 	leg->hello_boot_id = welcome->boot_id;
 	engine->message.kind = MESSAGE_PROBE;
-	ask(engine, leg, LANE_MAIN, STEP_PROBE);
+	attach_ask(engine, leg, LANE_MAIN, STEP_PROBE);
 }
 
 /* What PROBE and PROMISE report must be this volume's, and of the process that said WELCOME. False: dealt with. */
@@ -223,7 +94,7 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	}
 	error = volume_spec_match(&engine->spec, leg->set, &state->config, &err);
 	if (error) {
-		refuse(engine, leg, error, err.text);
+		attach_refuse(engine, leg, error, err.text);
 		return false;
 	}
 	leg->promised = state->promised;
@@ -231,51 +102,11 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	return true;
 }
 
-static void refuse_foreign(struct engine *engine, struct leg *leg, const struct ballot *seen)
-{
-	char text[128];
-
-	snprintf(text, sizeof(text), "was promised to another gateway (epoch %" PRIu32 "); detach one of the two",
-		 seen->epoch);
-	refuse(engine, leg, -EBUSY, text);
-}
-
-/* A leg that stored this attachment's config earlier: it must still have it, or somebody took over. */
-static void check_member(struct engine *engine, struct leg *leg)
-{
-	const struct config *mine = &engine->sets[leg->set].config;
-	char text[128];
-
-	if (config_compare(&leg->config, mine) > 0) {
-		snprintf(text, sizeof(text), "volume %s: another gateway has attached it (epoch %" PRIu32 ")",
-			 engine->spec.name, leg->config.ballot.epoch);
-		engine_fail(engine, -ESTALE, text);
-	} else if (config_compare(&leg->config, mine) < 0 || leg->config.ballot.nonce != mine->ballot.nonce ||
-		   leg->promised.epoch < engine->ballot.epoch) {
-		refuse(engine, leg, -EINVAL, "its state is older than what it had stored; its disk was rolled back");
-	} else if (adopt_is_foreign(engine, &leg->promised)) {
-		/* NEEDSWORK(R10): attach again in place once the contender came to nothing. */
-		refuse_foreign(engine, leg, &leg->promised);
-	} else {
-		leg_step_to(leg, STEP_ACCEPTED_ALL, engine->now_ns);
-		progress(engine);
-	}
-}
-
 static void got_probe(struct engine *engine, struct leg *leg, const struct message *message)
 {
 	if (!take_state(engine, leg, &message->state))
 		return;
-	if (leg->has_accepted) {
-		check_member(engine, leg);
-		return;
-	}
-	if (engine->ballot.epoch && adopt_is_foreign(engine, &leg->promised)) {
-		refuse_foreign(engine, leg, &leg->promised);
-		return;
-	}
-	leg_step_to(leg, STEP_PROBED_ALL, engine->now_ns);
-	progress(engine);
+	barrier_probed(engine, leg);
 }
 
 static void got_promise(struct engine *engine, struct leg *leg, const struct message *message)
@@ -286,12 +117,7 @@ static void got_promise(struct engine *engine, struct leg *leg, const struct mes
 	}
 	if (!take_state(engine, leg, &message->state))
 		return;
-	leg->has_promised = true;
-	if (engine->phase >= PHASE_ACCEPT && has_our_config(engine, leg))
-		accepted(engine, leg);
-	else
-		leg_step_to(leg, STEP_PROMISED_ALL, engine->now_ns);
-	progress(engine);
+	barrier_promised(engine, leg);
 }
 
 static void got_accepted(struct engine *engine, struct leg *leg, const struct message *message)
@@ -300,8 +126,7 @@ static void got_accepted(struct engine *engine, struct leg *leg, const struct me
 		link_abort(engine, leg, "accepted another config than it was sent");
 		return;
 	}
-	accepted(engine, leg);
-	progress(engine);
+	barrier_accepted(engine, leg);
 }
 
 /* OPENED and JOINED: of the session asked for, by the process that said WELCOME (R2). */
@@ -335,7 +160,7 @@ static void got_bulk_welcome(struct engine *engine, struct leg *leg, const struc
 	}
 	engine->message.kind = MESSAGE_JOIN;
 	engine->message.open = (struct message_open){engine->ballot, leg->session};
-	ask(engine, leg, LANE_BULK, STEP_JOIN);
+	attach_ask(engine, leg, LANE_BULK, STEP_JOIN);
 }
 
 static void got_joined(struct engine *engine, struct leg *leg, const struct message *message)
@@ -374,7 +199,7 @@ static void got_refused(struct engine *engine, struct leg *leg, const struct mes
 		      refused->text);
 	/* A session that ends this way is asked again: the next PROBE shows whether it was fenced for good. */
 	if (error && leg->state == LEG_HANDSHAKE)
-		refuse(engine, leg, error, err.text);
+		attach_refuse(engine, leg, error, err.text);
 	else
 		link_abort(engine, leg, "%s", err.text);
 }

@@ -133,6 +133,15 @@ bool links_are_down(const struct engine *engine);
 /* attach.c: the handshake */
 void attach_hello(struct engine *engine, struct leg *leg, enum lane lane);
 void attach_message(struct engine *engine, struct leg *leg, enum lane lane, const struct message *message);
+/* Sends engine->message; `step` waits for the answer. */
+void attach_ask(struct engine *engine, struct leg *leg, enum lane lane, enum leg_step step);
+/* People must act. It ends an attach; a served volume waits, and the replica is asked again from time to time. */
+void attach_refuse(struct engine *engine, struct leg *leg, int error, const char *text);
+
+/* barrier.c: the leg has come so far; its `promised` and `config` are what it reported */
+void barrier_probed(struct engine *engine, struct leg *leg);
+void barrier_promised(struct engine *engine, struct leg *leg);
+void barrier_accepted(struct engine *engine, struct leg *leg);
 
 /* adopt.c: which epoch and config an attachment gets */
 int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *err) must_check;

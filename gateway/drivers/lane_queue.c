@@ -33,6 +33,7 @@ static struct out_entry *entry_push(struct lane_queue *queue, enum out_kind kind
 {
 	struct out_entry *entry;
 
+	assert(queue->entries);
 	if (queue->count == queue->capacity)
 		return NULL;
 	entry = &queue->entries[(queue->head + queue->count++) % queue->capacity];

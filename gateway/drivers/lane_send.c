@@ -50,14 +50,22 @@ static void bulk_put(struct peer_lane *lane, uint16_t ref)
 	engine_payload_released(lane->peers->engine, lane->leg, id);
 }
 
+/* A batch that one leg is done with, or has lost its place for, takes no more writes: that leg would miss them. */
+static void leave_batch(struct batch_pool *pool, struct batch *batch)
+{
+	batch_close(pool, batch);
+	batch_put(pool, batch);
+}
+
 static void entry_done(struct peer_lane *lane)
 {
+	struct batch_pool *pool = &lane->peers->pool;
 	struct out_entry entry = lane_queue_pop(&lane->queue);
 
 	if (entry.kind == OUT_PAYLOAD)
 		bulk_put(lane, entry.ref);
 	else if (entry.kind != OUT_BYTES)
-		batch_put(&lane->peers->pool, &lane->peers->pool.batches[entry.ref]);
+		leave_batch(pool, &pool->batches[entry.ref]);
 }
 
 static void chain_done(struct peer_lane *lane)

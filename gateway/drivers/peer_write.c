@@ -66,24 +66,32 @@ static void queue_header(struct peer_lane *lane, const struct write_order *order
 	frame_encode(&frame, bytes);
 }
 
-#define for_each_leg(leg, rest, mask)                                                                                  \
-	for (uint64_t rest = (mask); rest && ((leg) = (unsigned)__builtin_ctzll(rest), true); rest &= rest - 1)
+/* The lowest leg of the mask, which must not be empty; takes it out. */
+static unsigned leg_next(uint64_t *mask)
+{
+	unsigned leg = (unsigned)__builtin_ctzll(*mask);
+
+	*mask &= *mask - 1;
+	return leg;
+}
 
 static void queue_batch(struct peers *peers, struct batch *batch, enum out_kind kind)
 {
-	unsigned leg;
+	uint64_t rest = batch->legs;
 
-	for_each_leg(leg, rest, batch->legs) queue_ref(order_lane(peers, leg), kind, batch_index(&peers->pool, batch));
+	while (rest)
+		queue_ref(order_lane(peers, leg_next(&rest)), kind, batch_index(&peers->pool, batch));
 }
 
 /* Memory that cannot be read must not reach a replica as something else. The legs are broken, and the engine will
  * order the write again when they are back. */
 static void break_unreadable(struct peers *peers, const struct write_order *order, int error)
 {
-	unsigned leg;
+	uint64_t rest = order->legs;
 
-	for_each_leg(leg, rest, order->legs)
-		lane_break(peers_lane(peers, leg, LANE_MAIN), error, "the request's payload cannot be read");
+	while (rest)
+		lane_break(peers_lane(peers, leg_next(&rest), LANE_MAIN), error,
+			   "the request's payload cannot be read");
 }
 
 static int copy_out(struct peers *peers, const struct write_order *order, uint32_t done, uint32_t bytes, void *dst)
@@ -137,9 +145,10 @@ static bool send_in_batch(struct peers *peers, const struct write_order *order)
 
 static void queue_pieces(struct peers *peers, const struct write_order *order, struct batch **pieces, unsigned count)
 {
-	unsigned leg;
+	uint64_t rest = order->legs;
 
-	for_each_leg(leg, rest, order->legs) queue_header(order_lane(peers, leg), order);
+	while (rest)
+		queue_header(order_lane(peers, leg_next(&rest)), order);
 	for (unsigned i = 0; i < count; i++)
 		queue_batch(peers, pieces[i], OUT_PIECE);
 }
@@ -178,11 +187,10 @@ static bool send_in_pieces(struct peers *peers, const struct write_order *order)
 
 static void send_borrowed(struct peers *peers, const struct write_order *order)
 {
-	unsigned leg;
+	uint64_t rest = order->legs;
 
-	for_each_leg(leg, rest, order->legs)
-	{
-		struct peer_lane *lane = order_lane(peers, leg);
+	while (rest) {
+		struct peer_lane *lane = order_lane(peers, leg_next(&rest));
 
 		queue_header(lane, order);
 		queue_ref(lane, OUT_PAYLOAD, lane_bulk_take(lane, order));
@@ -219,9 +227,10 @@ bool peers_send_write(struct peers *peers, const struct write_order *order)
 
 static void report_released(struct peers *peers, uint64_t legs, uint64_t id)
 {
-	unsigned leg;
+	uint64_t rest = legs;
 
-	for_each_leg(leg, rest, legs) engine_payload_released(peers->engine, leg, id);
+	while (rest)
+		engine_payload_released(peers->engine, leg_next(&rest), id);
 }
 
 /* Oldest first, until the pool is empty again. The report may bring new orders; they queue behind. */

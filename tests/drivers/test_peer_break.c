@@ -231,6 +231,35 @@ static void deferred_writes_are_released_with_their_leg_and_still_reach_the_othe
 	world_free(world);
 }
 
+/* Both legs are busy, so that the batch of the first write is still open when its place on leg 0 is gone. */
+static void a_write_after_a_reconnect_does_not_join_a_batch_from_before(void)
+{
+	struct world *world =
+		world_new(&(struct world_options){.legs = 2, .memory = MEMORY_MAPPED, .tight_sockets = true});
+	struct frame frame;
+
+	world_connect_all(world);
+	world_write(world, 0, 500000, WRITE_BULK);
+	world_turn(world);
+	CHECK_TRUE(world_write(world, 1, 4096, WRITE_GATHER));
+	world_turn(world);
+	peers_abort(world->peers, 0, LANE_MAIN, "enough");
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
+	world_connect(world, 0, LANE_MAIN);
+	CHECK_TRUE(world_write(world, 2, 4096, WRITE_GATHER));
+	frame = world_recv_frame(world, 0, LANE_MAIN);
+	CHECK_EQ_U64(FRAME_BATCH, frame.type);
+	CHECK_EQ_U64(FRAME_BYTES + 4096, frame.length);
+	CHECK_EQ_U64(2, world_recv_frame(world, 0, LANE_MAIN).id);
+	world_recv(world, 1, LANE_MAIN, stream, FRAME_BYTES + 500000);
+	for (unsigned id = 1; id <= 2; id++) {
+		CHECK_EQ_U64(FRAME_BATCH, world_recv_frame(world, 1, LANE_MAIN).type);
+		CHECK_EQ_U64(id, world_recv_frame(world, 1, LANE_MAIN).id);
+		world_recv(world, 1, LANE_MAIN, stream, 4096);
+	}
+	world_free(world);
+}
+
 static void what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released(void)
 {
 	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
@@ -392,6 +421,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_lane_is_used_again_after_an_abort),
 	CHECK_TEST(a_notification_of_an_earlier_connection_is_ignored),
 	CHECK_TEST(deferred_writes_are_released_with_their_leg_and_still_reach_the_others),
+	CHECK_TEST(a_write_after_a_reconnect_does_not_join_a_batch_from_before),
 	CHECK_TEST(what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released),
 	CHECK_TEST(a_main_lane_cut_off_at_any_byte_is_closed_once_and_places_only_whole_replies),
 	CHECK_TEST(a_bulk_lane_cut_off_at_any_byte_is_closed_once_and_places_only_whole_replies),

@@ -42,6 +42,7 @@ struct admin_leg {
 	char last_error[128];	  /* empty: it never failed */
 	uint64_t zero_copy_bytes; /* bulk payload that the kernel's notifications report as sent without a copy */
 	uint64_t bulk_copy_bytes; /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
+	uint64_t notifications;	  /* of zero-copy sends, whatever they reported */
 	uint64_t gather_bytes;	  /* small payload, sent in batches */
 	uint64_t received_bytes;  /* read payload */
 	bool zero_copy_now;	  /* what the next bulk write would use */

@@ -62,7 +62,7 @@ struct counter {
 static const struct counter leg_counters[] = {
 	LEG_COUNTER(since_ms),	      LEG_COUNTER(outstanding_bytes), LEG_COUNTER(reconnects),
 	LEG_COUNTER(zero_copy_bytes), LEG_COUNTER(bulk_copy_bytes),   LEG_COUNTER(gather_bytes),
-	LEG_COUNTER(received_bytes),
+	LEG_COUNTER(received_bytes),  LEG_COUNTER(notifications),
 };
 
 static const struct counter volume_counters[] = {

@@ -123,8 +123,10 @@ static void lane_count(struct peer_lane *lane)
 
 	stats->zero_copied_bytes += lane->zc.zero_copied_bytes;
 	stats->copied_bytes += lane->zc.copied_bytes;
+	stats->notifications += lane->zc.notifications;
 	lane->zc.zero_copied_bytes = 0;
 	lane->zc.copied_bytes = 0;
+	lane->zc.notifications = 0;
 }
 
 bool lane_finish(struct peer_lane *lane)

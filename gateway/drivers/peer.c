@@ -186,6 +186,7 @@ void peers_stats(const struct peers *peers, struct peers_stats *ret)
 
 		ret->legs[leg].zero_copied_bytes += lane->zc.zero_copied_bytes;
 		ret->legs[leg].copied_bytes += lane->zc.copied_bytes;
+		ret->legs[leg].notifications += lane->zc.notifications;
 		ret->legs[leg].zero_copy_now = zc_policy_choose(&next);
 	}
 }

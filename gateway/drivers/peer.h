@@ -78,6 +78,7 @@ void peers_zero(struct peers *peers, const struct read_target *target);
 struct peer_leg_stats {
 	uint64_t zero_copied_bytes; /* bulk payload the kernel reported as sent without a copy */
 	uint64_t copied_bytes;	    /* bulk payload it copied, by SEND or by SEND_ZC's own admission */
+	uint64_t notifications;	    /* of SEND_ZC, whatever they reported */
 	uint64_t gathered_bytes;    /* payload sent in batches */
 	uint64_t received_bytes;    /* read payload */
 	uint64_t chains, batches, bulk_writes;

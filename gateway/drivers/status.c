@@ -43,6 +43,7 @@ static void set_leg(const struct volume_spec *spec, unsigned leg, const struct l
 	set_text(ret->last_error, sizeof(ret->last_error), engine->last_error);
 	ret->zero_copy_bytes = peer->zero_copied_bytes;
 	ret->bulk_copy_bytes = peer->copied_bytes;
+	ret->notifications = peer->notifications;
 	ret->gather_bytes = peer->gathered_bytes;
 	ret->received_bytes = peer->received_bytes;
 	ret->zero_copy_now = peer->zero_copy_now;

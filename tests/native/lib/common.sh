@@ -281,11 +281,13 @@ load_end()
 	tail -n 1 "$tmp/load-$1.log"
 }
 
-# Reads served so far, by the gateway's counter.
+# Reads and writes served so far, by the gateway's counters.
 served()
 {
-	local count
-	count=$(status_value "$1" .read_count) || count=0
+	local json count=0
+	json=$(lockstep status "$1" --json 2>/dev/null) || json=
+	[[ $json =~ \"read_count\":\ ([0-9]+) ]] && count=${BASH_REMATCH[1]}
+	[[ $json =~ \"write_count\":\ ([0-9]+) ]] && count=$((count + BASH_REMATCH[1]))
 	printf '%s' "$count"
 }
 

@@ -14,14 +14,14 @@ cluster_init()
 	PATH=$programs:$PATH
 }
 
-# wait_until SECONDS COMMAND...: asks ten times a second until it holds. 1: it did not in time.
+# wait_until SECONDS COMMAND...: asks again and again until it holds. 1: it did not in time.
 wait_until()
 {
 	local deadline=$((SECONDS + $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		((SECONDS < deadline)) || return 1
-		sleep 0.1
+		sleep 0.2
 	done
 }
 

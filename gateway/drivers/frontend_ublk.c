@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/uring.h"
 #include "gateway/core/engine.h"
+#include "gateway/drivers/device_link.h"
 #include "gateway/drivers/ublk_bounce.h"
 #include "gateway/drivers/ublk_ctl.h"
 #include "gateway/drivers/ublk_request.h"
@@ -361,9 +362,11 @@ static int close_and_remove(struct frontend_ublk *ublk, struct err *err)
 	while (sem_wait(&ublk->closed))
 		; /* EINTR */
 	rc = ublk_device_remove(&ublk->device, err);
-	if (!rc)
-		run_dir_forget_device(ublk->options.run_dir);
-	return rc;
+	if (rc)
+		return rc;
+	run_dir_forget_device(ublk->options.run_dir);
+	device_link_remove(ublk->device.block_path);
+	return 0;
 }
 
 static int ublk_start(struct frontend *fe, struct err *err)
@@ -380,6 +383,7 @@ static int ublk_start(struct frontend *fe, struct err *err)
 	rc = ublk_device_start(&ublk->device, err);
 	if (rc)
 		goto err_remove;
+	device_link_make(ublk->options.volume_name, ublk->device.block_path);
 	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
 	return 0;
 err_remove:

@@ -15,6 +15,7 @@ struct frontend_ublk_options {
 	struct ublk_device_spec device;
 	enum ublk_mode mode;
 	unsigned buffer_table;	       /* entries; fewer than the queue depth: the rest goes by way of bounce buffers */
+	const char *volume_name;       /* borrowed until destroy() */
 	const struct run_dir *run_dir; /* where the device is recorded; borrowed until destroy() */
 };
 

@@ -16,6 +16,7 @@
 #include "common/mailbox.h"
 #include "common/random.h"
 #include "gateway/drivers/control.h"
+#include "gateway/drivers/device_link.h"
 #include "gateway/drivers/frontend_shm.h"
 #include "gateway/drivers/frontend_ublk.h"
 #include "gateway/drivers/run_dir.h"
@@ -63,6 +64,7 @@ static int make_ublk(struct gateway *gateway, struct err *err)
 			},
 		.mode = opts->mode,
 		.buffer_table = opts->buffer_table ? opts->buffer_table : opts->queue_depth,
+		.volume_name = gateway->spec.name,
 		.run_dir = &gateway->run_dir,
 	};
 	struct ublk_ctl *ctl;
@@ -182,6 +184,7 @@ enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
 
 enum gateway_exit gateway_delete_device(const struct opts *opts, struct err *err)
 {
+	char device[32];
 	struct ublk_ctl *ctl;
 	int rc = ublk_ctl_open(&ctl, err);
 
@@ -194,5 +197,7 @@ enum gateway_exit gateway_delete_device(const struct opts *opts, struct err *err
 	if (rc)
 		return GATEWAY_EXIT_DEVICE;
 	run_dir_forget_device_id(opts->run_dir, opts->device_id);
+	snprintf(device, sizeof(device), "/dev/ublkb%u", opts->device_id);
+	device_link_remove(device);
 	return GATEWAY_EXIT_OK;
 }

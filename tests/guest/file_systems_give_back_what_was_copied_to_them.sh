@@ -10,7 +10,7 @@ source "$(dirname "$0")/lib.sh"
 replicas_begin a b
 volume_create v 400M "a b"
 mkdir -p "$work/mnt"
-(cd /usr/share && find . -xdev -type f -size -512k | LC_ALL=C sort | head -n 600) >"$work/tree"
+(cd /usr/share && find . -xdev -type f -size -512k | LC_ALL=C sort | head -n 250) >"$work/tree"
 (cd /usr/share && xargs -d '\n' md5sum -- <"$work/tree") >"$work/sums"
 tar -C /usr/share -cf "$work/tree.tar" -T "$work/tree"
 

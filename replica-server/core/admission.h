@@ -7,8 +7,8 @@
 #include "replica-server/core/lane.h"
 
 /* What a lane may not carry at all: breaking it costs the connection. Static text, NULL: allowed. */
-const char *admission_forbidden(const struct lane *lane, const struct frame *frame);
+const char *admission_forbidden(const struct replica_lane *lane, const struct frame *frame);
 /* WIRE_OK, or why this request cannot be served: session, health, range. Of an allowed frame. */
-enum wire_status admission_status(const struct lane *lane, const struct frame *frame);
+enum wire_status admission_status(const struct replica_lane *lane, const struct frame *frame);
 
 #endif

@@ -32,7 +32,7 @@ enum conn_state {
 enum conn_event { CONN_EVENT_RECV = 1, CONN_EVENT_SEND };
 
 struct conn {
-	struct lane lane;
+	struct replica_lane lane;
 	struct data_thread *thread;
 	struct list node;      /* the thread's connections */
 	struct list work_node; /* those with something to do this turn */

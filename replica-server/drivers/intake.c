@@ -240,7 +240,7 @@ static void hand_over(struct intake *intake, struct hosted *hosted, const struct
 		return;
 	}
 	*handover = (struct handover){.hosted = hosted, .hello = *hello, .hello_id = intake->frame.id};
-	handover->role = hello->role == HELLO_BULK ? LANE_BULK : LANE_MAIN;
+	handover->role = hello->role == HELLO_BULK ? REPLICA_LANE_BULK : REPLICA_LANE_MAIN;
 	atomic_fetch_add(&server->conn_count, 1);
 	if (mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter)) {
 		atomic_fetch_sub(&server->conn_count, 1);

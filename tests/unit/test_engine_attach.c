@@ -1,4 +1,4 @@
-/* Attach: the way to serving, its barriers, its refusals, reconnects, detach. */
+/* Attach: the way to serving, its barriers, its refusals. */
 #include "tests/unit/engine_harness.h"
 
 #include <errno.h>
@@ -317,53 +317,6 @@ static void requests_of_a_refused_attach_fail(void)
 	CHECK_ERRNO(-EIO, h.errors[2]);
 }
 
-static void a_lost_leg_suspends_the_volume_until_it_is_back(void)
-{
-	start(2, 2);
-	harness_attach(&h);
-	harness_kill(&h, 3);
-	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
-	CHECK_STR("r3 (10.0.0.4:7420)", harness_status(&h).waits_for);
-	harness_raise(&h, 3);
-	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
-	CHECK_EQ_U64(2, h.replicas[3].session);
-	CHECK_EQ_U64(1, harness_status(&h).legs[3].reconnects);
-	CHECK_EQ_U64(1, h.replicas[3].promised.epoch);
-	CHECK_EQ_U64(1, h.attached_count);
-}
-
-static void a_leg_that_was_up_is_tried_again_after_the_shortest_pause(void)
-{
-	start(1, 1);
-	h.replicas[0].is_reachable = false;
-	engine_attach(h.engine);
-	for (unsigned i = 0; i < 5; i++) {
-		harness_tick(&h, 16 * h.options.reconnect_ns);
-		harness_pump(&h);
-	}
-	harness_raise(&h, 0);
-	harness_break(&h, 0, LANE_MAIN);
-	harness_pump(&h);
-	harness_tick(&h, h.options.reconnect_ns - 1);
-	CHECK_EQ_INT(HARNESS_CLOSED, h.lanes[0][LANE_MAIN].state);
-	harness_tick(&h, 1);
-	CHECK_EQ_INT(HARNESS_CONNECTING, h.lanes[0][LANE_MAIN].state);
-}
-
-static void losing_either_lane_loses_both(void)
-{
-	for (int lane = LANE_MAIN; lane < LANE_COUNT; lane++) {
-		start(1, 2);
-		harness_attach(&h);
-		harness_break(&h, 0, (enum lane)lane);
-		CHECK_TRUE(h.lanes[0][1 - lane].is_aborted);
-		CHECK_EQ_INT(LEG_CLOSING, harness_status(&h).legs[0].state);
-		harness_pump(&h);
-		CHECK_EQ_INT(LEG_DOWN, harness_status(&h).legs[0].state);
-		harness_raise(&h, 0);
-	}
-}
-
 static void a_restarted_server_between_the_two_connections_is_noticed(void)
 {
 	start(1, 1);
@@ -375,161 +328,6 @@ static void a_restarted_server_between_the_two_connections_is_noticed(void)
 	h.replicas[0].bulk_incarnation = 0;
 	harness_raise(&h, 0);
 	CHECK_EQ_U64(1, h.attached_count);
-}
-
-static void a_rolled_back_replica_does_not_come_back(void)
-{
-	struct config old;
-
-	start(1, 2);
-	old = h.replicas[1].config;
-	harness_attach(&h);
-	harness_kill(&h, 1);
-	h.replicas[1].config = old;
-	h.replicas[1].is_reachable = true;
-	harness_tick(&h, 10000000000ull);
-	harness_pump(&h);
-	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
-	CHECK_STR_HAS("r1 (10.0.0.2:7420): its state is older than what it had stored", harness_status(&h).waits_for);
-}
-
-static void a_volume_taken_over_fails_its_requests(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, MIB);
-	harness_kill(&h, 1);
-	h.replicas[1].config.ballot = h.replicas[1].promised = (struct ballot){2, 999};
-	h.replicas[1].config.gen++;
-	h.replicas[1].is_reachable = true;
-	harness_tick(&h, 10000000000ull);
-	CHECK_EQ_U64(1, h.pending);
-	harness_pump(&h);
-	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
-	CHECK_STR_HAS("another gateway has attached it (epoch 2)", harness_status(&h).waits_for);
-	CHECK_EQ_U64(0, h.pending);
-	CHECK_ERRNO(-EIO, h.errors[0]);
-	CHECK_EQ_U64(1, h.attached_count);
-}
-
-static void a_contender_that_only_got_a_promise_leaves_the_volume_waiting(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	harness_kill(&h, 1);
-	h.replicas[1].promised = (struct ballot){2, 999};
-	h.replicas[1].is_reachable = true;
-	harness_tick(&h, 10000000000ull);
-	harness_pump(&h);
-	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
-	CHECK_STR_HAS("was promised to another gateway (epoch 2)", harness_status(&h).waits_for);
-}
-
-static void detach_flushes_once_more_and_ends(void)
-{
-	start(2, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
-	engine_detach(h.engine);
-	CHECK_EQ_U64(0, h.detached_count);
-	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
-	harness_answer_all(&h);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_OK(h.detached_error);
-	harness_pump(&h);
-	harness_tick(&h, 60000000000ull);
-	harness_pump(&h);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_EQ_INT(HARNESS_CLOSED, h.lanes[0][LANE_MAIN].state);
-}
-
-static void detach_with_nothing_to_flush_ends_at_once(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	engine_detach(h.engine);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_OK(h.detached_error);
-}
-
-static void detach_before_attached_ends_at_once(void)
-{
-	start(1, 2);
-	engine_attach(h.engine);
-	engine_detach(h.engine);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_OK(h.detached_error);
-	harness_pump(&h);
-	CHECK_EQ_U64(0, h.attached_count);
-}
-
-static void detach_gives_up_on_a_replica_that_stays_away(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
-	harness_kill(&h, 0);
-	engine_detach(h.engine);
-	harness_tick(&h, h.options.answer_deadline_ns);
-	CHECK_EQ_U64(0, h.detached_count);
-	harness_tick(&h, 1);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_ERRNO(-ETIMEDOUT, h.detached_error);
-}
-
-static void detach_waits_for_a_replica_that_comes_back(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
-	harness_kill(&h, 0);
-	engine_detach(h.engine);
-	harness_raise(&h, 0);
-	harness_answer_all(&h);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_OK(h.detached_error);
-}
-
-static void detach_reports_a_flush_that_failed(void)
-{
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
-	engine_detach(h.engine);
-	harness_answer(&h, harness_find(&h, 1, FRAME_FLUSH), WIRE_EIO);
-	harness_answer_all(&h);
-	CHECK_EQ_U64(1, h.detached_count);
-	CHECK_ERRNO(-EIO, h.detached_error);
-}
-
-static void an_idle_leg_is_pinged_and_lost_when_it_says_nothing(void)
-{
-	uint64_t third;
-
-	start(1, 1);
-	harness_attach(&h);
-	third = h.options.answer_deadline_ns / 3;
-	harness_tick(&h, third - 1);
-	CHECK_EQ_U64(0, harness_count(&h, FRAME_PING));
-	harness_tick(&h, 1);
-	CHECK_EQ_U64(1, harness_count(&h, FRAME_PING));
-	harness_tick(&h, 1);
-	CHECK_EQ_U64(1, harness_count(&h, FRAME_PING));
-	harness_answer_all(&h);
-	harness_tick(&h, third);
-	CHECK_EQ_U64(1, harness_count(&h, FRAME_PING));
-	harness_tick(&h, h.options.answer_deadline_ns + 1);
-	CHECK_TRUE(h.lanes[0][LANE_MAIN].is_aborted);
-	CHECK_STR("no answer within 3000 ms", h.lanes[0][LANE_MAIN].reason);
-	harness_pump(&h);
-	harness_raise(&h, 0);
-	harness_tick(&h, third);
-	CHECK_EQ_U64(1, harness_count(&h, FRAME_PING));
-	harness_answer_all(&h);
 }
 
 static void bad_options_are_refused(void)
@@ -577,20 +375,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(used_up_epochs_and_gens_are_refused),
 	CHECK_TEST(a_contender_that_promised_meanwhile_ends_the_attach),
 	CHECK_TEST(requests_of_a_refused_attach_fail),
-	CHECK_TEST(a_lost_leg_suspends_the_volume_until_it_is_back),
-	CHECK_TEST(a_leg_that_was_up_is_tried_again_after_the_shortest_pause),
-	CHECK_TEST(losing_either_lane_loses_both),
 	CHECK_TEST(a_restarted_server_between_the_two_connections_is_noticed),
-	CHECK_TEST(a_rolled_back_replica_does_not_come_back),
-	CHECK_TEST(a_volume_taken_over_fails_its_requests),
-	CHECK_TEST(a_contender_that_only_got_a_promise_leaves_the_volume_waiting),
-	CHECK_TEST(detach_flushes_once_more_and_ends),
-	CHECK_TEST(detach_with_nothing_to_flush_ends_at_once),
-	CHECK_TEST(detach_before_attached_ends_at_once),
-	CHECK_TEST(detach_gives_up_on_a_replica_that_stays_away),
-	CHECK_TEST(detach_waits_for_a_replica_that_comes_back),
-	CHECK_TEST(detach_reports_a_flush_that_failed),
-	CHECK_TEST(an_idle_leg_is_pinged_and_lost_when_it_says_nothing),
 	CHECK_TEST(bad_options_are_refused),
 };
 

@@ -200,7 +200,7 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-	int failures = CHECK_MAIN("rangelock", tests, argc, argv);
+	int failures = CHECK_MAIN("range_lock", tests, argc, argv);
 
 	range_lock_fini(&lock);
 	return failures;

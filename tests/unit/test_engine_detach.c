@@ -1,0 +1,114 @@
+/* Detach: one last flush, and what happens when it cannot be had. */
+#include "tests/unit/engine_harness.h"
+
+#include <errno.h>
+
+#include "tests/unit/check.h"
+
+static struct harness h;
+
+static void start(unsigned sets, unsigned replicas)
+{
+	struct volume_spec spec = harness_spec(sets, replicas);
+
+	harness_fini(&h);
+	harness_init(&h, &spec, NULL);
+}
+
+static void detach_flushes_once_more_and_ends(void)
+{
+	start(2, 2);
+	harness_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	engine_detach(h.engine);
+	CHECK_EQ_U64(0, h.detached_count);
+	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_OK(h.detached_error);
+	harness_pump(&h);
+	harness_tick(&h, 60000000000ull);
+	harness_pump(&h);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_EQ_INT(HARNESS_CLOSED, h.lanes[0][LANE_MAIN].state);
+}
+
+static void detach_with_nothing_to_flush_ends_at_once(void)
+{
+	start(1, 2);
+	harness_attach(&h);
+	engine_detach(h.engine);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_OK(h.detached_error);
+}
+
+static void detach_before_attached_ends_at_once(void)
+{
+	start(1, 2);
+	engine_attach(h.engine);
+	engine_detach(h.engine);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_OK(h.detached_error);
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.attached_count);
+}
+
+static void detach_gives_up_on_a_replica_that_stays_away(void)
+{
+	start(1, 2);
+	harness_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_kill(&h, 0);
+	engine_detach(h.engine);
+	harness_tick(&h, h.options.answer_deadline_ns);
+	CHECK_EQ_U64(0, h.detached_count);
+	harness_tick(&h, 1);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_ERRNO(-ETIMEDOUT, h.detached_error);
+}
+
+static void detach_waits_for_a_replica_that_comes_back(void)
+{
+	start(1, 2);
+	harness_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_kill(&h, 0);
+	engine_detach(h.engine);
+	harness_raise(&h, 0);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_OK(h.detached_error);
+}
+
+static void detach_reports_a_flush_that_failed(void)
+{
+	start(1, 2);
+	harness_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	engine_detach(h.engine);
+	harness_answer(&h, harness_find(&h, 1, FRAME_FLUSH), WIRE_EIO);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_ERRNO(-EIO, h.detached_error);
+}
+
+static const struct check_test tests[] = {
+	CHECK_TEST(detach_flushes_once_more_and_ends),
+	CHECK_TEST(detach_with_nothing_to_flush_ends_at_once),
+	CHECK_TEST(detach_before_attached_ends_at_once),
+	CHECK_TEST(detach_gives_up_on_a_replica_that_stays_away),
+	CHECK_TEST(detach_waits_for_a_replica_that_comes_back),
+	CHECK_TEST(detach_reports_a_flush_that_failed),
+};
+
+int main(int argc, char **argv)
+{
+	int failures = CHECK_MAIN("engine_detach", tests, argc, argv);
+
+	harness_fini(&h);
+	return failures;
+}

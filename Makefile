@@ -27,8 +27,9 @@ SAN_tsan := -fsanitize=thread -fno-omit-frame-pointer
 SAN_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
 SAN := $(SAN_$(FLAVOR))
 FORTIFY := $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+MUTANTS := $(if $(filter mutants,$(FLAVOR)),-DMUTANTS)
 
-override CPPFLAGS += -D_GNU_SOURCE -I. -I$(B)/gen -DLOCKSTEP_VERSION='"$(VERSION)"' $(FORTIFY)
+override CPPFLAGS += -D_GNU_SOURCE -I. -I$(B)/gen -DLOCKSTEP_VERSION='"$(VERSION)"' $(FORTIFY) $(MUTANTS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lev -lpthread
 COMPILE = $(CC) -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(HARDEN) $(SAN) -MMD -MP
@@ -55,6 +56,8 @@ DRV_TEST_BIN := $(patsubst tests/drivers/%.c,$(B)/tests/drivers/%,$(sort $(wildc
 # Peer I/O without the engine: its tests bring an engine of their own.
 PEER_OBJ := $(call objs,gateway/drivers/peer*.c gateway/drivers/lane*.c gateway/drivers/batch.c gateway/drivers/transport.c \
 	gateway/drivers/connector*.c gateway/core/zc_policy.c)
+SIM_OBJ := $(call objs,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
+SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
 .PHONY: all help check asan ubsan tsan tidy format bench install uninstall clean tests compdb
@@ -100,11 +103,15 @@ $(B)/tests/drivers/test_%: $(B)/tests/drivers/test_%.o $(B)/tests/drivers/peer_w
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+$(B)/tests/sim/sim: $(SIM_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+$(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(B)/tests/unit/check.o $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(TOOL_PRELOAD): tests/native/lib/malloc_count.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 
-tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) ## build the programs and all test programs
+tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) $(SIM_BIN) ## build the programs and all test programs
 check: ## everything that needs no guest: tidy, unit, native
 	tests/run tidy unit native
 asan: ## unit and native tests under ASan and UBSan

@@ -1,0 +1,403 @@
+/* One replica's files. Plays the kernel's page cache and the disk under it; knows of frames only what the checks need: the
+ * epoch, session and number of the write an operation belongs to. */
+#include "tests/sim/disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+
+#include "tests/sim/world.h"
+
+void disk_init(struct disk *disk)
+{
+	disk->cache = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
+	disk->durable = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
+	disk->superblock = calloc(1, SUPERBLOCK_FILE_BYTES);
+	if (!disk->cache || !disk->durable || !disk->superblock)
+		abort();
+}
+
+void disk_fini(struct disk *disk)
+{
+	free(disk->cache);
+	free(disk->durable);
+	free(disk->superblock);
+}
+
+static uint8_t *block_at(const struct world *world, uint8_t *bytes, unsigned block)
+{
+	return bytes + (size_t)block * world->geometry.block_bytes;
+}
+
+uint8_t *disk_block_bytes(const struct world *world, const struct disk *disk, unsigned block)
+{
+	return block_at(world, disk->cache, block);
+}
+
+void disk_write_superblock(struct disk *disk, struct superblock *sb)
+{
+	int error;
+
+	sb->sequence++;
+	error = superblock_encode(sb, disk->superblock + superblock_slot_offset(sb->sequence));
+	assert(!error);
+}
+
+static void create_files(struct world *world, struct server *server)
+{
+	struct disk *disk = &server->disk;
+	struct superblock sb = {.volume_name = "sim", .created_s = 1};
+	struct stamps_header header;
+
+	geometry_config(&world->geometry, server->set, &sb.config);
+	sb.replica_uuid = volume_leg_replica(&world->geometry.spec, server->index, NULL)->uuid;
+	for (unsigned i = 0; i < SUPERBLOCK_SLOT_COUNT; i++)
+		memset(disk->superblock + i * SUPERBLOCK_SLOT_SPACING, 0, SUPERBLOCK_SLOT_BYTES);
+	disk_write_superblock(disk, &sb);
+	memset(disk->stamps, 0, sizeof(disk->stamps));
+	header = (struct stamps_header){sb.config.set_uuid, sb.replica_uuid, stamps_region_count(sb.config.set_bytes)};
+	stamps_header_encode(&header, disk->stamps);
+	disk->file_end = sb.config.set_bytes;
+}
+
+void disk_reset(struct world *world, struct server *server)
+{
+	struct disk *disk = &server->disk;
+	size_t bytes = (size_t)world->geometry.blocks * world->geometry.block_bytes;
+
+	list_init(&disk->inflight);
+	disk->effects = disk->sync_no = 0;
+	disk->syncs = 0;
+	disk->fail_writes = disk->fail_reads = disk->fail_space = disk->fail_syncs = 0;
+	memset(disk->blocks, 0, sizeof(disk->blocks));
+	memset(disk->cache, 0, bytes);
+	memset(disk->durable, 0, bytes);
+	create_files(world, server);
+}
+
+static bool is_change(const struct store_op *op)
+{
+	return op->kind == STORE_WRITE || op->kind == STORE_PUNCH || op->kind == STORE_ZERO;
+}
+
+/* The session is the only one who submits reads and changes of the data file. */
+static const struct frame *frame_of(struct store_op *op)
+{
+	return &container_of(op, struct served, op)->frame;
+}
+
+static uint64_t seq_of(struct store_op *op)
+{
+	return disk_seq(frame_of(op)->epoch, frame_of(op)->wseq);
+}
+
+/* P3: what has been promised away, and what an older session sent, is not executed any more. */
+static void check_fence(struct world *world, struct server *server, struct store_op *op)
+{
+	const struct frame *frame = frame_of(op);
+
+	if (frame->epoch < server->answered_epoch)
+		world_violation(world, "server %u executes a request of epoch %u after it promised epoch %u",
+				server->index, frame->epoch, server->answered_epoch);
+	if (frame->epoch == server->answered_epoch && frame->session < server->answered_session)
+		world_violation(world, "server %u executes a request of session %u after session %u was opened",
+				server->index, frame->session, server->answered_session);
+}
+
+static void make_durable(struct world *world, struct disk *disk, unsigned block)
+{
+	struct disk_block *it = &disk->blocks[block];
+
+	memcpy(block_at(world, disk->durable, block), block_at(world, disk->cache, block), world->geometry.block_bytes);
+	it->durable_seq = it->cache_seq;
+	it->is_dirty = false;
+}
+
+/* The old bytes may have reached the disk before; under a running fsync that had to cover them they must. */
+static void before_overwrite(struct world *world, struct disk *disk, unsigned block)
+{
+	struct disk_block *it = &disk->blocks[block];
+
+	if (!it->is_dirty)
+		return;
+	if ((disk->syncs && it->effect_no <= disk->sync_no) ||
+	    random_chance(&world->random, world->options.writeback_pm))
+		make_durable(world, disk, block);
+}
+
+static void change_block(struct world *world, struct server *server, struct store_op *op, unsigned block)
+{
+	struct disk *disk = &server->disk;
+	struct disk_block *it = &disk->blocks[block];
+	uint64_t at = world->geometry.set_offset[block] - op->offset;
+	uint64_t seq = seq_of(op);
+
+	before_overwrite(world, disk, block);
+	if (op->kind == STORE_WRITE)
+		memcpy(block_at(world, disk->cache, block), op->data + at, world->geometry.block_bytes);
+	else
+		memset(block_at(world, disk->cache, block), 0, world->geometry.block_bytes);
+	it->cache_seq = seq;
+	it->applied_seq = seq > it->applied_seq ? seq : it->applied_seq;
+	it->is_dirty = true;
+	it->effect_no = ++disk->effects;
+}
+
+static void read_blocks(struct world *world, struct server *server, struct store_op *op, unsigned from, unsigned to)
+{
+	struct disk *disk = &server->disk;
+	uint64_t left = op->offset < disk->file_end ? disk->file_end - op->offset : 0;
+
+	op->bytes = op->length < left ? op->length : left;
+	memset(op->data, SIM_POISON, op->length);
+	for (unsigned i = from; i < to; i++) {
+		unsigned block = world->geometry.in_set[server->set][i];
+
+		memcpy(op->data + (world->geometry.set_offset[block] - op->offset), block_at(world, disk->cache, block),
+		       world->geometry.block_bytes);
+	}
+	memset(op->data + op->bytes, SIM_POISON, op->length - op->bytes);
+}
+
+void disk_take_effect(struct world *world, struct server *server, struct store_op *op)
+{
+	struct disk *disk = &server->disk;
+	unsigned from, to;
+
+	if (op->stage)
+		return;
+	op->stage = 1;
+	if (op->kind == STORE_WRITE_SUPERBLOCK)
+		memcpy(disk->superblock + op->offset, op->data, op->length);
+	if (op->kind == STORE_WRITE_STAMPS)
+		memcpy(disk->stamps + op->offset, op->data, op->length);
+	if (op->kind != STORE_READ && !is_change(op))
+		return;
+	check_fence(world, server, op);
+	to = geometry_find(&world->geometry, server->set, op->offset, op->length, &from);
+	if (op->kind == STORE_READ) {
+		read_blocks(world, server, op, from, to);
+		return;
+	}
+	for (unsigned i = from; i < to; i++)
+		change_block(world, server, op, world->geometry.in_set[server->set][i]);
+	if (op->kind == STORE_WRITE && op->offset + op->length > disk->file_end)
+		disk->file_end = op->offset + op->length;
+}
+
+void disk_submit(struct world *world, struct server *server, struct store_op *op)
+{
+	struct disk *disk = &server->disk;
+
+	list_init(&op->node);
+	list_add_tail(&disk->inflight, &op->node);
+	op->stage = 0;
+	op->error = 0;
+	op->bytes = 0;
+	op->progress = disk->effects;
+	if (op->kind == STORE_SYNC) {
+		disk->syncs++;
+		disk->sync_no = disk->effects;
+	} else if (random_chance(&world->random, world->options.early_pm)) {
+		disk_take_effect(world, server, op);
+	}
+	world_post(world, world_delay(world, world->options.disk_us),
+		   (struct event){.kind = EVENT_DISK, .process = PROCESS_SERVER(server->index), .op = op});
+}
+
+static int injected_error(struct disk *disk, const struct store_op *op)
+{
+	if (op->kind == STORE_SYNC && disk->fail_syncs)
+		return disk->fail_syncs--, -EIO;
+	if (op->kind == STORE_READ && disk->fail_reads)
+		return disk->fail_reads--, -EIO;
+	if (op->kind == STORE_READ || op->kind == STORE_SYNC)
+		return 0;
+	if (disk->fail_writes)
+		return disk->fail_writes--, -EIO;
+	if (op->kind == STORE_WRITE && disk->fail_space)
+		return disk->fail_space--, -ENOSPC;
+	return 0;
+}
+
+/* An fsync that fails says so once; the pages count as clean from then on, whatever became of them. */
+static void forget_dirty(struct world *world, struct disk *disk)
+{
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		if (!disk->blocks[i].is_dirty)
+			continue;
+		if (random_below(&world->random, 2))
+			make_durable(world, disk, i);
+		disk->blocks[i].is_dirty = false;
+	}
+}
+
+static void end_sync(struct world *world, struct disk *disk, struct store_op *op)
+{
+	disk->syncs--;
+	if (op->error) {
+		forget_dirty(world, disk);
+		return;
+	}
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		if (disk->blocks[i].is_dirty && disk->blocks[i].effect_no <= op->progress)
+			make_durable(world, disk, i);
+	}
+}
+
+static void end_change(struct world *world, struct server *server, struct store_op *op)
+{
+	struct disk *disk = &server->disk;
+	unsigned from, to = geometry_find(&world->geometry, server->set, op->offset, op->length, &from);
+
+	for (unsigned i = from; i < to; i++) {
+		unsigned block = world->geometry.in_set[server->set][i];
+
+		if (op->durable && disk->blocks[block].is_dirty)
+			make_durable(world, disk, block);
+	}
+}
+
+void disk_complete(struct world *world, struct server *server, struct store_op *op)
+{
+	struct disk *disk = &server->disk;
+
+	list_del(&op->node);
+	op->error = injected_error(disk, op);
+	if (!op->error)
+		disk_take_effect(world, server, op);
+	if (op->kind == STORE_SYNC)
+		end_sync(world, disk, op);
+	else if (!op->error && is_change(op))
+		end_change(world, server, op);
+	if (op->error)
+		op->bytes = 0;
+	op->done(op);
+}
+
+void disk_drop_inflight(struct world *world, struct server *server)
+{
+	struct disk *disk = &server->disk;
+	struct store_op *op;
+
+	while ((op = list_first(&disk->inflight, struct store_op, node))) {
+		list_del(&op->node);
+		if (op->kind != STORE_READ && op->kind != STORE_SYNC && random_below(&world->random, 2))
+			disk_take_effect(world, server, op);
+	}
+	disk->syncs = 0;
+}
+
+/* Sector by sector, new or old; sometimes one bit of it is wrong. */
+static void tear(struct world *world, uint8_t *bytes, const uint8_t *new_bytes, uint64_t length)
+{
+	for (uint64_t at = 0; at < length; at += SIM_SECTOR_BYTES) {
+		if (random_below(&world->random, 2))
+			memcpy(bytes + at, new_bytes + at, SIM_SECTOR_BYTES);
+	}
+	if (random_below(&world->random, 8) == 0)
+		bytes[random_below(&world->random, length)] ^= (uint8_t)(1u << random_below(&world->random, 8));
+}
+
+static void tear_block(struct world *world, struct disk *disk, const struct store_op *op, unsigned block)
+{
+	uint64_t at = world->geometry.set_offset[block] - op->offset;
+	uint8_t *bytes = block_at(world, disk->cache, block);
+
+	before_overwrite(world, disk, block);
+	if (op->kind == STORE_WRITE)
+		tear(world, bytes, op->data + at, world->geometry.block_bytes);
+	disk->blocks[block].cache_seq = 0;
+	disk->blocks[block].is_dirty = true;
+	disk->blocks[block].effect_no = ++disk->effects;
+	history_taint(world, block);
+}
+
+static void tear_inflight(struct world *world, struct server *server, struct store_op *op)
+{
+	struct disk *disk = &server->disk;
+	unsigned from, to;
+
+	if (op->kind == STORE_WRITE_SUPERBLOCK)
+		tear(world, disk->superblock + op->offset, op->data, op->length);
+	if (op->kind == STORE_WRITE_STAMPS)
+		tear(world, disk->stamps + op->offset, op->data, op->length);
+	if (!is_change(op))
+		return;
+	to = geometry_find(&world->geometry, server->set, op->offset, op->length, &from);
+	for (unsigned i = from; i < to; i++) {
+		if (random_below(&world->random, 4) == 0)
+			tear_block(world, disk, op, world->geometry.in_set[server->set][i]);
+	}
+}
+
+/* What was not synced: everything kept, everything lost, or each sector by itself. */
+static void settle_block(struct world *world, struct disk *disk, unsigned block, uint64_t way)
+{
+	uint8_t *cache = block_at(world, disk->cache, block), *durable = block_at(world, disk->durable, block);
+	struct disk_block *it = &disk->blocks[block];
+	uint32_t bytes = world->geometry.block_bytes, kept = 0;
+
+	for (uint32_t at = 0; it->is_dirty && at < bytes; at += SIM_SECTOR_BYTES) {
+		if (way == 0 || (way == 2 && random_below(&world->random, 2))) {
+			memcpy(durable + at, cache + at, SIM_SECTOR_BYTES);
+			kept++;
+		}
+	}
+	if (kept == bytes / SIM_SECTOR_BYTES)
+		it->durable_seq = it->cache_seq;
+	else if (kept)
+		it->durable_seq = 0;
+	if (memcmp(cache, durable, bytes)) {
+		memcpy(cache, durable, bytes);
+		history_taint(world, block);
+	}
+	it->cache_seq = it->durable_seq;
+	it->is_dirty = false;
+}
+
+void disk_power_loss(struct world *world, struct server *server)
+{
+	struct disk *disk = &server->disk;
+	uint64_t way = random_below(&world->random, 3);
+	struct list *it, *next;
+
+	list_for_each (it, next, &disk->inflight) {
+		struct store_op *op = container_of(it, struct store_op, node);
+
+		if (!op->stage && op->kind != STORE_SYNC && op->kind != STORE_READ && random_below(&world->random, 2)) {
+			tear_inflight(world, server, op);
+			list_del(&op->node);
+		}
+	}
+	disk_drop_inflight(world, server);
+	for (unsigned i = 0; i < world->geometry.in_set_count[server->set]; i++)
+		settle_block(world, disk, world->geometry.in_set[server->set][i], way);
+	disk->fail_writes = disk->fail_reads = disk->fail_space = disk->fail_syncs = 0;
+}
+
+void disk_truncate(struct world *world, struct server *server, uint64_t offset)
+{
+	struct disk *disk = &server->disk;
+
+	disk->file_end = offset;
+	for (unsigned i = 0; i < world->geometry.in_set_count[server->set]; i++) {
+		unsigned block = world->geometry.in_set[server->set][i];
+
+		if (world->geometry.set_offset[block] < offset)
+			continue;
+		memset(block_at(world, disk->cache, block), 0, world->geometry.block_bytes);
+		memset(block_at(world, disk->durable, block), 0, world->geometry.block_bytes);
+		disk->blocks[block].cache_seq = disk->blocks[block].durable_seq = 0;
+		disk->blocks[block].is_dirty = false;
+		history_taint(world, block);
+	}
+}
+
+int disk_read_superblock(const struct disk *disk, struct superblock *ret)
+{
+	struct superblock_slots slots;
+
+	return superblock_choose(disk->superblock, ret, &slots);
+}

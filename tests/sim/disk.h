@@ -1,0 +1,73 @@
+/* The disk of one replica-server, seen through struct store: what is in the page cache, what is durable, and what a
+ * power loss makes of the difference.
+ *
+ * Unsynced sectors are kept, lost, or (in the middle of a block of 4096) torn, each by itself; superblock and stamp
+ * slots in flight are torn or damaged. A failed fsync is reported once, and then the pages count as clean.
+ */
+#ifndef TESTS_SIM_DISK_H
+#define TESTS_SIM_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/list.h"
+#include "tests/sim/geometry.h"
+#include "tests/sim/replica_core.h"
+
+#define SIM_SECTOR_BYTES 512u
+#define SIM_STAMPS_BYTES (2u * STAMPS_BLOCK_BYTES) /* header and one block: up to 1022 regions */
+
+struct world;
+struct server;
+
+/* Place of a write among all writes of a set: epoch and wseq. */
+static inline uint64_t disk_seq(uint32_t epoch, uint64_t wseq)
+{
+	return (uint64_t)epoch << 32 | (wseq & UINT32_MAX);
+}
+
+struct disk_block {
+	uint64_t cache_seq, durable_seq; /* of the write whose bytes they are */
+	uint64_t applied_seq;		 /* highest that was ever in the cache */
+	uint64_t effect_no;		 /* of the operation whose effect it shows */
+	bool is_dirty;
+};
+
+struct disk {
+	struct store store;
+	struct list inflight; /* struct store_op, in order of submission */
+	uint64_t effects; /* so far */
+	uint64_t sync_no; /* effects before the youngest running sync was submitted */
+	unsigned syncs;
+	uint64_t file_end; /* of the data file: reads beyond it are short */
+	unsigned fail_writes, fail_reads, fail_space, fail_syncs; /* that many operations still */
+	struct disk_block blocks[SIM_BLOCKS_MAX];
+	uint8_t *cache, *durable; /* SIM_BLOCKS_MAX blocks of up to BLOCK_BYTES_MAX */
+	/* Always written durably, so that only a write in flight can be torn. */
+	uint8_t *superblock; /* SUPERBLOCK_FILE_BYTES */
+	uint8_t stamps[SIM_STAMPS_BYTES];
+};
+
+void disk_init(struct disk *disk);
+void disk_fini(struct disk *disk);
+void disk_reset(struct world *world, struct server *server);
+
+void disk_submit(struct world *world, struct server *server, struct store_op *op);
+/* The operation's time has come: takes effect, is reported. */
+void disk_complete(struct world *world, struct server *server, struct store_op *op);
+/* Only its effect, because nobody is there to be told yet. */
+void disk_take_effect(struct world *world, struct server *server, struct store_op *op);
+/* The process is gone: operations in flight happen or do not. */
+void disk_drop_inflight(struct world *world, struct server *server);
+void disk_power_loss(struct world *world, struct server *server);
+/* The data file ends at `offset` from now on. */
+void disk_truncate(struct world *world, struct server *server, uint64_t offset);
+
+/* What a starting server reads, and what a power loss now would leave. 0 or superblock_choose()'s error. */
+int disk_read_superblock(const struct disk *disk, struct superblock *ret) must_check;
+void disk_write_superblock(struct disk *disk, struct superblock *sb);
+
+/* The cached bytes of a block of the volume. */
+uint8_t *disk_block_bytes(const struct world *world, const struct disk *disk, unsigned block);
+
+#endif

@@ -1,0 +1,26 @@
+/* What goes wrong in a world, when, and for how long. */
+#ifndef TESTS_SIM_FAULT_H
+#define TESTS_SIM_FAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct world;
+
+struct faults {
+	bool over;		/* no new ones */
+	bool disk_errors;	/* some disk has failed an operation on purpose: errors may reach the application */
+	bool data_errors;	/* ... of the kind that makes a replica refuse writes until its restart */
+	bool takeover_posted;
+};
+
+void faults_reset(struct world *world);
+void faults_begin(struct world *world);
+/* The next one. */
+void faults_strike(struct world *world);
+/* A fault is over: what kind, and of what. */
+void faults_heal(struct world *world, uint64_t kind, uint64_t object);
+/* All of them are over. */
+void faults_heal_all(struct world *world);
+
+#endif

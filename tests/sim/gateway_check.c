@@ -1,0 +1,68 @@
+/* What must hold of the frames a gateway sends: numbers without gaps, one range per number, and no number called stable
+ * before every replica has it on its disk (R5). */
+#include "tests/sim/world.h"
+
+static uint64_t blocks_of(struct world *world, unsigned set, const struct frame *frame)
+{
+	unsigned from, to = geometry_find(&world->geometry, set, frame->offset, frame->length, &from);
+	uint64_t blocks = 0;
+
+	for (unsigned i = from; i < to; i++)
+		blocks |= 1ull << world->geometry.in_set[set][i];
+	return blocks;
+}
+
+void gateway_check_change(struct world *world, struct gateway *gateway, unsigned leg, const struct frame *frame,
+			  unsigned slot)
+{
+	unsigned set = leg / world->geometry.replicas;
+	struct wseq_range *range = &gateway->wseqs[set][frame->wseq % SIM_WSEQ_MAX];
+	struct app_slot *app = &gateway->device.slots[slot % SIM_SLOTS_MAX];
+	uint64_t blocks = blocks_of(world, set, frame);
+
+	if (frame->wseq > gateway->last_wseq[set] + 1)
+		world_violation(world, "gateway %u: write number %llu follows %llu", gateway->index,
+				(unsigned long long)frame->wseq, (unsigned long long)gateway->last_wseq[set]);
+	if (frame->wseq == gateway->last_wseq[set] + 1) {
+		gateway->last_wseq[set]++;
+		*range = (struct wseq_range){.blocks = blocks, .epoch = frame->epoch};
+	}
+	if (range->blocks != blocks)
+		world_violation(world, "gateway %u: write number %llu changes its range", gateway->index,
+				(unsigned long long)frame->wseq);
+	if (slot >= SIM_SLOTS_MAX || !app->is_active || (blocks & ~app->blocks))
+		world_violation(world, "gateway %u: a write of slot %u that nobody asked for", gateway->index, slot);
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		if (blocks & 1ull << i)
+			app->seq[i] = disk_seq(frame->epoch, frame->wseq);
+	}
+}
+
+static void check_durable(struct world *world, struct gateway *gateway, unsigned set, uint64_t wseq)
+{
+	const struct wseq_range *range = &gateway->wseqs[set][wseq % SIM_WSEQ_MAX];
+	uint64_t seq = disk_seq(range->epoch, wseq);
+
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		if (!(range->blocks & 1ull << i) || world->history.blocks[i].is_tainted)
+			continue;
+		for (unsigned j = 0; j < world->geometry.replicas; j++) {
+			const struct server *server = &world->servers[set * world->geometry.replicas + j];
+
+			if (server->disk.blocks[i].durable_seq < seq)
+				world_violation(world, "gateway %u calls write %llu stable; server %u has not block %u of it on disk",
+						gateway->index, (unsigned long long)wseq, server->index, i);
+		}
+	}
+}
+
+void gateway_check_stable(struct world *world, struct gateway *gateway, unsigned leg, uint64_t stable_upto)
+{
+	unsigned set = leg / world->geometry.replicas;
+
+	if (stable_upto > gateway->last_wseq[set])
+		world_violation(world, "gateway %u calls write %llu stable, which was never sent", gateway->index,
+				(unsigned long long)stable_upto);
+	while (gateway->stable_upto[set] < stable_upto)
+		check_durable(world, gateway, set, ++gateway->stable_upto[set]);
+}

@@ -1,0 +1,314 @@
+/* Histories of blocks, and the judgement over them. Knows values and times; neither replicas nor requests. */
+#include "tests/sim/history.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+/* What stands in every word of a block: write number (48) | variant (8) | block and 1 (8). Zeros are zeros. */
+static uint64_t word_of(uint32_t write_no, unsigned variant, unsigned block)
+{
+	return (uint64_t)write_no << 16 | (uint64_t)(variant & 0xff) << 8 | (block + 1);
+}
+
+void history_fini(struct history *history)
+{
+	for (unsigned i = 0; i < SIM_BLOCKS_MAX; i++) {
+		free(history->blocks[i].ops);
+		free(history->blocks[i].zero_reads);
+	}
+	free(history->sorted);
+	free(history->zones);
+}
+
+static void push(struct zone_op **ops, size_t *count, size_t *capacity, const struct zone_op *op)
+{
+	if (*count == *capacity) {
+		*capacity = *capacity ? 2 * *capacity : 64;
+		*ops = realloc(*ops, *capacity * sizeof(**ops));
+		if (!*ops)
+			abort();
+	}
+	(*ops)[(*count)++] = *op;
+}
+
+static void push_op(struct block_history *it, struct zone_op op)
+{
+	push(&it->ops, &it->count, &it->capacity, &op);
+}
+
+/* Others may have taken effect before it and end later: it keeps its own times. */
+static void begin_again(struct history *history, unsigned block, uint32_t write_no, uint64_t now)
+{
+	struct block_history *it = &history->blocks[block];
+	const struct write_info *write = &history->writes[write_no];
+
+	it->count = it->zero_count = 0;
+	it->is_tainted = false;
+	it->valid_from = now;
+	push_op(it, (struct zone_op){
+			    .value = write_no, .start = write->start, .finish = write->finish, .is_write = true});
+}
+
+void history_reset(struct world *world)
+{
+	struct history *history = &world->history;
+
+	history->write_count = 1;
+	history->writes[0] = (struct write_info){.state = WRITE_DONE, .blocks = UINT64_MAX, .is_zero = true};
+	for (unsigned i = 0; i < world->geometry.blocks; i++)
+		begin_again(history, i, 0, 0);
+	memset(history->completed_seq, 0, sizeof(history->completed_seq));
+}
+
+uint32_t history_write_begins(struct world *world, unsigned owner, uint64_t blocks, bool is_zero)
+{
+	struct history *history = &world->history;
+
+	assert(history->write_count < SIM_WRITES_MAX);
+	history->writes[history->write_count] = (struct write_info){
+		.state = WRITE_PENDING,
+		.blocks = blocks,
+		.start = ++world->tick,
+		.finish = ZONE_NEVER,
+		.variants = 1,
+		.is_zero = is_zero,
+		.owner = owner,
+	};
+	return history->write_count++;
+}
+
+/* What the history of each block says of it; a tainted block's says nothing. */
+static void record_write(struct world *world, uint32_t write_no, bool is_unknown)
+{
+	const struct write_info *write = &world->history.writes[write_no];
+
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		struct block_history *it = &world->history.blocks[i];
+
+		if (!(write->blocks & 1ull << i) || it->is_tainted)
+			continue;
+		push_op(it, (struct zone_op){
+				    .value = write_no,
+				    .start = write->start,
+				    .finish = write->finish,
+				    .is_write = true,
+				    .is_unknown = is_unknown,
+			    });
+	}
+}
+
+void history_write_ends(struct world *world, uint32_t write_no)
+{
+	struct write_info *write = &world->history.writes[write_no];
+
+	assert(write->state == WRITE_PENDING);
+	write->state = WRITE_DONE;
+	write->finish = ++world->tick;
+	record_write(world, write_no, false);
+}
+
+void history_write_unknown(struct world *world, uint32_t write_no)
+{
+	struct write_info *write = &world->history.writes[write_no];
+
+	if (write->state != WRITE_PENDING)
+		return;
+	write->state = WRITE_UNKNOWN;
+	write->finish = ++world->tick;
+	record_write(world, write_no, true);
+	for (unsigned i = 0; !world->options.reconcile && i < world->geometry.blocks; i++) {
+		if (write->blocks & 1ull << i)
+			history_taint(world, i);
+	}
+}
+
+void history_close_writes(struct world *world, unsigned owner)
+{
+	for (uint32_t i = 1; i < world->history.write_count; i++) {
+		if (world->history.writes[i].owner != owner)
+			history_write_unknown(world, i);
+	}
+}
+
+void history_disown(struct world *world, unsigned owner)
+{
+	for (uint32_t i = 1; i < world->history.write_count; i++) {
+		if (world->history.writes[i].owner == owner)
+			world->history.writes[i].owner = SIM_NO_OWNER;
+	}
+}
+
+void history_taint(struct world *world, unsigned block)
+{
+	struct block_history *it = &world->history.blocks[block];
+
+	if (it->is_tainted)
+		return;
+	world->counters.taints++;
+	it->is_tainted = true;
+	TRACE(world, "block % may hold anything now that was ever written to it", block);
+}
+
+void history_heal(struct world *world, unsigned block, uint32_t write_no)
+{
+	if (!world->history.blocks[block].is_tainted)
+		return;
+	begin_again(&world->history, block, write_no, ++world->tick);
+	TRACE(world, "block % is whole again with write %", block, write_no);
+}
+
+void history_fill(const struct world *world, uint32_t write_no, unsigned variant, unsigned block, uint8_t *out)
+{
+	uint64_t word = world->history.writes[write_no].is_zero ? 0 : word_of(write_no, variant, block);
+
+	for (unsigned i = 0; i < world->geometry.block_bytes; i += 8)
+		memcpy(out + i, &word, 8);
+}
+
+enum value { VALUE_ZERO, VALUE_WRITE, VALUE_TORN, VALUE_FOREIGN };
+
+static enum value judge_word(const struct world *world, unsigned block, uint64_t word, uint32_t *ret_write)
+{
+	uint64_t write_no = word >> 16;
+	const struct write_info *write;
+
+	if (word == 0)
+		return VALUE_ZERO;
+	if (write_no >= world->history.write_count || (word & 0xff) != block + 1)
+		return VALUE_FOREIGN;
+	write = &world->history.writes[write_no];
+	if (write->is_zero || !(write->blocks & 1ull << block) || (word >> 8 & 0xff) >= write->variants)
+		return VALUE_FOREIGN;
+	*ret_write = (uint32_t)write_no;
+	return VALUE_WRITE;
+}
+
+/* Of one write, though its buffer may have changed while it was sent. */
+static enum value judge_block(const struct world *world, unsigned block, const uint8_t *bytes, uint32_t *ret_write)
+{
+	uint64_t first, word;
+	enum value value;
+	uint32_t other = 0;
+
+	memcpy(&first, bytes, 8);
+	value = judge_word(world, block, first, ret_write);
+	for (unsigned i = 8; i < world->geometry.block_bytes && value != VALUE_FOREIGN; i += 8) {
+		memcpy(&word, bytes + i, 8);
+		if (word == first)
+			continue;
+		if (judge_word(world, block, word, &other) == VALUE_FOREIGN)
+			return VALUE_FOREIGN;
+		if (value != VALUE_WRITE || word == 0 || other != *ret_write)
+			value = VALUE_TORN;
+	}
+	return value;
+}
+
+void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start)
+{
+	struct block_history *it = &world->history.blocks[block];
+	struct zone_op read = {.start = start, .finish = ++world->tick};
+	uint32_t write_no = 0;
+	enum value value = judge_block(world, block, bytes, &write_no);
+
+	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted))
+		world_violation(world, "a read of block %u returned %s (%02x%02x%02x%02x%02x%02x%02x%02x...)", block,
+				value == VALUE_TORN ? "parts of several writes" : "what was never written there", bytes[0],
+				bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
+	if (it->is_tainted || start < it->valid_from)
+		return;
+	world->counters.reads_checked++;
+	read.value = write_no;
+	if (value == VALUE_ZERO)
+		push(&it->zero_reads, &it->zero_count, &it->zero_capacity, &read);
+	else
+		push_op(it, read);
+}
+
+/* ---- the end ---- */
+
+static void scratch_for(struct history *history, size_t count)
+{
+	if (count <= history->scratch_capacity)
+		return;
+	history->scratch_capacity = 2 * count;
+	history->sorted = realloc(history->sorted, history->scratch_capacity * sizeof(*history->sorted));
+	history->zones = realloc(history->zones, history->scratch_capacity * sizeof(*history->zones));
+	if (!history->sorted || !history->zones)
+		abort();
+}
+
+/* A zero write that was replaced before the read began cannot be what it saw. */
+static uint64_t replaced_before(const struct zone_op *ops, size_t count, uint64_t start)
+{
+	uint64_t latest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].is_write && !ops[i].is_unknown && ops[i].finish < start && ops[i].start > latest)
+			latest = ops[i].start;
+	}
+	return latest;
+}
+
+/* One candidate: the read is of that write. Several: it cannot be told which, and the read is left out. None: wrong. */
+static void add_zero_read(struct world *world, unsigned block, const struct zone_op *read, size_t writes, size_t *count)
+{
+	struct zone_op *ops = world->history.sorted;
+	uint64_t latest = replaced_before(ops, writes, read->start);
+	unsigned candidates = 0;
+	struct zone_op seen = *read;
+
+	for (size_t i = 0; i < writes; i++) {
+		const struct zone_op *op = &ops[i];
+
+		if (!op->is_write || !world->history.writes[op->value].is_zero || op->start > read->finish ||
+		    op->finish < latest)
+			continue;
+		candidates++;
+		seen.value = op->value;
+	}
+	if (candidates == 0)
+		world_violation(world, "block %u: a read returned zeros, which were replaced before it began", block);
+	if (candidates == 1)
+		ops[(*count)++] = seen;
+	else
+		world->counters.skipped_zero_reads++;
+}
+
+static void check_block(struct world *world, unsigned block)
+{
+	struct history *history = &world->history;
+	struct block_history *it = &history->blocks[block];
+	size_t count = it->count, writes;
+	const char *wrong;
+
+	scratch_for(history, it->count + it->zero_count + history->write_count);
+	memcpy(history->sorted, it->ops, it->count * sizeof(*it->ops));
+	for (uint32_t i = 1; i < history->write_count; i++) {
+		const struct write_info *write = &history->writes[i];
+
+		if (write->state == WRITE_PENDING && write->blocks & 1ull << block)
+			history->sorted[count++] = (struct zone_op){
+				.value = i, .start = write->start, .finish = ZONE_NEVER, .is_write = true, .is_unknown = true};
+	}
+	writes = count;
+	for (size_t i = 0; i < it->zero_count; i++)
+		add_zero_read(world, block, &it->zero_reads[i], writes, &count);
+	wrong = zones_check(history->sorted, count, history->zones);
+	for (size_t i = 0; wrong && i < count; i++)
+		TRACE(world, "block %: value % write % unknown %: from % to %", block, history->sorted[i].value,
+		      history->sorted[i].is_write, history->sorted[i].is_unknown, history->sorted[i].start,
+		      history->sorted[i].finish);
+	if (wrong)
+		world_violation(world, "block %u is not linearizable: %s", block, wrong);
+}
+
+void history_check(struct world *world)
+{
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		if (!world->history.blocks[i].is_tainted)
+			check_block(world, i);
+	}
+}

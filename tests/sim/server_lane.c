@@ -1,0 +1,350 @@
+/* A connection of a simulated replica-server: bytes in, frames to the core, replies out, as replica-server/drivers/conn.c
+ * and intake.c do it. Also watches what is answered: promises and configs must be durable by then (R1). */
+#include <errno.h>
+#include <string.h>
+
+#include "common/crc32c.h"
+#include "proto/codec.h"
+#include "tests/sim/world.h"
+
+static struct server_lane *lane_of(struct replica_lane *lane)
+{
+	return container_of(lane, struct server_lane, lane);
+}
+
+static struct conn *conn_of(struct server_lane *lane)
+{
+	return &lane->world->net.conns[lane->conn];
+}
+
+void server_lane_begin_close(struct server_lane *lane, bool keep_all)
+{
+	struct world *world = lane->world;
+
+	if (lane->is_closing)
+		return;
+	lane->is_closing = true;
+	lane->lane.ending = true;
+	net_server_leaves(world, conn_of(lane), keep_all);
+	world_post(world, world_delay(world, 50),
+		   (struct event){.kind = EVENT_SERVER_LANE_GONE,
+				  .process = PROCESS_SERVER(lane->server->index),
+				  .a = (uint64_t)(lane - lane->server->lanes),
+				  .serial = lane->serial});
+}
+
+static void send_bytes(struct server_lane *lane, const void *bytes, size_t length)
+{
+	struct conn *conn = conn_of(lane);
+
+	stream_add(&conn->streams[TO_GATEWAY], bytes, length);
+	net_kick(lane->world, conn, TO_GATEWAY);
+}
+
+/* -- What the core asks for -- */
+
+static void lane_reply(struct replica_lane *it, const struct frame *reply, struct io_buf *payload)
+{
+	struct server_lane *lane = lane_of(it);
+	uint8_t header[FRAME_BYTES];
+
+	if (!lane->is_closing) {
+		frame_encode(reply, header);
+		send_bytes(lane, header, sizeof(header));
+		if (payload)
+			send_bytes(lane, payload->data, reply->length);
+		lane->has_last_reply = !payload;
+		memcpy(lane->last_reply, header, sizeof(header));
+	}
+	if (payload)
+		lane_put_payload(it, payload);
+}
+
+/* P3: nothing older may still be running when a promise or a session is announced. */
+static void check_drained(struct server_lane *lane, uint32_t epoch, uint32_t session)
+{
+	struct server *server = lane->server;
+	struct list *it, *next;
+
+	list_for_each (it, next, &server->disk.inflight) {
+		struct store_op *op = container_of(it, struct store_op, node);
+		const struct frame *frame;
+
+		if (op->kind != STORE_WRITE && op->kind != STORE_PUNCH && op->kind != STORE_ZERO)
+			continue;
+		frame = &container_of(op, struct served, op)->frame;
+		if (frame->epoch < epoch || (frame->epoch == epoch && frame->session < session))
+			world_violation(lane->world,
+					"server %u answers epoch %u session %u while a write of epoch %u session %u runs",
+					server->index, epoch, session, frame->epoch, frame->session);
+	}
+}
+
+static void check_promise(struct server_lane *lane, const struct message_state *state)
+{
+	struct server *server = lane->server;
+	struct superblock sb;
+
+	if (state->promised.epoch <= server->answered_epoch)
+		return;
+	if (disk_read_superblock(&server->disk, &sb) || sb.promised.epoch < state->promised.epoch)
+		world_violation(lane->world, "server %u promises epoch %u, which is not durable", server->index,
+				state->promised.epoch);
+	check_drained(lane, state->promised.epoch, 0);
+	server->answered_epoch = state->promised.epoch;
+	server->answered_session = 0;
+}
+
+static void check_accepted(struct server_lane *lane, uint32_t gen)
+{
+	struct superblock sb;
+
+	if (disk_read_superblock(&lane->server->disk, &sb) || sb.config.gen != gen)
+		world_violation(lane->world, "server %u accepts gen %u, which is not durable", lane->server->index, gen);
+}
+
+static void check_answer(struct server_lane *lane, const struct message *message)
+{
+	struct server *server = lane->server;
+
+	if (message->kind == MESSAGE_STATE && lane->asked == MESSAGE_PROMISE)
+		check_promise(lane, &message->state);
+	if (message->kind == MESSAGE_ACCEPTED)
+		check_accepted(lane, message->accepted.gen);
+	if (message->kind == MESSAGE_OPENED) {
+		check_drained(lane, server->answered_epoch, message->opened.session);
+		server->answered_session = message->opened.session;
+	}
+}
+
+static void lane_message(struct replica_lane *it, const struct message *message)
+{
+	struct server_lane *lane = lane_of(it);
+	struct frame frame = {.type = FRAME_CONTROL, .id = lane->control_id};
+	uint8_t header[FRAME_BYTES], *packed = lane->server->packed;
+	int length;
+
+	check_answer(lane, message);
+	if (lane->is_closing)
+		return;
+	TRACE(lane->world, "server % answers % on connection %", lane->server->index, message->kind, lane->conn);
+	length = codec_pack(message, packed, sizeof(lane->server->packed));
+	if (length < 0)
+		world_violation(lane->world, "server %u: %s cannot be packed", lane->server->index,
+				message_kind_name(message->kind));
+	frame.length = (uint32_t)length;
+	frame.crc = crc32c(0, packed, frame.length);
+	frame_encode(&frame, header);
+	send_bytes(lane, header, sizeof(header));
+	send_bytes(lane, packed, frame.length);
+}
+
+static void lane_finish(struct replica_lane *lane)
+{
+	server_lane_begin_close(lane_of(lane), true);
+}
+
+static void lane_close(struct replica_lane *lane, const char *reason)
+{
+	(void)reason;
+	server_lane_begin_close(lane_of(lane), false);
+}
+
+static const struct lane_ops lane_ops = {
+	.reply = lane_reply,
+	.message = lane_message,
+	.finish = lane_finish,
+	.close = lane_close,
+};
+
+/* -- Input -- */
+
+bool server_accept(struct world *world, struct server *server, struct conn *conn)
+{
+	for (unsigned i = 0; i < SIM_SERVER_LANES; i++) {
+		struct server_lane *lane = &server->lanes[i];
+
+		if (lane->is_used)
+			continue;
+		memset(lane, 0, offsetof(struct server_lane, in));
+		lane->is_used = true;
+		lane->conn = net_index(world, conn);
+		lane->serial = conn->serial;
+		lane->world = world;
+		lane->server = server;
+		conn->server_lane = i;
+		return true;
+	}
+	return false;
+}
+
+static struct server_lane *lane_at(struct world *world, const struct conn *conn)
+{
+	return &world->servers[conn->server].lanes[conn->server_lane];
+}
+
+static uint32_t available(const struct server_lane *lane)
+{
+	return lane->in_end - lane->in_start;
+}
+
+size_t server_room(const struct world *world, const struct conn *conn)
+{
+	return SIM_LANE_IN_BYTES - available(&world->servers[conn->server].lanes[conn->server_lane]);
+}
+
+void server_receive(struct world *world, struct conn *conn, const uint8_t *bytes, size_t length)
+{
+	struct server_lane *lane = lane_at(world, conn);
+
+	memmove(lane->in, lane->in + lane->in_start, available(lane));
+	lane->in_end = available(lane);
+	lane->in_start = 0;
+	assert(length <= SIM_LANE_IN_BYTES - lane->in_end);
+	memcpy(lane->in + lane->in_end, bytes, length);
+	lane->in_end += (uint32_t)length;
+	server_settle(world, lane->server);
+}
+
+void server_peer_closed(struct world *world, struct conn *conn)
+{
+	server_lane_begin_close(lane_at(world, conn), false);
+}
+
+static void refuse(struct server_lane *lane, const char *what)
+{
+	TRACE(lane->world, "server % finds nonsense on connection %", lane->server->index, lane->conn);
+	if (lane->is_attached)
+		lane_refuse(&lane->lane, REFUSAL_MALFORMED, NULL, "%s", what);
+	else
+		server_lane_begin_close(lane, false);
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* True: the payload is complete (or none was wanted). */
+static bool take_payload(struct server_lane *lane)
+{
+	uint32_t n = smaller(available(lane), lane->discard_left);
+
+	lane->discard_left -= n;
+	lane->in_start += n;
+	if (!lane->receiving)
+		return lane->discard_left == 0;
+	n = smaller(available(lane), lane->receiving->frame.length - lane->received);
+	memcpy(lane->receiving->buf->data + lane->received, lane->in + lane->in_start, n);
+	lane->received += n;
+	lane->in_start += n;
+	return lane->received == lane->receiving->frame.length;
+}
+
+static void take_hello(struct server_lane *lane, const struct message *hello)
+{
+	struct server *server = lane->server;
+	struct message_refused refused;
+	struct message welcome = {.kind = MESSAGE_WELCOME};
+	struct uuid ours = server->replica.identity.replica_uuid;
+
+	if (hello->kind != MESSAGE_HELLO || !uuid_equal(&hello->hello.replica_uuid, &ours) ||
+	    replica_check_hello(&server->replica.identity, &hello->hello, &refused)) {
+		refuse(lane, "not for this replica");
+		return;
+	}
+	lane->lane.ops = &lane_ops;
+	lane->lane.role = hello->hello.role == HELLO_BULK ? REPLICA_LANE_BULK : REPLICA_LANE_MAIN;
+	replica_lane_attach(&server->replica, &lane->lane);
+	lane->is_attached = true;
+	welcome.welcome = (struct message_welcome){
+		.version = PROTOCOL_VERSION,
+		.incarnation = server->identity.incarnation,
+		.boot_id = server->identity.boot_id,
+		.payload_max_bytes = IO_BYTES_MAX,
+		.server = "sim",
+	};
+	lane_message(&lane->lane, &welcome);
+}
+
+static bool parse_control(struct server_lane *lane, const struct frame *frame)
+{
+	const uint8_t *bytes = lane->in + lane->in_start + FRAME_BYTES;
+	struct message *message = &lane->server->message;
+	const char *reason = "a bad checksum";
+
+	if (available(lane) < FRAME_BYTES + frame->length) {
+		if (FRAME_BYTES + frame->length > SIM_LANE_IN_BYTES)
+			refuse(lane, "a message that is too long");
+		return false;
+	}
+	lane->in_start += FRAME_BYTES + frame->length;
+	lane->control_id = frame->id;
+	if (frame->crc != crc32c(0, bytes, frame->length) || codec_unpack(bytes, frame->length, message, &reason)) {
+		refuse(lane, reason);
+		return false;
+	}
+	TRACE(lane->world, "server % is asked % on connection %", lane->server->index, message->kind, lane->conn);
+	lane->asked = message->kind;
+	if (lane->is_attached)
+		replica_message(&lane->lane, message);
+	else
+		take_hello(lane, message);
+	return true;
+}
+
+static bool parse_data(struct server_lane *lane, const struct frame *frame)
+{
+	struct served *served;
+	const char *reason;
+	int error = session_frame(&lane->lane, frame, &served, &reason);
+
+	lane->waits = error == -EAGAIN;
+	if (lane->waits)
+		return false;
+	if (error) {
+		refuse(lane, reason);
+		return false;
+	}
+	lane->in_start += FRAME_BYTES;
+	lane->receiving = served;
+	lane->received = 0;
+	if (!served && frame->type != FRAME_BATCH)
+		lane->discard_left = frame_payload_bytes(frame);
+	return true;
+}
+
+static bool parse_frame(struct server_lane *lane)
+{
+	struct frame frame;
+	const char *reason;
+
+	if (frame_decode(lane->in + lane->in_start, &frame, &reason)) {
+		refuse(lane, reason);
+		return false;
+	}
+	if (frame.type == FRAME_CONTROL)
+		return parse_control(lane, &frame);
+	if (lane->is_attached)
+		return parse_data(lane, &frame);
+	refuse(lane, "a data frame before HELLO");
+	return false;
+}
+
+bool server_lane_parse(struct server_lane *lane)
+{
+	struct served *served;
+
+	if (!lane->is_used || lane->is_closing || lane->waits || lane->lane.control_pending)
+		return false;
+	if (lane->receiving || lane->discard_left) {
+		if (!take_payload(lane))
+			return false;
+		served = lane->receiving;
+		lane->receiving = NULL;
+		if (served)
+			session_payload(served);
+		return true;
+	}
+	return available(lane) >= FRAME_BYTES && parse_frame(lane);
+}

@@ -1,0 +1,33 @@
+/* What happened lately, in words, and a hash of all that happened: two runs of one seed must agree on it. */
+#ifndef TESTS_SIM_TRACE_H
+#define TESTS_SIM_TRACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TRACE_KEPT 64u
+#define TRACE_NUMBERS 6u
+
+struct trace_entry {
+	uint64_t at_ns;
+	const char *text; /* static; each '%' stands for the next number */
+	uint64_t numbers[TRACE_NUMBERS];
+};
+
+struct trace {
+	struct trace_entry kept[TRACE_KEPT];
+	uint64_t count;
+	uint64_t hash;
+	FILE *live; /* everything at once, for --trace; NULL: only what is kept */
+};
+
+void trace_reset(struct trace *trace);
+void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS]);
+void trace_print(const struct trace *trace, FILE *file);
+
+/* Needs a `world` with `trace` and `now_ns`. */
+#define TRACE(world, text, ...)                                                                                        \
+	trace_add(&(world)->trace, (world)->now_ns, text, (const uint64_t[TRACE_NUMBERS]){__VA_ARGS__})
+
+#endif

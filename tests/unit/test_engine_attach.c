@@ -2,10 +2,8 @@
 #include "tests/unit/engine_harness.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "tests/unit/check.h"
-#include "tests/unit/sample.h"
 
 static struct harness h;
 

@@ -12,7 +12,10 @@
 #include <sys/socket.h>
 
 #include "common/address.h"
+#include "common/limits.h"
 #include "common/mailbox.h"
+
+#define RESOLVE_STACK_BYTES (512 * KIB) /* mlockall() makes all of a stack resident */
 
 /* Outlives the resolver while threads are at work. */
 struct resolve_office {
@@ -161,6 +164,7 @@ static int thread_start(struct resolver *resolver, struct resolve_job *job)
 	if (error)
 		return error;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, RESOLVE_STACK_BYTES);
 	atomic_fetch_add(&resolver->office->refs, 1);
 	error = pthread_create(&thread, &attr, resolve_thread, job);
 	pthread_attr_destroy(&attr);

@@ -129,6 +129,14 @@ static void lane_count(struct peer_lane *lane)
 	lane->zc.notifications = 0;
 }
 
+/* The end of a connection is news; that there is still none is not. */
+static void lane_log(const struct peer_lane *lane)
+{
+	log_line(lane->fd >= 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG,
+		 "event=lane_closed leg=%u lane=%s error=%s reason=\"%s\"", lane->leg,
+		 lane->which == LANE_MAIN ? "main" : "bulk", err_name(lane->close_error), lane->close_reason);
+}
+
 bool lane_finish(struct peer_lane *lane)
 {
 	if (lane->state != LANE_BREAKING || lane->completions_due || lane->chain.silent)
@@ -137,14 +145,13 @@ bool lane_finish(struct peer_lane *lane)
 	if (lane->which == LANE_MAIN)
 		peers_write_drop_leg(lane->peers, lane->leg);
 	lane_count(lane);
+	lane_log(lane);
 	if (lane->fd >= 0)
 		close(lane->fd);
 	lane->fd = -1;
 	lane->generation++;
 	lane->state = LANE_CLOSED;
 	lane->peers->breaking_count--;
-	log_info("event=lane_closed leg=%u lane=%s error=%s reason=\"%s\"", lane->leg,
-		 lane->which == LANE_MAIN ? "main" : "bulk", err_name(lane->close_error), lane->close_reason);
 	engine_lane_closed(lane->peers->engine, lane->leg, lane->which, lane->close_error, lane->close_reason);
 	return true;
 }

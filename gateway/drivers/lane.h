@@ -82,6 +82,7 @@ struct bulk_op {
 	uint16_t slot;
 	uint8_t refs; /* queue entry, notification */
 	bool may_zero_copy;
+	bool zero_copy; /* sent so */
 	bool notify_due;
 	uint16_t next_free;
 };

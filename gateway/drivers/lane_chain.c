@@ -63,6 +63,7 @@ static void payload_add(struct peer_lane *lane, uint16_t ref)
 
 	step_add(&lane->chain,
 		 (struct chain_step){.is_payload = true, .zero_copy = zero_copy, .ref = ref, .bytes = op->bytes});
+	op->zero_copy = zero_copy;
 	lane->chain.quiet = lane->chain.quiet && !zero_copy;
 	peers->stats.legs[lane->leg].bulk_writes++;
 }

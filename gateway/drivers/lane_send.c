@@ -3,6 +3,7 @@
  * here. */
 #include <errno.h>
 
+#include "common/log.h"
 #include "gateway/drivers/peer_private.h"
 
 void lane_send(struct peer_lane *lane)
@@ -107,6 +108,16 @@ static void on_notification(struct peer_lane *lane, uint16_t ref, int32_t usage)
 	bulk_put(lane, ref);
 }
 
+/* By a stream that cannot (TLS, unix sockets) or a kernel before 6.2. The connection is lost; the next one sends with
+ * SEND whatever it can. */
+static void stop_zero_copy(struct peers *peers, int32_t result)
+{
+	if (result != -EOPNOTSUPP && result != -EINVAL)
+		return;
+	log_warn("event=zero_copy_refused error=%s", err_name(result));
+	peers->options.zero_copy = ZC_NEVER;
+}
+
 /* Errors at issue announce a notification too: only F_MORE counts (Linux io_uring/net.c io_sendrecv_fail()). */
 static uint32_t on_payload(struct peer_lane *lane, uint16_t ref, const struct io_uring_cqe *cqe)
 {
@@ -117,6 +128,8 @@ static uint32_t on_payload(struct peer_lane *lane, uint16_t ref, const struct io
 		op->refs++;
 		lane->completions_due++;
 	}
+	if (op->zero_copy)
+		stop_zero_copy(lane->peers, cqe->res);
 	return op->bytes;
 }
 

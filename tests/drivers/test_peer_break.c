@@ -67,6 +67,39 @@ static void what_the_kernel_took_in_part_breaks_the_lanes_that_send(void)
 	world_free(world);
 }
 
+/* Both ends of a unix socket, which knows no SEND_ZC. */
+static void connect_by_unix_socket(struct world *world)
+{
+	struct letter letter;
+	int fds[2];
+
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	peers_connect(world->peers, 0, LANE_MAIN);
+	CHECK_TRUE(mailbox_take(world->to_control, &letter));
+	peers_lane_ready(world->peers, 0, letter.b, fds[0]);
+	world->remote[0][LANE_MAIN] = fds[1];
+}
+
+static void a_stream_that_refuses_zero_copy_is_sent_copies_after_a_reconnect(void)
+{
+	struct world *world = world_new(
+		&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS});
+
+	connect_by_unix_socket(world);
+	world_write(world, 1, 100000, WRITE_BULK);
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
+	CHECK_EQ_INT(-EOPNOTSUPP, world->engine.lanes[0][LANE_MAIN].close_error);
+	CHECK_EQ_U64(1, world->engine.released[0]);
+	close(world->remote[0][LANE_MAIN]);
+	connect_by_unix_socket(world);
+	world_fill(world, 1, 100000);
+	world_write(world, 1, 100000, WRITE_BULK);
+	CHECK_EQ_U64(1, world_recv_frame(world, 0, LANE_MAIN).id);
+	world_recv(world, 0, LANE_MAIN, stream, 100000);
+	CHECK_MEM(world_payload(world, 1), stream, 100000);
+	world_free(world);
+}
+
 /* As kernel TLS will be: connect(AF_UNSPEC) does not work on a unix socket either. */
 static void a_stream_that_cannot_be_disconnected_is_cancelled(void)
 {
@@ -415,6 +448,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(abort_takes_back_zero_copy_sends_from_a_peer_that_does_not_read),
 	CHECK_TEST(abort_takes_back_sends_from_a_peer_that_does_not_read),
 	CHECK_TEST(a_stream_that_cannot_be_disconnected_is_cancelled),
+	CHECK_TEST(a_stream_that_refuses_zero_copy_is_sent_copies_after_a_reconnect),
 	CHECK_TEST(what_the_kernel_took_in_part_breaks_the_lanes_that_send),
 	CHECK_TEST(nothing_written_after_the_close_reaches_the_peer),
 	CHECK_TEST(abort_takes_back_the_memory_of_a_read_that_is_half_received),

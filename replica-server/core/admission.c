@@ -4,15 +4,20 @@
 
 #include "replica-server/core/replica.h"
 
+bool admission_is_current(const struct replica_lane *lane, uint32_t epoch, uint32_t session)
+{
+	const struct session *open = &lane->replica->session;
+
+	return open->state == SESSION_OPEN && epoch == open->ballot.epoch && session == open->number;
+}
+
 /* WIRE_OK, or why this request cannot be served here and now. */
 enum wire_status admission_status(const struct replica_lane *lane, const struct frame *frame)
 {
 	const struct replica *replica = lane->replica;
-	const struct session *session = &replica->session;
 	uint32_t block = replica->identity.block_bytes;
 
-	if (session->state != SESSION_OPEN || frame->epoch != session->ballot.epoch ||
-	    (lane->batch_left ? lane->batch.session : frame->session) != session->number)
+	if (!admission_is_current(lane, frame->epoch, lane->batch_left ? lane->batch.session : frame->session))
 		return WIRE_ESTALE;
 	if (frame->type == FRAME_PING)
 		return WIRE_OK;

@@ -271,15 +271,13 @@ void session_stamps_advanced(struct replica *replica)
 	}
 }
 
-static int begin_batch(struct replica_lane *lane, const struct frame *frame, const char **ret_reason)
+/* Its writes come as frames of their own; a stale batch's are refused one by one, so that each has its answer. */
+static void begin_batch(struct replica_lane *lane, const struct frame *frame)
 {
-	if (lane->batch_left) {
-		*ret_reason = "a batch inside a batch";
-		return -EPROTO;
-	}
 	lane->batch = *frame;
 	lane->batch_left = frame->length;
-	return 0;
+	if (admission_is_current(lane, frame->epoch, frame->session))
+		unstable_prune(&lane->replica->unstable, frame->stable_upto);
 }
 
 /* A buffer for the payload of a WRITE or READ, or none needed. */
@@ -341,8 +339,10 @@ int session_frame(struct replica_lane *lane, const struct frame *frame, struct s
 	*ret_reason = admission_forbidden(lane, frame);
 	if (*ret_reason)
 		return -EPROTO;
-	if (frame->type == FRAME_BATCH)
-		return begin_batch(lane, frame, ret_reason);
+	if (frame->type == FRAME_BATCH) {
+		begin_batch(lane, frame);
+		return 0;
+	}
 	status = admission_status(lane, frame);
 	if (status == WIRE_OK)
 		unstable_prune(&lane->replica->unstable, frame->stable_upto);

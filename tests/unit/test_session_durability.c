@@ -240,6 +240,23 @@ static void writes_are_listed_until_a_later_frame_says_they_are_stable(void)
 	rig_fini(&rig);
 }
 
+static void a_batch_says_what_is_stable_too(void)
+{
+	struct frame frame, batch = {.type = FRAME_BATCH, .epoch = 1, .session = 2, .length = FRAME_BYTES + 4096};
+
+	begin();
+	frame = rig_write(&rig, 0, 4096);
+	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
+	batch.stable_upto = 1;
+	CHECK_OK(rig_frame(&rig, 0, &batch, 0)); /* of another session: not believed */
+	CHECK_EQ_U64(1, unstable_count(&rig.replica.unstable));
+	rig.lanes[0].lane.batch_left = 0;
+	batch.session = 1;
+	CHECK_OK(rig_frame(&rig, 0, &batch, 0));
+	CHECK_EQ_U64(0, unstable_count(&rig.replica.unstable));
+	rig_fini(&rig);
+}
+
 static void a_stale_frame_prunes_nothing(void)
 {
 	struct frame frame;
@@ -268,6 +285,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_unstamped_write_touches_no_stamp),
 	CHECK_TEST(a_flush_waits_for_a_write_that_waits_for_its_stamp),
 	CHECK_TEST(writes_are_listed_until_a_later_frame_says_they_are_stable),
+	CHECK_TEST(a_batch_says_what_is_stable_too),
 	CHECK_TEST(a_stale_frame_prunes_nothing),
 };
 

@@ -223,12 +223,17 @@ void set_drain(struct engine *engine, struct set *set)
 	}
 }
 
+/* All ranges are held until here: were one given up with its part, a later request could change it and complete, and then
+ * this gateway die and its successor be given this request once more (R11), which would bring the old bytes back. */
 static void slot_complete(struct engine *engine, struct slot *slot)
 {
 	unsigned index = slot_index(engine, slot);
 
-	for (unsigned i = 0; i < slot->part_count; i++)
+	for (unsigned i = 0; i < slot->part_count; i++) {
 		slot->parts[i].id = 0;
+		if (slot->request.op != REQUEST_FLUSH)
+			range_lock_release(&set_of(engine, &slot->parts[i])->lock, &slot->parts[i].range, &engine->ready);
+	}
 	slot->part_count = 0;
 	slot->in_use = false;
 	if (slot_is_sync(engine, slot)) {
@@ -257,8 +262,6 @@ void part_done(struct engine *engine, struct part *part, int error)
 	assert(part->state != PART_DONE);
 	part->state = PART_DONE;
 	list_del(&part->node);
-	if (slot->request.op != REQUEST_FLUSH)
-		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	if (!slot->error)
 		slot->error = error;
 	slot->parts_left--;

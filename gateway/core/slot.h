@@ -7,8 +7,8 @@
  *	                     +-- no replica ----+  +- ZEROING --+
  *	                        left to read        (short read)
  *
- * The range is given up at DONE; the slot completes when all its parts are DONE and, unless the frontend pins a
- * request's memory, when every borrowed payload was released (design P6).
+ * The slot completes, and gives up its ranges, when all its parts are DONE and, unless the frontend pins a request's
+ * memory, when every borrowed payload was released (design P6).
  */
 #ifndef GATEWAY_CORE_SLOT_H
 #define GATEWAY_CORE_SLOT_H

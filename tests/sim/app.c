@@ -340,15 +340,15 @@ static void check_change(struct world *world, struct app_slot *slot, unsigned bl
 		if (it->applied_seq < slot->seq[block])
 			world_violation(world, "write %u completes, but server %u has not block %u of it", slot->write_no,
 					server->index, block);
-		if (is_fua && it->durable_seq < slot->seq[block] && !world->history.blocks[block].is_tainted)
+		if (is_fua && it->durable_seq < slot->seq[block] && history_keeps(world, block, slot->seq[block]))
 			world_violation(world, "FUA write %u completes, but block %u is not on the disk of server %u",
 					slot->write_no, block, server->index);
-		is_everywhere &= it->cache_seq >= slot->seq[block];
+		is_everywhere &= it->cache_seq >= slot->seq[block] && !it->is_forgotten;
 	}
 	if (world->history.completed_seq[block] < slot->seq[block])
 		world->history.completed_seq[block] = slot->seq[block];
 	if (is_everywhere)
-		history_heal(world, block, slot->write_no);
+		history_heal(world, block, slot->write_no, slot->seq[block]);
 	else
 		history_taint(world, block); /* a replica lost it between its acknowledgement and now */
 }
@@ -359,7 +359,7 @@ static void check_flush(struct world *world, const struct app_slot *slot)
 		for (unsigned j = 0; j < world->geometry.replicas; j++) {
 			const struct server *server = server_of(world, i, j);
 
-			if (server->disk.blocks[i].durable_seq < slot->floor[i] && !world->history.blocks[i].is_tainted)
+			if (server->disk.blocks[i].durable_seq < slot->floor[i] && history_keeps(world, i, slot->floor[i]))
 				world_violation(world, "a FLUSH completes, but block %u is not on the disk of server %u", i,
 						server->index);
 		}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 
+#include "replica-server/core/session.h"
 #include "tests/sim/world.h"
 
 void disk_init(struct disk *disk)
@@ -141,7 +142,9 @@ static void change_block(struct world *world, struct server *server, struct stor
 	it->cache_seq = seq;
 	it->applied_seq = seq > it->applied_seq ? seq : it->applied_seq;
 	it->is_dirty = true;
+	it->is_forgotten = false;
 	it->effect_no = ++disk->effects;
+	TRACE(world, "disk %: block % holds epoch % write % now", server->index, block, seq >> 32, seq & UINT32_MAX);
 }
 
 static void read_blocks(struct world *world, struct server *server, struct store_op *op, unsigned from, unsigned to)
@@ -229,13 +232,19 @@ static void forget_dirty(struct world *world, struct disk *disk)
 			continue;
 		if (random_below(&world->random, 2))
 			make_durable(world, disk, i);
+		disk->blocks[i].is_forgotten = disk->blocks[i].is_dirty;
 		disk->blocks[i].is_dirty = false;
+		if (disk->blocks[i].is_forgotten)
+			history_taint(world, i);
 	}
 }
 
-static void end_sync(struct world *world, struct disk *disk, struct store_op *op)
+static void end_sync(struct world *world, struct server *server, struct store_op *op)
 {
+	struct disk *disk = &server->disk;
+
 	disk->syncs--;
+	TRACE(world, "disk %: fsync ends (%)", server->index, (uint64_t)-op->error);
 	if (op->error) {
 		forget_dirty(world, disk);
 		return;
@@ -268,7 +277,7 @@ void disk_complete(struct world *world, struct server *server, struct store_op *
 	if (!op->error)
 		disk_take_effect(world, server, op);
 	if (op->kind == STORE_SYNC)
-		end_sync(world, disk, op);
+		end_sync(world, server, op);
 	else if (!op->error && is_change(op))
 		end_change(world, server, op);
 	if (op->error)
@@ -352,9 +361,11 @@ static void settle_block(struct world *world, struct disk *disk, unsigned block,
 	if (memcmp(cache, durable, bytes)) {
 		memcpy(cache, durable, bytes);
 		history_taint(world, block);
+	} else {
+		it->durable_seq = it->cache_seq; /* the same bytes: nothing was lost */
 	}
 	it->cache_seq = it->durable_seq;
-	it->is_dirty = false;
+	it->is_dirty = it->is_forgotten = false;
 }
 
 void disk_power_loss(struct world *world, struct server *server)

@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 #include "common/list.h"
+#include "replica-server/core/stamps.h"
+#include "replica-server/core/store.h"
+#include "replica-server/core/superblock.h"
 #include "tests/sim/geometry.h"
-#include "tests/sim/replica_core.h"
 
 #define SIM_SECTOR_BYTES 512u
 #define SIM_STAMPS_BYTES (2u * STAMPS_BLOCK_BYTES) /* header and one block: up to 1022 regions */
@@ -31,6 +33,7 @@ struct disk_block {
 	uint64_t applied_seq;		 /* highest that was ever in the cache */
 	uint64_t effect_no;		 /* of the operation whose effect it shows */
 	bool is_dirty;
+	bool is_forgotten; /* a failed fsync left it clean in the cache and not on the disk */
 };
 
 struct disk {

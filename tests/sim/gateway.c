@@ -191,7 +191,21 @@ static void drop_staged(struct gateway *gateway, struct gateway_lane *lane)
 	lane->staged_count = lane->staged_used = 0;
 }
 
-static void drop_deferred(struct world *world, struct gateway *gateway, unsigned leg)
+/* True: there was one. */
+static bool drop_borrows(struct world *world, struct gateway *gateway, unsigned leg)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < SIM_BORROWS_MAX; i++) {
+		if (!gateway->borrows[i].is_used || gateway->borrows[i].leg != leg)
+			continue;
+		gateway_release(world, gateway, &gateway->borrows[i], true);
+		any = true;
+	}
+	return any;
+}
+
+static bool drop_deferred(struct world *world, struct gateway *gateway, unsigned leg)
 {
 	unsigned kept = 0, count = gateway->deferred_count;
 	uint64_t ids[SIM_DEFERRED_MAX];
@@ -211,6 +225,7 @@ static void drop_deferred(struct world *world, struct gateway *gateway, unsigned
 	gateway->deferred_count = kept;
 	for (unsigned i = 0; i < id_count; i++)
 		engine_payload_released(gateway->engine, leg, ids[i]);
+	return id_count > 0;
 }
 
 /* Until the connection was reaped the kernel may still put bytes of it where they were to go. */
@@ -234,12 +249,9 @@ void gateway_lane_closed(struct world *world, struct gateway *gateway, unsigned 
 	stray_bytes(world, gateway, lane);
 	lane->take = TAKE_HEADER;
 	drop_staged(gateway, lane);
-	for (unsigned i = 0; which == LANE_MAIN && i < SIM_BORROWS_MAX; i++) {
-		if (gateway->borrows[i].is_used && gateway->borrows[i].leg == leg)
-			gateway_release(world, gateway, &gateway->borrows[i], true);
-	}
-	if (which == LANE_MAIN)
-		drop_deferred(world, gateway, leg);
+	/* A release may complete a request and so let the next one be ordered, for this lane too. */
+	while (which == LANE_MAIN && (drop_borrows(world, gateway, leg) || drop_deferred(world, gateway, leg)))
+		continue;
 	lane->state = GATEWAY_LANE_CLOSED;
 	TRACE(world, "gateway %: leg % lane % is closed", gateway->index, leg, which);
 	engine_lane_closed(gateway->engine, leg, which, lane->error, "sim");

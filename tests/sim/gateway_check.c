@@ -44,7 +44,7 @@ static void check_durable(struct world *world, struct gateway *gateway, unsigned
 	uint64_t seq = disk_seq(range->epoch, wseq);
 
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
-		if (!(range->blocks & 1ull << i) || world->history.blocks[i].is_tainted)
+		if (!(range->blocks & 1ull << i) || !history_keeps(world, i, seq))
 			continue;
 		for (unsigned j = 0; j < world->geometry.replicas; j++) {
 			const struct server *server = &world->servers[set * world->geometry.replicas + j];

@@ -57,8 +57,10 @@ void history_reset(struct world *world)
 
 	history->write_count = 1;
 	history->writes[0] = (struct write_info){.state = WRITE_DONE, .blocks = UINT64_MAX, .is_zero = true};
-	for (unsigned i = 0; i < world->geometry.blocks; i++)
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		begin_again(history, i, 0, 0);
+		history->blocks[i].whole_from = 0;
+	}
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
 }
 
@@ -151,11 +153,17 @@ void history_taint(struct world *world, unsigned block)
 	TRACE(world, "block % may hold anything now that was ever written to it", block);
 }
 
-void history_heal(struct world *world, unsigned block, uint32_t write_no)
+bool history_keeps(const struct world *world, unsigned block, uint64_t seq)
+{
+	return !world->history.blocks[block].is_tainted && seq >= world->history.blocks[block].whole_from;
+}
+
+void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64_t seq)
 {
 	if (!world->history.blocks[block].is_tainted)
 		return;
 	begin_again(&world->history, block, write_no, ++world->tick);
+	world->history.blocks[block].whole_from = seq;
 	TRACE(world, "block % is whole again with write %", block, write_no);
 }
 

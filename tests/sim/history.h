@@ -40,6 +40,7 @@ struct block_history {
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
 	uint64_t valid_from; /* earlier reads are not judged */
+	uint64_t whole_from; /* earlier changes, by disk_seq(), may be lost */
 };
 
 struct history {
@@ -67,8 +68,10 @@ void history_disown(struct world *world, unsigned owner);
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start);
 
 void history_taint(struct world *world, unsigned block);
-/* `write_no` has completed and is on every replica. */
-void history_heal(struct world *world, unsigned block, uint32_t write_no);
+/* `write_no`, by its number on the disks `seq`, has completed and is on every replica. */
+void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64_t seq);
+/* Is change `seq` something that the core must still have? */
+bool history_keeps(const struct world *world, unsigned block, uint64_t seq);
 
 /* What a block holds after write `write_no`, changed `variant` times since. */
 void history_fill(const struct world *world, uint32_t write_no, unsigned variant, unsigned block, uint8_t *out);

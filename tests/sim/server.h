@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tests/sim/replica_core.h"
+#include "replica-server/core/replica.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/geometry.h"
 #include "tests/sim/net.h"

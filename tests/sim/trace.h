@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TRACE_KEPT 64u
+#define TRACE_KEPT 100u
 #define TRACE_NUMBERS 6u
 
 struct trace_entry {

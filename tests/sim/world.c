@@ -164,7 +164,14 @@ static void check_mirrors(struct world *world)
 	}
 }
 
-/* Detach makes everything durable. */
+/* Detach makes everything durable: for now, what this attachment completed; with R3.4 also what came before. */
+static bool must_be_durable(const struct world *world, const struct gateway *gateway, unsigned block)
+{
+	uint64_t seq = world->history.completed_seq[block];
+
+	return history_keeps(world, block, seq) && (world->options.reconcile || seq >> 32 == gateway->epoch);
+}
+
 static void check_detached(struct world *world, const struct gateway *gateway)
 {
 	for (unsigned i = 0; i < world->geometry.servers && gateway->detach_error == 0; i++) {
@@ -173,7 +180,7 @@ static void check_detached(struct world *world, const struct gateway *gateway)
 		for (unsigned j = 0; j < world->geometry.in_set_count[server->set]; j++) {
 			unsigned block = world->geometry.in_set[server->set][j];
 
-			if (!world->history.blocks[block].is_tainted &&
+			if (must_be_durable(world, gateway, block) &&
 			    server->disk.blocks[block].durable_seq < world->history.completed_seq[block])
 				world_violation(world, "detached, but block %u is not on the disk of server %u", block, i);
 		}

@@ -10,9 +10,7 @@ source "$(dirname "$0")/lib.sh"
 replicas_begin a b
 volume_create v 400M "a b"
 mkdir -p "$work/mnt"
-(cd /usr/share && find . -xdev -type f -size -512k | LC_ALL=C sort | head -n 250) >"$work/tree"
-(cd /usr/share && xargs -d '\n' md5sum -- <"$work/tree") >"$work/sums"
-tar -C /usr/share -cf "$work/tree.tar" -T "$work/tree"
+tree=$LOCKSTEP_RESULTS/tree # packed by tests/run
 
 # round FILESYSTEM CHECKER...: with $mode
 round()
@@ -22,17 +20,17 @@ round()
 	gateway_begin v --mode "$mode"
 	"mkfs.$filesystem" -q "$([[ $filesystem == xfs ]] && echo -f || echo -F)" "$device"
 	mount -t "$filesystem" "$device" "$work/mnt"
-	tar -C "$work/mnt" -xf "$work/tree.tar"
+	tar -C "$work/mnt" -xf "$tree.tar"
 	sync -f "$work/mnt"
 	umount "$work/mnt"
 	echo 3 >/proc/sys/vm/drop_caches
 	mount -t "$filesystem" "$device" "$work/mnt"
-	(cd "$work/mnt" && md5sum --quiet -c "$work/sums") || fail "$filesystem in $mode mode: files differ"
+	(cd "$work/mnt" && md5sum --quiet -c "$tree.md5") || fail "$filesystem in $mode mode: files differ"
 	umount "$work/mnt"
 	"$@" "$device" >"$work/check" 2>&1 || { cat "$work/check" && fail "$* finds faults"; }
 	gateway_detach v
 	replicas_are_identical v 0 a b || fail "$filesystem in $mode mode: the replicas differ"
-	note "$filesystem in $mode mode: $(wc -l <"$work/sums") files equal, replicas identical"
+	note "$filesystem in $mode mode: $(wc -l <"$tree.md5") files equal, replicas identical"
 }
 
 for mode in $(modes_of_this_kernel); do

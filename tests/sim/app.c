@@ -216,6 +216,8 @@ static void give(struct world *world, struct gateway *gateway, unsigned index)
 
 	if (!slot->is_active || slot->is_given || !gateway->engine || gateway->process.is_paused)
 		return;
+	if (!gateway->is_attached && !world->options.reconcile)
+		return;
 	slot->is_given = true;
 	memset(slot->seq, 0, sizeof(slot->seq[0]) * world->geometry.blocks);
 	engine_set_now(gateway->engine, world->now_ns);

@@ -87,6 +87,9 @@ void gateway_start(struct world *world, struct gateway *gateway)
 
 	if (gateway->process.is_up)
 		return;
+	if (gateway->device.is_superseded) /* R11: its requests must not be issued again */
+		app_abandon(world, gateway);
+	gateway->device.is_superseded = false;
 	gateway->engine = engine_new(&world->geometry.spec, &options, &gateway_engine_ops, gateway, &err);
 	if (!gateway->engine)
 		world_violation(world, "engine_new(): %s", err.text);
@@ -100,7 +103,8 @@ void gateway_start(struct world *world, struct gateway *gateway)
 	engine_attach(gateway->engine);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});
-	if (random_below(&world->random, 2))
+	/* Without R11 only this side can tell whether another gateway attached meanwhile: not before it has attached. */
+	if (world->options.reconcile && random_below(&world->random, 2))
 		app_give_all(world, gateway);
 }
 
@@ -123,6 +127,8 @@ void gateway_kill(struct world *world, struct gateway *gateway)
 		app_payload_put(world, gateway, gateway->deferred[i].payload);
 	process_die(world, PROCESS_GATEWAY(gateway->index));
 	forget(gateway);
+	/* It may have taken promises, which keep the other one out until people act (R10 comes later). */
+	world->gateways[1 - gateway->index].is_excused = true;
 	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
 		gateway->device.slots[i].is_given = false;
 }

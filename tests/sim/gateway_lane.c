@@ -365,6 +365,8 @@ static void op_attached(void *ctx, int error, const char *text)
 		if (i != gateway->index)
 			app_orphan(world, &world->gateways[i]);
 	}
+	if (gateway->device.is_superseded) /* R11: the device fails, and whoever used it begins anew */
+		app_abandon(world, gateway);
 	history_close_writes(world, gateway->index);
 	app_begin(world, gateway);
 }

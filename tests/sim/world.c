@@ -257,8 +257,6 @@ static bool watch_phase(struct world *world)
 static void restart(struct world *world, struct gateway *gateway)
 {
 	gateway_kill(world, gateway);
-	if (gateway->device.is_superseded)
-		app_abandon(world, gateway);
 	gateway_start(world, gateway);
 }
 

@@ -191,6 +191,21 @@ static void a_ping_reply_nobody_asked_for_is_nonsense(void)
 	is_nonsense(LANE_MAIN, &reply, "PING");
 }
 
+static void the_answer_to_a_ping_of_the_last_session_is_nonsense(void)
+{
+	struct frame reply;
+
+	start(2);
+	harness_tick(&h, h.options.answer_deadline_ns / 3);
+	reply = harness_reply(&h, harness_find(&h, 0, FRAME_PING));
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	harness_answer_all(&h);
+	harness_raise(&h, 0);
+	reply.session++;
+	is_nonsense(LANE_MAIN, &reply, "PING");
+}
+
 static void a_reply_for_another_replicas_read_is_nonsense(void)
 {
 	struct frame reply;
@@ -336,6 +351,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(small_replies_may_come_in_any_order),
 	CHECK_TEST(a_second_reply_while_the_first_ones_bytes_arrive_is_nonsense),
 	CHECK_TEST(a_ping_reply_nobody_asked_for_is_nonsense),
+	CHECK_TEST(the_answer_to_a_ping_of_the_last_session_is_nonsense),
 	CHECK_TEST(a_reply_for_another_replicas_read_is_nonsense),
 	CHECK_TEST(data_frames_before_the_session_are_nonsense),
 	CHECK_TEST(unexpected_messages_lose_the_connection),

@@ -259,6 +259,8 @@ static void a_restarted_machine_with_everything_flushed_goes_on(void)
 static void a_flush_does_not_cover_what_completed_after_it(void)
 {
 	start(1, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
 	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
 	harness_answer_all(&h);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);

@@ -269,6 +269,11 @@ static void lane_hello(struct intake *intake, const struct message_hello *hello)
 			      hosted->info.health);
 		return;
 	}
+	if (hosted->delete_asked) { /* what was handed over before is closed by the data thread, after this nothing may
+				       be */
+		intake_refuse(intake, REFUSAL_UNKNOWN_REPLICA, true, "replica %s: is being deleted", hosted->name);
+		return;
+	}
 	if (replica_check_hello(&hosted->identity, hello, &refused))
 		send_refused(intake, &refused, true);
 	else

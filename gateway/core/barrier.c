@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 static void ask_promise(struct engine *engine, struct leg *leg)
@@ -26,7 +27,7 @@ static void ask_accept(struct engine *engine, struct leg *leg)
 /* R8: completed writes that were never flushed are gone if the machine restarted. Serving on would hide it. */
 static bool has_lost_writes(const struct engine *engine, const struct leg *leg)
 {
-	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) &&
+	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) && !MUTANT(power_loss_forgiven) &&
 	       engine->sets[leg->set].completed_upto > leg->durable_upto;
 }
 

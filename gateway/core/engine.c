@@ -201,9 +201,8 @@ void engine_fail(struct engine *engine, int error, const char *text)
 	engine_set_state(engine, VOLUME_FAILED);
 	if (!engine->is_attached)
 		engine->ops->attached(engine->ctx, error, text);
+	/* Requests fail when the last lane is closed: until then something may still touch their memory. */
 	link_abort_all(engine, "the volume failed");
-	if (links_are_down(engine))
-		slots_fail_all(engine);
 }
 
 void engine_set_now(struct engine *engine, uint64_t now_ns)

@@ -7,6 +7,7 @@
 #ifndef GATEWAY_CORE_ENGINE_STATE_H
 #define GATEWAY_CORE_ENGINE_STATE_H
 
+#include "common/mutant.h"
 #include "gateway/core/engine.h"
 #include "gateway/core/layout.h"
 #include "gateway/core/leg.h"
@@ -88,6 +89,8 @@ static inline uint8_t leg_bit(const struct leg *leg)
 /* New requests may go to the set. */
 static inline bool set_is_open(const struct engine *engine, const struct set *set)
 {
+	if (MUTANT(serve_without_all) && set->up_legs)
+		return engine->is_attached && engine->state != VOLUME_FAILED;
 	return engine->is_attached && engine->state != VOLUME_FAILED && set->up_legs == set->all_legs;
 }
 

@@ -2,6 +2,7 @@
  * a detach. On a flush's path: from submit to the last answer. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
@@ -11,6 +12,8 @@ static uint64_t acknowledged_upto(const struct set *set)
 	const struct part *oldest = list_first(&set->writes, struct part, node);
 	uint64_t below = oldest ? oldest->wseq : set->next_wseq;
 
+	if (MUTANT(stable_too_high))
+		return set->next_wseq - 1;
 	return (below < set->failed_from ? below : set->failed_from) - 1;
 }
 
@@ -70,6 +73,10 @@ void flush_resend(struct engine *engine, struct leg *leg)
 
 static void flush_complete(struct engine *engine, struct set *set, struct part *part)
 {
+	if (MUTANT(flush_error_ignored))
+		part->error = 0;
+	if (MUTANT(stable_taken_late))
+		part->flush_upto = acknowledged_upto(set);
 	if (!part->error) {
 		if (part->flush_upto > set->stable_upto)
 			set->stable_upto = part->flush_upto;
@@ -91,7 +98,7 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	} else if (part->flush_upto > leg->durable_upto) {
 		leg->durable_upto = part->flush_upto;
 	}
-	if (part->acked == set->all_legs)
+	if (part->acked == set->all_legs || MUTANT(flush_of_one_copy))
 		flush_complete(engine, set, part);
 }
 

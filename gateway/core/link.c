@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 #define PING_FRACTION 3u /* of the answer deadline, without a word on MAIN */
@@ -130,7 +131,7 @@ void link_closed(struct engine *engine, struct leg *leg, enum lane lane, int err
 /* A replica whose machine restarted may have lost what it acknowledged and nobody completed: it gets that again. */
 static void note_identity(struct engine *engine, struct leg *leg)
 {
-	if (leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id))
+	if (leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) && !MUTANT(power_loss_keeps_acks))
 		write_forget_acks(engine, leg);
 	leg->reconnects += leg->was_up;
 	leg->was_up = true;

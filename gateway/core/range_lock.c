@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/mutant.h"
+
 int range_lock_init(struct range_lock *lock, unsigned capacity)
 {
 	*lock = (struct range_lock){.capacity = capacity};
@@ -46,6 +48,8 @@ static unsigned next_overlap(const struct range_lock *lock, unsigned from, uint6
 
 static bool one_writes(const struct range_entry *a, const struct range_entry *b)
 {
+	if (MUTANT(no_range_lock) || (MUTANT(reads_pass_writes) && a->mode != b->mode))
+		return false;
 	return a->mode == RANGE_WRITE || b->mode == RANGE_WRITE;
 }
 

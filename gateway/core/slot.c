@@ -2,6 +2,7 @@
  * and no frames. On a request's path: first after the frontend, and last before it. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 static unsigned slot_index(const struct engine *engine, const struct slot *slot)
@@ -231,7 +232,7 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 
 	for (unsigned i = 0; i < slot->part_count; i++) {
 		slot->parts[i].id = 0;
-		if (slot->request.op != REQUEST_FLUSH)
+		if (slot->request.op != REQUEST_FLUSH && !MUTANT(range_released_early))
 			range_lock_release(&set_of(engine, &slot->parts[i])->lock, &slot->parts[i].range, &engine->ready);
 	}
 	slot->part_count = 0;
@@ -248,9 +249,9 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 
 void slot_released(struct engine *engine, struct slot *slot)
 {
-	if (slot->parts_left > 0)
+	if (slot->parts_left > 0 && !MUTANT(one_part_is_enough))
 		return;
-	if (slot->borrows > 0 && !engine->options.memory_is_pinned)
+	if (slot->borrows > 0 && !engine->options.memory_is_pinned && !MUTANT(completion_before_release))
 		return;
 	slot_complete(engine, slot);
 }
@@ -262,6 +263,8 @@ void part_done(struct engine *engine, struct part *part, int error)
 	assert(part->state != PART_DONE);
 	part->state = PART_DONE;
 	list_del(&part->node);
+	if (MUTANT(range_released_early) && slot->request.op != REQUEST_FLUSH)
+		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	if (!slot->error)
 		slot->error = error;
 	slot->parts_left--;

@@ -3,6 +3,7 @@
  * held range to the last acknowledgement. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
@@ -13,7 +14,7 @@ static enum write_path choose_path(const struct engine *engine, const struct par
 	uint64_t small = engine->options.bulk_min_bytes;
 
 	/* Legs that disagree saw different bytes: only a private copy is the same for all of them. */
-	if (part->crc_resends > 0)
+	if (part->crc_resends > 0 && !MUTANT(repeat_without_copy))
 		small = BULK_MIN_BYTES_MAX;
 	if (part->at.length <= small)
 		return WRITE_GATHER;
@@ -114,7 +115,7 @@ void write_resend(struct engine *engine, struct leg *leg)
 	list_for_each (it, next, &set->writes) {
 		struct part *part = container_of(it, struct part, node);
 
-		if (part->acked & leg_bit(leg))
+		if (part->acked & leg_bit(leg) || MUTANT(no_resend))
 			continue;
 		engine->counters.resent_writes++;
 		send_to(engine, part, leg_bit(leg));
@@ -132,7 +133,7 @@ void write_forget_acks(struct engine *engine, struct leg *leg)
 
 static bool crcs_differ(const struct set *set, const struct part *part)
 {
-	for (unsigned i = 1; i < set->leg_count; i++) {
+	for (unsigned i = 1; i < set->leg_count && !MUTANT(crc_mismatch_ignored); i++) {
 		if (part->legs[i].crc != part->legs[0].crc)
 			return true;
 	}
@@ -182,9 +183,9 @@ void write_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	/* NEEDSWORK(eviction): a leg that cannot write leaves the set instead of failing the request. */
 	if (reply->status != WIRE_OK && !part->error)
 		part->error = wire_status_to_errno((enum wire_status)reply->status);
-	if (part->acked != set->all_legs)
+	if (part->acked != set->all_legs && !MUTANT(ack_after_one_copy))
 		return;
-	if (part->error)
+	if (part->error && !MUTANT(write_error_ignored))
 		fail_write(engine, set, part, part->error);
 	else if (part->slot->request.op == REQUEST_WRITE && crcs_differ(set, part))
 		repeat_or_fail(engine, set, part);

@@ -78,22 +78,39 @@ static void a_rolled_back_replica_does_not_come_back(void)
 	CHECK_STR_HAS("r1 (10.0.0.2:7420): its state is older than what it had stored", harness_status(&h).waits_for);
 }
 
+static void a_replica_that_forgot_its_promise_does_not_come_back(void)
+{
+	start(1, 2);
+	harness_attach(&h);
+	harness_kill(&h, 1);
+	h.replicas[1].promised = (struct ballot){0, 0};
+	h.replicas[1].is_reachable = true;
+	harness_tick(&h, 10000000000ull);
+	harness_pump(&h);
+	CHECK_STR_HAS("r1 (10.0.0.2:7420): its state is older than what it had stored", harness_status(&h).waits_for);
+	CHECK_EQ_U64(1, h.replicas[1].session);
+}
+
 static void a_volume_taken_over_fails_its_requests(void)
 {
 	start(1, 2);
 	harness_attach(&h);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, MIB);
+	harness_submit(&h, 1, REQUEST_READ, 0, 2 * MIB, MIB);
+	harness_submit(&h, 2, REQUEST_READ, 0, 3 * MIB, MIB);
+	harness_submit(&h, 3, REQUEST_WRITE, 0, 2 * MIB, 4096);
 	harness_kill(&h, 1);
 	h.replicas[1].config.ballot = h.replicas[1].promised = (struct ballot){2, 999};
 	h.replicas[1].config.gen++;
 	h.replicas[1].is_reachable = true;
 	harness_tick(&h, 10000000000ull);
-	CHECK_EQ_U64(1, h.pending);
+	CHECK_EQ_U64(4, h.pending);
 	harness_pump(&h);
 	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
 	CHECK_STR_HAS("another gateway has attached it (epoch 2)", harness_status(&h).waits_for);
 	CHECK_EQ_U64(0, h.pending);
-	CHECK_ERRNO(-EIO, h.errors[0]);
+	for (unsigned slot = 0; slot < 4; slot++)
+		CHECK_ERRNO(-EIO, h.errors[slot]);
 	CHECK_EQ_U64(1, h.attached_count);
 }
 
@@ -141,6 +158,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_leg_that_was_up_is_tried_again_after_the_shortest_pause),
 	CHECK_TEST(losing_either_lane_loses_both),
 	CHECK_TEST(a_rolled_back_replica_does_not_come_back),
+	CHECK_TEST(a_replica_that_forgot_its_promise_does_not_come_back),
 	CHECK_TEST(a_volume_taken_over_fails_its_requests),
 	CHECK_TEST(a_contender_that_only_got_a_promise_leaves_the_volume_waiting),
 	CHECK_TEST(an_idle_leg_is_pinged_and_lost_when_it_says_nothing),

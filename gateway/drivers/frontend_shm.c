@@ -17,7 +17,7 @@
 #include "gateway/drivers/shm_ring.h"
 
 #define WATCHER_STACK_BYTES (256 * KIB) /* thread-local memory included */
-#define WATCHER_SLICE_MS 200 /* how late it notices that it shall end */
+#define WATCHER_SLICE_MS 200		/* how late it notices that it shall end */
 
 static_assert((int)SHM_READ == REQUEST_READ && (int)SHM_WRITE == REQUEST_WRITE && (int)SHM_FLUSH == REQUEST_FLUSH &&
 		      (int)SHM_DISCARD == REQUEST_DISCARD && (int)SHM_ZEROES == REQUEST_ZEROES,

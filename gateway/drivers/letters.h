@@ -26,7 +26,7 @@ enum letter_kind {
 	LETTER_LANE_FAILED, /* a: leg, b: letter_lane() of the CONNECT, data: struct err *, or NULL for want of memory
 			     */
 	LETTER_ATTACH,
-	LETTER_DETACH, /* a: 1: by force, waits a moment at most */
+	LETTER_DETACH,	 /* a: 1: by force, waits a moment at most */
 	LETTER_STATUS,	 /* data: memory for the snapshot, comes back with LETTER_STATUS_REPLY */
 	LETTER_FORCE,	 /* after a grace, fail what is outstanding and give up all connections: forced detach */
 	LETTER_SHUTDOWN, /* leave the loop */

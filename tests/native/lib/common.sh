@@ -42,10 +42,37 @@ fail()
 	exit 1
 }
 
+# What a passed test leaves running must end in good order, and no sanitizer may have spoken. False: said why.
+end_in_order()
+{
+	local name log deadline=$((${EPOCHREALTIME/[.,]/} + 10 * SLOW * 1000000))
+	for name in "${!replica_pid[@]}"; do
+		is_alive "${replica_pid[$name]}" || continue
+		kill -TERM "${replica_pid[$name]}" 2>/dev/null || true
+		while is_alive "${replica_pid[$name]}" && ((${EPOCHREALTIME/[.,]/} < deadline)); do sleep 0.02; done
+		if is_alive "${replica_pid[$name]}"; then
+			printf 'FAIL: replica-server %s does not end\n' "$name" >&2
+			return 1
+		fi
+		end TERM "${replica_pid[$name]}"
+		if ((ended != 0)); then
+			printf 'FAIL: replica-server %s ended with %s\n' "$name" "$ended" >&2
+			return 1
+		fi
+	done
+	for log in "$tmp"/*.log; do
+		if grep -qE '(ERROR|WARNING): [A-Za-z]+Sanitizer|runtime error:' "$log" 2>/dev/null; then
+			printf "FAIL: a sanitizer's report in %s\n" "${log##*/}" >&2
+			return 1
+		fi
+	done
+}
+
 finish()
 {
 	local code=$? pid
 	trap - EXIT
+	((code != 0)) || end_in_order || code=1
 	((code == 0 || code == 77)) || show_logs
 	for pid in "${pids[@]}"; do
 		kill -KILL "$pid" 2>/dev/null || continue
@@ -79,9 +106,12 @@ end()
 	wait "$2" 2>/dev/null || ended=$?
 }
 
+# Not dead, and not a zombie that nobody has waited for.
 is_alive()
 {
-	kill -0 "$1" 2>/dev/null
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	[[ ${stat##*) } != [ZX]* ]]
 }
 
 # wait_until SECONDS WHAT COMMAND...: polls; the bound is multiplied by SLOW.

@@ -31,6 +31,7 @@
 	X(flush_error_ignored, "P1: a FLUSH completes though a replica failed it")                                     \
 	X(power_loss_keeps_acks,                                                                                       \
 	  "acknowledgements of a machine that lost power since count for a write still under way")                     \
+	X(acks_forgotten_late, "... or count until its new session is open (seed 18578)")                              \
 	X(power_loss_forgiven, "R8: a replica that lost completed writes serves on")                                   \
 	X(serve_without_all, "P2: requests go on with the replicas that are left")                                     \
 	X(second_reply_ignored, "P9: a reply that answers nothing outstanding is taken for one")                       \

@@ -25,9 +25,14 @@ static void ask_accept(struct engine *engine, struct leg *leg)
 }
 
 /* R8: completed writes that were never flushed are gone if the machine restarted. Serving on would hide it. */
+static bool has_restarted(const struct leg *leg)
+{
+	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id);
+}
+
 static bool has_lost_writes(const struct engine *engine, const struct leg *leg)
 {
-	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) && !MUTANT(power_loss_forgiven) &&
+	return has_restarted(leg) && !MUTANT(power_loss_forgiven) &&
 	       engine->sets[leg->set].completed_upto > leg->durable_upto;
 }
 
@@ -39,6 +44,10 @@ static void ask_open(struct engine *engine, struct leg *leg)
 			      "its machine restarted and lost completed writes that were not flushed");
 		return;
 	}
+	/* Nobody was told yet of what is under way; it gets that again. Now, and not when its session is open: in
+	 * between the last other acknowledgement may come, and complete a write that this replica lost. */
+	if (has_restarted(leg) && !MUTANT(power_loss_keeps_acks) && !MUTANT(acks_forgotten_late))
+		write_forget_acks(engine, leg);
 	engine->message.kind = MESSAGE_OPEN;
 	engine->message.open = (struct message_open){engine->ballot, ++leg->session};
 	attach_ask(engine, leg, LANE_MAIN, STEP_OPEN);

@@ -128,10 +128,9 @@ void link_closed(struct engine *engine, struct leg *leg, enum lane lane, int err
 		link_down(engine, leg);
 }
 
-/* A replica whose machine restarted may have lost what it acknowledged and nobody completed: it gets that again. */
 static void note_identity(struct engine *engine, struct leg *leg)
 {
-	if (leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id) && !MUTANT(power_loss_keeps_acks))
+	if (MUTANT(acks_forgotten_late) && leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id))
 		write_forget_acks(engine, leg);
 	leg->reconnects += leg->was_up;
 	leg->was_up = true;

@@ -23,7 +23,7 @@ struct gateway;
 /* A request's memory. It outlives the request while a send holds it and the frontend pins it. */
 struct payload {
 	bool is_used;
-	bool is_live; /* its request is not completed */
+	bool is_live;  /* its request is not completed */
 	unsigned refs; /* sends */
 	uint64_t serial;
 	unsigned slot;
@@ -35,7 +35,7 @@ struct app_slot {
 	bool is_given;	/* to the engine that runs now */
 	bool is_orphan; /* another gateway has attached since */
 	struct request request;
-	uint64_t blocks;   /* bit per block */
+	uint64_t blocks;       /* bit per block */
 	unsigned first, count; /* reads and writes: consecutive blocks */
 	unsigned payload;
 	uint32_t write_no; /* in the history */

@@ -1,11 +1,10 @@
-/* One replica's files. Plays the kernel's page cache and the disk under it; knows of frames only what the checks need: the
- * epoch, session and number of the write an operation belongs to. */
+/* One replica's files. Plays the kernel's page cache and the disk under it; knows of frames only what the checks need:
+ * the epoch, session and number of the write an operation belongs to. */
 #include "tests/sim/disk.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
 
 #include "replica-server/core/session.h"
 #include "tests/sim/world.h"
@@ -112,6 +111,7 @@ static void make_durable(struct world *world, struct disk *disk, unsigned block)
 
 	memcpy(block_at(world, disk->durable, block), block_at(world, disk->cache, block), world->geometry.block_bytes);
 	it->durable_seq = it->cache_seq;
+	it->durable_max = it->durable_seq > it->durable_max ? it->durable_seq : it->durable_max;
 	it->is_dirty = false;
 }
 
@@ -142,7 +142,7 @@ static void change_block(struct world *world, struct server *server, struct stor
 	it->cache_seq = seq;
 	it->applied_seq = seq > it->applied_seq ? seq : it->applied_seq;
 	it->is_dirty = true;
-	it->is_forgotten = false;
+	it->is_forgotten = it->is_cut_off = false;
 	it->effect_no = ++disk->effects;
 	TRACE(world, "disk %: block % holds epoch % write % now", server->index, block, seq >> 32, seq & UINT32_MAX);
 }
@@ -246,6 +246,7 @@ static void end_sync(struct world *world, struct server *server, struct store_op
 	disk->syncs--;
 	TRACE(world, "disk %: fsync ends (%)", server->index, (uint64_t)-op->error);
 	if (op->error) {
+		server->has_failed = true;
 		forget_dirty(world, disk);
 		return;
 	}
@@ -298,13 +299,19 @@ void disk_drop_inflight(struct world *world, struct server *server)
 	disk->syncs = 0;
 }
 
-/* Sector by sector, new or old; sometimes one bit of it is wrong. */
+/* Sector by sector, new or old. */
 static void tear(struct world *world, uint8_t *bytes, const uint8_t *new_bytes, uint64_t length)
 {
 	for (uint64_t at = 0; at < length; at += SIM_SECTOR_BYTES) {
 		if (random_below(&world->random, 2))
 			memcpy(bytes + at, new_bytes + at, SIM_SECTOR_BYTES);
 	}
+}
+
+/* ... and sometimes with a wrong bit. */
+static void tear_slot(struct world *world, uint8_t *bytes, const uint8_t *new_bytes, uint64_t length)
+{
+	tear(world, bytes, new_bytes, length);
 	if (random_below(&world->random, 8) == 0)
 		bytes[random_below(&world->random, length)] ^= (uint8_t)(1u << random_below(&world->random, 8));
 }
@@ -329,9 +336,9 @@ static void tear_inflight(struct world *world, struct server *server, struct sto
 	unsigned from, to;
 
 	if (op->kind == STORE_WRITE_SUPERBLOCK)
-		tear(world, disk->superblock + op->offset, op->data, op->length);
+		tear_slot(world, disk->superblock + op->offset, op->data, op->length);
 	if (op->kind == STORE_WRITE_STAMPS)
-		tear(world, disk->stamps + op->offset, op->data, op->length);
+		tear_slot(world, disk->stamps + op->offset, op->data, op->length);
 	if (!is_change(op))
 		return;
 	to = geometry_find(&world->geometry, server->set, op->offset, op->length, &from);
@@ -342,11 +349,13 @@ static void tear_inflight(struct world *world, struct server *server, struct sto
 }
 
 /* What was not synced: everything kept, everything lost, or each sector by itself. */
-static void settle_block(struct world *world, struct disk *disk, unsigned block, uint64_t way)
+static void settle_block(struct world *world, struct server *server, unsigned block, uint64_t way)
 {
+	struct disk *disk = &server->disk;
 	uint8_t *cache = block_at(world, disk->cache, block), *durable = block_at(world, disk->durable, block);
 	struct disk_block *it = &disk->blocks[block];
 	uint32_t bytes = world->geometry.block_bytes, kept = 0;
+	uint64_t completed = world->history.completed_seq[block];
 
 	for (uint32_t at = 0; it->is_dirty && at < bytes; at += SIM_SECTOR_BYTES) {
 		if (way == 0 || (way == 2 && random_below(&world->random, 2))) {
@@ -361,6 +370,12 @@ static void settle_block(struct world *world, struct disk *disk, unsigned block,
 	if (memcmp(cache, durable, bytes)) {
 		memcpy(cache, durable, bytes);
 		history_taint(world, block);
+		/* A torn block may also be a completed and durable write that a later, failed one damaged. */
+		if (it->durable_seq < completed && it->durable_max < completed)
+			server->lost_epoch = (uint32_t)(completed >> 32);
+		TRACE(world, "disk %: block % has epoch % write % left, epoch % write % had completed", server->index,
+		      block, it->durable_seq >> 32, it->durable_seq & UINT32_MAX, completed >> 32,
+		      completed & UINT32_MAX);
 	} else {
 		it->durable_seq = it->cache_seq; /* the same bytes: nothing was lost */
 	}
@@ -384,7 +399,7 @@ void disk_power_loss(struct world *world, struct server *server)
 	}
 	disk_drop_inflight(world, server);
 	for (unsigned i = 0; i < world->geometry.in_set_count[server->set]; i++)
-		settle_block(world, disk, world->geometry.in_set[server->set][i], way);
+		settle_block(world, server, world->geometry.in_set[server->set][i], way);
 	disk->fail_writes = disk->fail_reads = disk->fail_space = disk->fail_syncs = 0;
 }
 
@@ -400,8 +415,8 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset)
 			continue;
 		memset(block_at(world, disk->cache, block), 0, world->geometry.block_bytes);
 		memset(block_at(world, disk->durable, block), 0, world->geometry.block_bytes);
-		disk->blocks[block].cache_seq = disk->blocks[block].durable_seq = 0;
 		disk->blocks[block].is_dirty = false;
+		disk->blocks[block].is_cut_off = true;
 		history_taint(world, block);
 	}
 }

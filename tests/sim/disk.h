@@ -30,19 +30,21 @@ static inline uint64_t disk_seq(uint32_t epoch, uint64_t wseq)
 
 struct disk_block {
 	uint64_t cache_seq, durable_seq; /* of the write whose bytes they are */
+	uint64_t durable_max;		 /* highest that was ever durable */
 	uint64_t applied_seq;		 /* highest that was ever in the cache */
 	uint64_t effect_no;		 /* of the operation whose effect it shows */
 	bool is_dirty;
+	bool is_cut_off;   /* the file was truncated here */
 	bool is_forgotten; /* a failed fsync left it clean in the cache and not on the disk */
 };
 
 struct disk {
 	struct store store;
 	struct list inflight; /* struct store_op, in order of submission */
-	uint64_t effects; /* so far */
-	uint64_t sync_no; /* effects before the youngest running sync was submitted */
+	uint64_t effects;     /* so far */
+	uint64_t sync_no;     /* effects before the youngest running sync was submitted */
 	unsigned syncs;
-	uint64_t file_end; /* of the data file: reads beyond it are short */
+	uint64_t file_end;					  /* of the data file: reads beyond it are short */
 	unsigned fail_writes, fail_reads, fail_space, fail_syncs; /* that many operations still */
 	struct disk_block blocks[SIM_BLOCKS_MAX];
 	uint8_t *cache, *durable; /* SIM_BLOCKS_MAX blocks of up to BLOCK_BYTES_MAX */

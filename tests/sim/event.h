@@ -23,7 +23,7 @@ enum event_kind {
 	EVENT_SERVER_LANE_GONE, /* server; a: connection */
 	EVENT_SERVER_START,	/* a: server */
 	EVENT_FAULT,
-	EVENT_HEAL, /* a: which fault, b: its object */
+	EVENT_HEAL,  /* a: which fault, b: its object */
 	EVENT_PHASE, /* is the seed over? */
 };
 

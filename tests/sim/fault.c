@@ -119,6 +119,7 @@ static void replay(struct world *world)
 			continue;
 		TRACE(world, "fault: server % repeats a reply on connection %", server->index, lane->conn);
 		stream_add(&world->net.conns[lane->conn].streams[TO_GATEWAY], lane->last_reply, FRAME_BYTES);
+		world->net.conns[lane->conn].is_lying = true;
 		net_kick(world, &world->net.conns[lane->conn], TO_GATEWAY);
 		return;
 	}
@@ -319,6 +320,7 @@ void faults_strike(struct world *world)
 	for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
 		if (dice < weight(world, i)) {
 			world->counters.faults++;
+			world->faults.struck = true;
 			table[i].strike(world);
 			return;
 		}

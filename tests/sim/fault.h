@@ -8,10 +8,9 @@
 struct world;
 
 struct faults {
-	bool over;		/* no new ones */
-	bool disk_errors;	/* some disk has failed an operation on purpose: errors may reach the application */
-	bool data_errors;	/* ... of the kind that makes a replica refuse writes until its restart */
-	bool takeover_posted;
+	bool over;	  /* no new ones */
+	bool struck;	  /* at least one */
+	bool disk_errors; /* some disk has failed an operation on purpose: errors may reach the application */
 };
 
 void faults_reset(struct world *world);

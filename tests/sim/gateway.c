@@ -1,5 +1,5 @@
-/* The life of a simulated gateway: start, death, the end of its loop turns, what comes back to it. The actions of its engine
- * and the parsing of what replicas answer are gateway_lane.c. */
+/* The life of a simulated gateway: start, death, the end of its loop turns, what comes back to it. The actions of its
+ * engine and the parsing of what replicas answer are gateway_lane.c. */
 #include "tests/sim/gateway.h"
 
 #include <errno.h>
@@ -103,7 +103,8 @@ void gateway_start(struct world *world, struct gateway *gateway)
 	engine_attach(gateway->engine);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});
-	/* Without R11 only this side can tell whether another gateway attached meanwhile: not before it has attached. */
+	/* Without R11 only this side can tell whether another gateway attached meanwhile: not before it has attached.
+	 */
 	if (world->options.reconcile && random_below(&world->random, 2))
 		app_give_all(world, gateway);
 }

@@ -1,7 +1,7 @@
 /* A simulated gateway process on a host of its own: the real struct engine inside, the peer I/O around it.
  *
- * As the driver does, everything queued in one loop turn leaves together at its end: small writes of a turn are copied into
- * one batch a set, bulk payloads are borrowed until their send is done.
+ * As the driver does, everything queued in one loop turn leaves together at its end: small writes of a turn are copied
+ * into one batch a set, bulk payloads are borrowed until their send is done.
  */
 #ifndef TESTS_SIM_GATEWAY_H
 #define TESTS_SIM_GATEWAY_H

@@ -50,8 +50,10 @@ static void check_durable(struct world *world, struct gateway *gateway, unsigned
 			const struct server *server = &world->servers[set * world->geometry.replicas + j];
 
 			if (server->disk.blocks[i].durable_seq < seq)
-				world_violation(world, "gateway %u calls write %llu stable; server %u has not block %u of it on disk",
-						gateway->index, (unsigned long long)wseq, server->index, i);
+				world_violation(
+					world,
+					"gateway %u calls write %llu stable; server %u has not block %u of it on disk",
+					gateway->index, (unsigned long long)wseq, server->index, i);
 		}
 	}
 }

@@ -303,7 +303,8 @@ void gateway_sample(struct world *world, unsigned index, uint32_t borrow_no, uin
 
 void gateway_sent(struct world *world, unsigned index, uint32_t borrow_no)
 {
-	uint64_t delay_us = random_chance(&world->random, world->options.late_release_pm) ? 20 * world->options.net_us : 10;
+	uint64_t delay_us =
+		random_chance(&world->random, world->options.late_release_pm) ? 20 * world->options.net_us : 10;
 
 	world_post(world, world_delay(world, delay_us),
 		   (struct event){.kind = EVENT_RELEASED,
@@ -402,7 +403,8 @@ static bool take_message(struct world *world, struct gateway *gateway, struct co
 	lane->have = 0;
 	if (crc32c(0, lane->message, lane->want) != lane->frame.crc ||
 	    codec_unpack(lane->message, lane->want, &gateway->message, &reason))
-		world_violation(world, "server %u sent a control message that cannot be unpacked: %s", conn->leg, reason);
+		world_violation(world, "server %u sent a control message that cannot be unpacked: %s", conn->leg,
+				reason);
 	TRACE(world, "gateway %: leg % says %", gateway->index, conn->leg, gateway->message.kind);
 	engine_message(gateway->engine, conn->leg, conn->lane, &gateway->message);
 	return lane->state == GATEWAY_LANE_OPEN;
@@ -412,6 +414,9 @@ static bool take_reply(struct world *world, struct gateway *gateway, struct conn
 {
 	lane->target = (struct read_target){0};
 	if (engine_reply(gateway->engine, conn->leg, conn->lane, &lane->frame, &lane->target)) {
+		if (lane->frame.status == WIRE_OK && !conn->is_lying)
+			world_violation(world, "gateway %u finds nonsense in an honest reply of server %u",
+					gateway->index, conn->leg);
 		gateway_lane_break(world, gateway, conn->leg, conn->lane, -EPROTO);
 		return false;
 	}

@@ -40,8 +40,7 @@ static void place_block(struct geometry *g, unsigned block)
 	set = (unsigned)(chunk % g->sets);
 	g->offset[block] = offset;
 	g->set_of[block] = set;
-	g->set_offset[block] = g->sets == 1 ? offset
-					    : chunk / g->sets * CHUNK_BYTES_MIN + offset % CHUNK_BYTES_MIN;
+	g->set_offset[block] = g->sets == 1 ? offset : chunk / g->sets * CHUNK_BYTES_MIN + offset % CHUNK_BYTES_MIN;
 	g->in_set[set][g->in_set_count[set]++] = block;
 }
 

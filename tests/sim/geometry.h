@@ -1,6 +1,6 @@
-/* The few blocks of the volume that the simulator uses, and where they lie in the volume and in its sets. A real volume's
- * regions and chunks are large; so the blocks stand in clusters of eight around the edges of regions and chunks, and
- * everything between them is never touched (but by a DISCARD or ZEROES that spans clusters). */
+/* The few blocks of the volume that the simulator uses, and where they lie in the volume and in its sets. A real
+ * volume's regions and chunks are large; so the blocks stand in clusters of eight around the edges of regions and
+ * chunks, and everything between them is never touched (but by a DISCARD or ZEROES that spans clusters). */
 #ifndef TESTS_SIM_GEOMETRY_H
 #define TESTS_SIM_GEOMETRY_H
 
@@ -16,8 +16,8 @@
 
 struct geometry {
 	unsigned blocks, block_bytes;
-	unsigned sets, replicas; /* of each set */
-	unsigned servers;	 /* one a replica; server i is the engine's leg i */
+	unsigned sets, replicas;	     /* of each set */
+	unsigned servers;		     /* one a replica; server i is the engine's leg i */
 	uint64_t offset[SIM_BLOCKS_MAX];     /* in the volume; grows with the number of the block */
 	uint64_t set_offset[SIM_BLOCKS_MAX]; /* in its set */
 	unsigned set_of[SIM_BLOCKS_MAX];

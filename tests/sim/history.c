@@ -47,8 +47,8 @@ static void begin_again(struct history *history, unsigned block, uint32_t write_
 	it->count = it->zero_count = 0;
 	it->is_tainted = false;
 	it->valid_from = now;
-	push_op(it, (struct zone_op){
-			    .value = write_no, .start = write->start, .finish = write->finish, .is_write = true});
+	push_op(it,
+		(struct zone_op){.value = write_no, .start = write->start, .finish = write->finish, .is_write = true});
 }
 
 void history_reset(struct world *world)
@@ -223,8 +223,8 @@ void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes
 
 	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted))
 		world_violation(world, "a read of block %u returned %s (%02x%02x%02x%02x%02x%02x%02x%02x...)", block,
-				value == VALUE_TORN ? "parts of several writes" : "what was never written there", bytes[0],
-				bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
+				value == VALUE_TORN ? "parts of several writes" : "what was never written there",
+				bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
 	if (it->is_tainted || start < it->valid_from)
 		return;
 	world->counters.reads_checked++;
@@ -298,8 +298,11 @@ static void check_block(struct world *world, unsigned block)
 		const struct write_info *write = &history->writes[i];
 
 		if (write->state == WRITE_PENDING && write->blocks & 1ull << block)
-			history->sorted[count++] = (struct zone_op){
-				.value = i, .start = write->start, .finish = ZONE_NEVER, .is_write = true, .is_unknown = true};
+			history->sorted[count++] = (struct zone_op){.value = i,
+								    .start = write->start,
+								    .finish = ZONE_NEVER,
+								    .is_write = true,
+								    .is_unknown = true};
 	}
 	writes = count;
 	for (size_t i = 0; i < it->zero_count; i++)

@@ -1,7 +1,7 @@
 /* What the applications have seen: every write with a number of its own, and for each block the register's history.
  *
- * A block is *tainted* while today's core cannot promise what is in it: after a fault it has no answer to yet (a write that
- * failed or died with its host and is not reconciled, a replica that lost what was never flushed). A tainted block
+ * A block is *tainted* while today's core cannot promise what is in it: after a fault it has no answer to yet (a write
+ * that failed or died with its host and is not reconciled, a replica that lost what was never flushed). A tainted block
  * must still hold something that was written there. It is whole again with the next write that reaches every replica.
  * With options.reconcile and options.eviction nothing is tainted.
  */

@@ -7,37 +7,58 @@
 
 #include "tests/sim/runner.h"
 
-enum { OPT_SEED = 1, OPT_COUNT, OPT_JOBS, OPT_SECONDS, OPT_TRACE, OPT_VERBOSE, OPT_OPTIONS, OPT_LEDGER, OPT_FILE,
-       OPT_KEEP_GOING, OPT_TWICE, OPT_MUTANT, OPT_HELP };
+enum {
+	OPT_SEED = 1,
+	OPT_COUNT,
+	OPT_JOBS,
+	OPT_SECONDS,
+	OPT_TRACE,
+	OPT_VERBOSE,
+	OPT_OPTIONS,
+	OPT_LEDGER,
+	OPT_FILE,
+	OPT_KEEP_GOING,
+	OPT_TWICE,
+	OPT_MUTANT,
+	OPT_HELP
+};
 
 static const struct option long_options[] = {
-	{"seed", required_argument, NULL, OPT_SEED},	   {"count", required_argument, NULL, OPT_COUNT},
-	{"jobs", required_argument, NULL, OPT_JOBS},	   {"seconds", required_argument, NULL, OPT_SECONDS},
-	{"trace", no_argument, NULL, OPT_TRACE},	   {"verbose", no_argument, NULL, OPT_VERBOSE},
-	{"options", required_argument, NULL, OPT_OPTIONS}, {"ledger", required_argument, NULL, OPT_LEDGER},
-	{"seeds", required_argument, NULL, OPT_FILE},	   {"keep-going", no_argument, NULL, OPT_KEEP_GOING},
-	{"twice", required_argument, NULL, OPT_TWICE},	   {"mutant", required_argument, NULL, OPT_MUTANT},
-	{"help", no_argument, NULL, OPT_HELP},		   {NULL, 0, NULL, 0},
+	{"seed", required_argument, NULL, OPT_SEED},
+	{"count", required_argument, NULL, OPT_COUNT},
+	{"jobs", required_argument, NULL, OPT_JOBS},
+	{"seconds", required_argument, NULL, OPT_SECONDS},
+	{"trace", no_argument, NULL, OPT_TRACE},
+	{"verbose", no_argument, NULL, OPT_VERBOSE},
+	{"options", required_argument, NULL, OPT_OPTIONS},
+	{"ledger", required_argument, NULL, OPT_LEDGER},
+	{"seeds", required_argument, NULL, OPT_FILE},
+	{"keep-going", no_argument, NULL, OPT_KEEP_GOING},
+	{"twice", required_argument, NULL, OPT_TWICE},
+	{"mutant", required_argument, NULL, OPT_MUTANT},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static void usage(FILE *file)
 {
-	(void)fprintf(file,
-		      "Usage: sim [--seed N] [--count N] [--jobs J] [--seconds S] [OPTION]...\n"
-		      "Runs simulated worlds around the real core. Without --seed the seeds begin at 1.\n"
-		      "  --seed N         the first seed; alone: only this one\n"
-		      "  --count N        how many (default 1 with --seed, else 1000)\n"
-		      "  --jobs J         processes (default 1)\n"
-		      "  --seconds S      stop after this long, whatever --count says\n"
-		      "  --seeds FILE     run the seeds of a file first: 'N [OPTIONS] [# why]' a line\n"
-		      "  --options LIST   name=value,...: override what the seeds draw (see below)\n"
-		      "  --twice PERMILLE share of seeds that are run twice and must give equal traces (default 50)\n"
-		      "  --keep-going     do not stop at the first violation\n"
-		      "  --ledger FILE    append one line of totals\n"
-		      "  --mutant NAME    plant a fault into the core (only in a build with FLAVOR=mutants; 'list': names)\n"
-		      "  --verbose        print each seed's options\n"
-		      "  --trace          print every event in words\n"
-		      "Exit code: 0 no violation, 1 a violation, 2 wrong usage. Options of --options:\n");
+	(void)fprintf(
+		file,
+		"Usage: sim [--seed N] [--count N] [--jobs J] [--seconds S] [OPTION]...\n"
+		"Runs simulated worlds around the real core. Without --seed the seeds begin at 1.\n"
+		"  --seed N         the first seed; alone: only this one\n"
+		"  --count N        how many (default 1 with --seed, else 1000)\n"
+		"  --jobs J         processes (default 1)\n"
+		"  --seconds S      stop after this long, whatever --count says\n"
+		"  --seeds FILE     run the seeds of a file first: 'N [OPTIONS] [# why]' a line\n"
+		"  --options LIST   name=value,...: override what the seeds draw (see below)\n"
+		"  --twice PERMILLE share of seeds that are run twice and must give equal traces (default 50)\n"
+		"  --keep-going     do not stop at the first violation\n"
+		"  --ledger FILE    append one line of totals\n"
+		"  --mutant NAME    plant a fault into the core (only in a build with FLAVOR=mutants; 'list': names)\n"
+		"  --verbose        print each seed's options\n"
+		"  --trace          print every event in words\n"
+		"Exit code: 0 no violation, 1 a violation, 2 wrong usage. Options of --options:\n");
 	options_help(file);
 }
 

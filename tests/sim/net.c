@@ -51,6 +51,7 @@ struct conn *net_connect(struct world *world, unsigned gateway, unsigned leg, en
 		if (conn->is_used)
 			continue;
 		conn->is_used = conn->gateway_open = conn->server_open = true;
+		conn->is_lying = false;
 		conn->serial = ++world->net.serial;
 		conn->gateway = gateway;
 		conn->leg = conn->server = leg;
@@ -81,8 +82,8 @@ static struct segment *segment_add(struct stream *stream, uint32_t borrow, uint3
 		return last;
 	}
 	if (stream->last == stream->segment_capacity)
-		stream->segments = grown(stream->segments, &stream->segment_capacity, stream->last + 1,
-					 sizeof(*stream->segments));
+		stream->segments =
+			grown(stream->segments, &stream->segment_capacity, stream->last + 1, sizeof(*stream->segments));
 	stream->segments[stream->last] = (struct segment){.length = length, .borrow = borrow};
 	return &stream->segments[stream->last++];
 }

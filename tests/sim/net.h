@@ -32,9 +32,9 @@ struct stream {
 	struct segment *segments;
 	size_t first, last, segment_capacity;
 	uint64_t queued;
-	bool has_ended;	    /* nothing follows: end of stream or reset */
-	bool is_scheduled;  /* a delivery is in the heap */
-	bool is_full;	    /* the receiver takes no more for now */
+	bool has_ended;	   /* nothing follows: end of stream or reset */
+	bool is_scheduled; /* a delivery is in the heap */
+	bool is_full;	   /* the receiver takes no more for now */
 	uint64_t not_before_ns;
 };
 
@@ -44,6 +44,7 @@ struct conn {
 	unsigned gateway, leg, server;
 	enum lane lane;
 	bool gateway_open, server_open;
+	bool is_lying; /* the fault that repeats a reply has struck it */
 	unsigned server_lane;
 	struct stream streams[2];
 };

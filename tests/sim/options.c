@@ -6,12 +6,8 @@
 #include <string.h>
 
 const struct sim_layout sim_layouts[] = {
-	{"1 replica", 1, 1, 0},
-	{"2 replicas", 1, 2, 0},
-	{"3 replicas", 1, 3, 0},
-	{"2 sets of 1", 2, 1, 0},
-	{"2 sets of 2", 2, 2, 0},
-	{"2 sets of 3", 2, 3, 0},
+	{"1 replica", 1, 1, 0},	  {"2 replicas", 1, 2, 0},  {"3 replicas", 1, 3, 0},
+	{"2 sets of 1", 2, 1, 0}, {"2 sets of 2", 2, 2, 0}, {"2 sets of 3", 2, 3, 0},
 	/* Later: {"2 replicas and a witness", 1, 2, 1}. */
 };
 const unsigned sim_layout_count = ARRAY_COUNT(sim_layouts);
@@ -37,8 +33,7 @@ static uint32_t pick(struct random *random, const uint32_t *numbers, size_t coun
 {
 	return numbers[random_below(random, count)];
 }
-#define PICK(random, ...)                                                                                              \
-	pick(random, (const uint32_t[]){__VA_ARGS__}, ARRAY_COUNT(((const uint32_t[]){__VA_ARGS__})))
+#define PICK(random, ...) pick(random, (const uint32_t[]){__VA_ARGS__}, ARRAY_COUNT(((const uint32_t[]){__VA_ARGS__})))
 
 static void draw_volume(struct options *o, struct random *random)
 {

@@ -1,5 +1,6 @@
-/* What one seed's world is like. Everything is drawn from the seed (swarm testing: each seed gets its own subset of faults
- * and its own sizes), and everything can be set by name from the command line, which repeats or narrows a run. */
+/* What one seed's world is like. Everything is drawn from the seed (swarm testing: each seed gets its own subset of
+ * faults and its own sizes), and everything can be set by name from the command line, which repeats or narrows a run.
+ */
 #ifndef TESTS_SIM_OPTIONS_H
 #define TESTS_SIM_OPTIONS_H
 

@@ -44,7 +44,9 @@ static void on_crash(int signal_no)
 {
 	(void)signal(signal_no, SIG_DFL);
 	if (current)
-		print_failure(current, signal_no == SIGALRM ? "it does not end" : signal_no == SIGABRT ? "an assert" : "a crash");
+		print_failure(current, signal_no == SIGALRM   ? "it does not end"
+				       : signal_no == SIGABRT ? "an assert"
+							      : "a crash");
 	_exit(3);
 }
 
@@ -146,17 +148,18 @@ static void print_totals(FILE *file, const struct totals *t, double seconds, uns
 {
 	const struct world_counters *c = &t->counters;
 
-	(void)fprintf(file,
-		      "seeds=%llu violations=%llu twice=%llu seconds=%.1f jobs=%u seeds_per_minute_and_job=%.0f events=%llu "
-		      "ops=%llu reads_checked=%llu faults=%llu attaches=%llu gateway_starts=%llu power_losses=%llu "
-		      "zombies=%llu scribbles=%llu io_errors=%llu taints=%llu zero_reads_left_out=%llu\n",
-		      (unsigned long long)t->seeds, (unsigned long long)t->violations, (unsigned long long)t->twice, seconds,
-		      jobs, (double)t->seeds * 60 / seconds / jobs, (unsigned long long)c->events,
-		      (unsigned long long)c->ops, (unsigned long long)c->reads_checked, (unsigned long long)c->faults,
-		      (unsigned long long)c->attaches, (unsigned long long)c->restarts,
-		      (unsigned long long)c->power_losses, (unsigned long long)c->frames_zombie,
-		      (unsigned long long)c->scribbles, (unsigned long long)c->io_errors, (unsigned long long)c->taints,
-		      (unsigned long long)c->skipped_zero_reads);
+	(void)fprintf(
+		file,
+		"seeds=%llu violations=%llu twice=%llu seconds=%.1f jobs=%u seeds_per_minute_and_job=%.0f events=%llu "
+		"ops=%llu reads_checked=%llu faults=%llu attaches=%llu gateway_starts=%llu power_losses=%llu "
+		"zombies=%llu scribbles=%llu io_errors=%llu taints=%llu zero_reads_left_out=%llu\n",
+		(unsigned long long)t->seeds, (unsigned long long)t->violations, (unsigned long long)t->twice, seconds,
+		jobs, (double)t->seeds * 60 / seconds / jobs, (unsigned long long)c->events, (unsigned long long)c->ops,
+		(unsigned long long)c->reads_checked, (unsigned long long)c->faults, (unsigned long long)c->attaches,
+		(unsigned long long)c->restarts, (unsigned long long)c->power_losses,
+		(unsigned long long)c->frames_zombie, (unsigned long long)c->scribbles,
+		(unsigned long long)c->io_errors, (unsigned long long)c->taints,
+		(unsigned long long)c->skipped_zero_reads);
 }
 
 static void write_ledger(const struct runner_options *o, const struct totals *totals, double seconds)
@@ -210,8 +213,8 @@ static bool fork_workers(const struct runner_options *o, struct totals *all)
 
 int runner_run(const struct runner_options *o)
 {
-	struct totals *all = mmap(NULL, RUNNER_JOBS_MAX * sizeof(*all), PROT_READ | PROT_WRITE,
-				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct totals *all =
+		mmap(NULL, RUNNER_JOBS_MAX * sizeof(*all), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct timespec begin, end;
 	double seconds;
 	int code = 0;

@@ -1,4 +1,5 @@
-/* The life of a simulated replica-server: start, end, its store's buffers. What its connections carry is server_lane.c. */
+/* The life of a simulated replica-server: start, end, its store's buffers. What its connections carry is server_lane.c.
+ */
 #include "tests/sim/server.h"
 
 #include <stdlib.h>
@@ -69,7 +70,8 @@ static void forget(struct server *server)
 	for (unsigned i = 0; i < SIM_SERVER_LANES; i++)
 		server->lanes[i].is_used = false;
 	server->answered_session = 0;
-	server->is_stopping = false;
+	server->is_stopping = server->has_failed = false;
+	memset(server->flushes, 0, sizeof(server->flushes));
 }
 
 void server_fini(struct server *server)
@@ -97,7 +99,7 @@ void server_reset(struct world *world, unsigned index)
 	server->set = index / world->geometry.replicas;
 	server->host_is_up = true;
 	server->refuses = false;
-	server->answered_epoch = 0;
+	server->answered_epoch = server->lost_epoch = 0;
 	new_boot(world, server);
 	disk_reset(world, server);
 }
@@ -146,7 +148,8 @@ void server_start(struct world *world, struct server *server)
 	server->host_is_up = true;
 	error = disk_read_superblock(&server->disk, &sb);
 	if (error)
-		world_violation(world, "server %u: its superblock is unreadable after a crash (%d)", server->index, error);
+		world_violation(world, "server %u: its superblock is unreadable after a crash (%d)", server->index,
+				error);
 	if (sb.promised.epoch < server->answered_epoch)
 		world_violation(world, "server %u: promised epoch %u, but starts with %u", server->index,
 				server->answered_epoch, sb.promised.epoch);

@@ -14,6 +14,7 @@
 #define SIM_SERVER_LANES 10u
 #define SIM_LANE_IN_BYTES 16384u
 #define SIM_BUFFERS_MAX 64u
+#define SIM_FLUSHES_KEPT 64u
 
 struct world;
 struct event;
@@ -41,8 +42,8 @@ struct server {
 	struct process process;
 	unsigned index, set;
 	bool host_is_up;
-	bool refuses; /* connections */
-	bool is_stopping;      /* in order */
+	bool refuses;	  /* connections */
+	bool is_stopping; /* in order */
 	struct server_identity identity;
 	struct replica replica;
 	bool has_replica;
@@ -60,6 +61,13 @@ struct server {
 	/* What it has answered: nothing below this may be executed any more. */
 	uint32_t answered_epoch;
 	uint32_t answered_session;
+	uint32_t lost_epoch; /* a power loss cost it completed writes of this epoch; 0: none */
+	bool has_failed;     /* an fsync failed since the process started */
+	/* FLUSHes that came, and after how many requests of the session. */
+	struct {
+		uint64_t id, arrival;
+	} flushes[SIM_FLUSHES_KEPT];
+	unsigned flush_count;
 };
 
 void server_init(struct world *world, unsigned index); /* memory, once */

@@ -1,5 +1,6 @@
-/* A connection of a simulated replica-server: bytes in, frames to the core, replies out, as replica-server/drivers/conn.c
- * and intake.c do it. Also watches what is answered: promises and configs must be durable by then (R1). */
+/* A connection of a simulated replica-server: bytes in, frames to the core, replies out, as
+ * replica-server/drivers/conn.c and intake.c do it. Also watches what is answered: promises and configs must be durable
+ * by then (R1). */
 #include <errno.h>
 #include <string.h>
 
@@ -43,11 +44,30 @@ static void send_bytes(struct server_lane *lane, const void *bytes, size_t lengt
 
 /* -- What the core asks for -- */
 
+/* R5: everything received before a FLUSH is durable when it is answered; and never again after an fsync failed. */
+static void check_reply(struct server_lane *lane, const struct frame *reply)
+{
+	struct server *server = lane->server;
+	const struct served *oldest = list_first(&server->replica.session.changes, struct served, node);
+
+	if (reply->status != WIRE_OK || reply->type != (FRAME_FLUSH | FRAME_REPLY))
+		return;
+	if (server->has_failed)
+		world_violation(lane->world, "server %u answers a FLUSH well after its disk failed an fsync",
+				server->index);
+	for (unsigned i = 0; i < SIM_FLUSHES_KEPT; i++) {
+		if (server->flushes[i].id == reply->id && oldest && oldest->arrival <= server->flushes[i].arrival)
+			world_violation(lane->world, "server %u answers a FLUSH before a write that came before it",
+					server->index);
+	}
+}
+
 static void lane_reply(struct replica_lane *it, const struct frame *reply, struct io_buf *payload)
 {
 	struct server_lane *lane = lane_of(it);
 	uint8_t header[FRAME_BYTES];
 
+	check_reply(lane, reply);
 	if (!lane->is_closing) {
 		frame_encode(reply, header);
 		send_bytes(lane, header, sizeof(header));
@@ -74,9 +94,10 @@ static void check_drained(struct server_lane *lane, uint32_t epoch, uint32_t ses
 			continue;
 		frame = &container_of(op, struct served, op)->frame;
 		if (frame->epoch < epoch || (frame->epoch == epoch && frame->session < session))
-			world_violation(lane->world,
-					"server %u answers epoch %u session %u while a write of epoch %u session %u runs",
-					server->index, epoch, session, frame->epoch, frame->session);
+			world_violation(
+				lane->world,
+				"server %u answers epoch %u session %u while a write of epoch %u session %u runs",
+				server->index, epoch, session, frame->epoch, frame->session);
 	}
 }
 
@@ -100,7 +121,8 @@ static void check_accepted(struct server_lane *lane, uint32_t gen)
 	struct superblock sb;
 
 	if (disk_read_superblock(&lane->server->disk, &sb) || sb.config.gen != gen)
-		world_violation(lane->world, "server %u accepts gen %u, which is not durable", lane->server->index, gen);
+		world_violation(lane->world, "server %u accepts gen %u, which is not durable", lane->server->index,
+				gen);
 }
 
 static void check_answer(struct server_lane *lane, const struct message *message)
@@ -111,6 +133,11 @@ static void check_answer(struct server_lane *lane, const struct message *message
 		check_promise(lane, &message->state);
 	if (message->kind == MESSAGE_ACCEPTED)
 		check_accepted(lane, message->accepted.gen);
+	if (message->kind == MESSAGE_OPENED && server->lost_epoch == server->answered_epoch &&
+	    !lane->world->options.eviction)
+		world_violation(lane->world,
+				"server %u is opened again by the attachment whose completed writes it lost",
+				server->index);
 	if (message->kind == MESSAGE_OPENED) {
 		check_drained(lane, server->answered_epoch, message->opened.session);
 		server->answered_session = message->opened.session;
@@ -293,11 +320,23 @@ static bool parse_control(struct server_lane *lane, const struct frame *frame)
 	return true;
 }
 
+static void note_flush(struct server *server, const struct frame *frame)
+{
+	unsigned i = server->flush_count++ % SIM_FLUSHES_KEPT;
+
+	server->flushes[i].id = frame->id;
+	server->flushes[i].arrival = server->replica.session.arrivals;
+}
+
 static bool parse_data(struct server_lane *lane, const struct frame *frame)
 {
 	struct served *served;
 	const char *reason;
-	int error = session_frame(&lane->lane, frame, &served, &reason);
+	int error;
+
+	if (frame->type == FRAME_FLUSH)
+		note_flush(lane->server, frame);
+	error = session_frame(&lane->lane, frame, &served, &reason);
 
 	lane->waits = error == -EAGAIN;
 	if (lane->waits)

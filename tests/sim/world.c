@@ -1,4 +1,5 @@
-/* The loop of one seed: events in order of time, phases, the operator who restarts what is down, the checks at the end. */
+/* The loop of one seed: events in order of time, phases, the operator who restarts what is down, the checks at the end.
+ */
 #include "tests/sim/world.h"
 
 #include <errno.h>
@@ -158,8 +159,9 @@ static void check_mirrors(struct world *world)
 		for (unsigned j = 1; j < world->geometry.replicas; j++) {
 			if (memcmp(disk_block_bytes(world, &first->disk, i), disk_block_bytes(world, &first[j].disk, i),
 				   world->geometry.block_bytes))
-				world_violation(world, "block %u differs between servers %u and %u, and nothing is outstanding",
-						i, first->index, first[j].index);
+				world_violation(
+					world, "block %u differs between servers %u and %u, and nothing is outstanding",
+					i, first->index, first[j].index);
 		}
 	}
 }
@@ -182,7 +184,8 @@ static void check_detached(struct world *world, const struct gateway *gateway)
 
 			if (must_be_durable(world, gateway, block) &&
 			    server->disk.blocks[block].durable_seq < world->history.completed_seq[block])
-				world_violation(world, "detached, but block %u is not on the disk of server %u", block, i);
+				world_violation(world, "detached, but block %u is not on the disk of server %u", block,
+						i);
 		}
 	}
 }
@@ -243,7 +246,7 @@ static bool watch_phase(struct world *world)
 		break;
 	case PHASE_AUDIT:
 		check_patience(world);
-		if (app_is_idle(gateway))
+		if (app_is_idle(gateway) && (is_served(world) || gateway->is_detaching))
 			return end_audit(world);
 		break;
 	case PHASE_END:
@@ -288,11 +291,11 @@ static void look_after(struct world *world, struct gateway *gateway)
 static void operate(struct world *world)
 {
 	world_post(world, OPERATOR_TICK_NS, (struct event){.kind = EVENT_OPERATOR});
-	if (world->phase == PHASE_AUDIT)
+	if (world->gateways[world->in_use].is_detaching)
 		return;
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++)
 		look_after(world, &world->gateways[i]);
-	if (world->phase != PHASE_CALM)
+	if (world->phase == PHASE_CHAOS)
 		return;
 	/* Outages that were still to end when the calm began. */
 	for (unsigned i = 0; i < world->geometry.servers; i++)

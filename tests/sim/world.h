@@ -55,7 +55,7 @@ struct world {
 	struct net net;
 	struct server servers[SIM_SERVERS_MAX];
 	struct gateway gateways[SIM_GATEWAYS];
-	unsigned in_use;     /* the gateway on which the applications run */
+	unsigned in_use;      /* the gateway on which the applications run */
 	uint32_t owner_epoch; /* highest epoch that was ever attached */
 	struct history history;
 	struct faults faults;

@@ -233,12 +233,10 @@ static void serve_connection(struct proxy *proxy, struct connection *connection,
 		enum direction in = side == CLIENT ? UP : DOWN;
 
 		/* A reset is passed on even while reading is stopped. */
-		if (polled[side].revents & POLLERR)
+		if ((polled[side].revents & POLLERR) || ((polled[side].revents & POLLHUP) && connection->eof[side]))
 			ok = false;
 		else if ((polled[side].revents & (POLLIN | POLLHUP)) && wants_read(proxy, connection, in))
 			ok = ok && pump_in(proxy, connection, in);
-		else if ((polled[side].revents & POLLHUP) && connection->eof[side])
-			ok = false;
 	}
 	for (unsigned d = 0; d < DIRECTION_COUNT && ok; d++)
 		ok = pump_out(proxy, connection, (enum direction)d);

@@ -47,8 +47,8 @@ static void compare_range(const struct image *a, uint64_t a_at, const struct ima
 	for (uint64_t i = 0; i < len; i++)
 		if (a->bytes[a_at + i] != b->bytes[b_at + i])
 			tool_die(EXIT_WRONG, "%s at %llu: %02x, but %s at %llu: %02x", a->path,
-				 (unsigned long long)(a_at + i), a->bytes[a_at + i], b->path,
-				 (unsigned long long)(b_at + i), b->bytes[b_at + i]);
+				 (unsigned long long)a_at + i, a->bytes[a_at + i], b->path,
+				 (unsigned long long)b_at + i, b->bytes[b_at + i]);
 }
 
 static void compare_equal(char **paths, int count)

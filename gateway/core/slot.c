@@ -224,8 +224,9 @@ void set_drain(struct engine *engine, struct set *set)
 	}
 }
 
-/* All ranges are held until here: were one given up with its part, a later request could change it and complete, and then
- * this gateway die and its successor be given this request once more (R11), which would bring the old bytes back. */
+/* All ranges are held until here: were one given up with its part, a later request could change it and complete, and
+ * then this gateway die and its successor be given this request once more (R11), which would bring the old bytes
+ * back. */
 static void slot_complete(struct engine *engine, struct slot *slot)
 {
 	unsigned index = slot_index(engine, slot);
@@ -233,7 +234,8 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 	for (unsigned i = 0; i < slot->part_count; i++) {
 		slot->parts[i].id = 0;
 		if (slot->request.op != REQUEST_FLUSH && !MUTANT(range_released_early))
-			range_lock_release(&set_of(engine, &slot->parts[i])->lock, &slot->parts[i].range, &engine->ready);
+			range_lock_release(&set_of(engine, &slot->parts[i])->lock, &slot->parts[i].range,
+					   &engine->ready);
 	}
 	slot->part_count = 0;
 	slot->in_use = false;

@@ -360,10 +360,10 @@ static void check_change(struct world *world, struct gateway *gateway, struct ap
 		struct server *server = server_of(world, block, i);
 		const struct disk_block *it = &server->disk.blocks[block];
 
-		check_kept(world, gateway, server, block, slot->seq[block]);
 		if (it->applied_seq < slot->seq[block])
 			world_violation(world, "write %u completes, but server %u has not block %u of it",
 					slot->write_no, server->index, block);
+		check_kept(world, gateway, server, block, slot->seq[block]);
 		if (is_fua && it->durable_seq < slot->seq[block] && history_keeps(world, block, slot->seq[block]))
 			world_violation(world, "FUA write %u completes, but block %u is not on the disk of server %u",
 					slot->write_no, block, server->index);

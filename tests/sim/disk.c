@@ -370,8 +370,10 @@ static void settle_block(struct world *world, struct server *server, unsigned bl
 	if (memcmp(cache, durable, bytes)) {
 		memcpy(cache, durable, bytes);
 		history_taint(world, block);
-		/* A torn block may also be a completed and durable write that a later, failed one damaged. */
-		if (it->durable_seq < completed && it->durable_max < completed)
+		/* A torn block may also be a completed and durable write that a later, failed one damaged. What a
+		 * failed fsync forgot, a restarted process calls durable: today nobody notices its new incarnation
+		 * (R2). */
+		if (it->durable_seq < completed && it->durable_max < completed && !it->is_forgotten)
 			server->lost_epoch = (uint32_t)(completed >> 32);
 		TRACE(world, "disk %: block % has epoch % write % left, epoch % write % had completed", server->index,
 		      block, it->durable_seq >> 32, it->durable_seq & UINT32_MAX, completed >> 32,

@@ -89,8 +89,8 @@ static uint32_t weight(struct random *random, uint32_t most)
 
 static void draw_faults(struct options *o, struct random *random)
 {
-	o->fault_ms = PICK(random, 0, 5, 10, 20, 40, 80);
-	o->outage_ms = PICK(random, 2, 10, 50, 200);
+	o->fault_ms = PICK(random, 0, 5, 15, 30, 60, 120, 240);
+	o->outage_ms = PICK(random, 1, 5, 20, 60, 200);
 	o->w_cut = weight(random, 20);
 	o->w_block = weight(random, 10);
 	o->w_stall = weight(random, 10);

@@ -236,6 +236,8 @@ static bool watch_phase(struct world *world)
 	world_post(world, PHASE_TICK_NS, (struct event){.kind = EVENT_PHASE});
 	switch (world->phase) {
 	case PHASE_CHAOS:
+		world->counters.ticks++;
+		world->counters.served_ticks += is_served(world);
 		if (world->ops_left == 0 || world->now_ns > CHAOS_NS)
 			begin_calm(world);
 		break;
@@ -267,7 +269,7 @@ static void restart(struct world *world, struct gateway *gateway)
 static void look_after(struct world *world, struct gateway *gateway)
 {
 	const struct gateway *other = &world->gateways[1 - gateway->index];
-	uint64_t patience = 10 * world->options.deadline_ms * SIM_MS;
+	uint64_t patience = 3 * world->options.deadline_ms * SIM_MS;
 	const struct engine_status *status;
 
 	if (!gateway->engine || gateway->process.is_paused)

@@ -38,6 +38,7 @@ enum phase {
 struct world_counters {
 	uint64_t events, ops, reads_checked, faults, attaches, restarts, power_losses, taints, skipped_zero_reads;
 	uint64_t frames_zombie, scribbles, io_errors;
+	uint64_t ticks, served_ticks; /* of the chaos: how much of it the volume is served */
 };
 
 struct world {

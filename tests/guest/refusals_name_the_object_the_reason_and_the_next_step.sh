@@ -24,8 +24,12 @@ expect_refusal()
 rmmod ublk_drv
 expect_refusal 5 modprobe lockstep-gateway --volume-file "$file" --run-dir "$run_dir"
 modprobe ublk_drv
+public=$(mktemp -d -p /tmp)
+cp "$file" "$public/v.yaml"
+chown -R 65534 "$public"
 expect_refusal 5 root setpriv --reuid=65534 --regid=65534 --clear-groups \
-	"$programs/lockstep-gateway" --volume-file <(cat "$file") --run-dir "$(mktemp -d -p /tmp)"
+	"$programs/lockstep-gateway" --volume-file "$public/v.yaml" --run-dir "$public"
+rm -rf "$public"
 
 gateway_begin v
 expect_refusal 7 pid lockstep-gateway --volume-file "$file" --run-dir "$run_dir"

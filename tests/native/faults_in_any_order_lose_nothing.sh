@@ -21,6 +21,13 @@ gateway_options=(--answer-deadline $((1 * SLOW)) --reconnect 20 --bulk-min "${bo
 echo "gateway: ${gateway_options[*]}"
 volume_run vol --seconds 3600 --hot 1m --max 512k --depth $((1 + RANDOM % 64)) --seed "$SEED"
 
+# Suspended, or still attaching: a gateway was perhaps killed a moment ago.
+not_serving()
+{
+	local state
+	state=$(status_value vol .state) && [[ $state != serving ]]
+}
+
 fault()
 {
 	local server=${servers[RANDOM % 4]} behind=${proxied[RANDOM % 2]}
@@ -33,7 +40,7 @@ fault()
 	2)
 		echo "stop $server"
 		kill -STOP "${replica_pid[$server]}"
-		wait_until 10 "suspended" state_is vol suspended
+		wait_until 10 "somebody is missed" not_serving
 		kill -CONT "${replica_pid[$server]}"
 		;;
 	3 | 4)
@@ -53,7 +60,7 @@ fault()
 	7)
 		echo "$behind reads nothing for a while"
 		proxy "$behind" stop "${directions[RANDOM % 2]}" >/dev/null
-		wait_until 10 "suspended" state_is vol suspended
+		wait_until 10 "somebody is missed" not_serving
 		proxy "$behind" go >/dev/null
 		;;
 	esac

@@ -50,6 +50,8 @@
 	X(bulk_out_of_order, "replies of the bulk lane come in any order")                                             \
 	X(no_session_fence, "P3: connections of older sessions stay, and their frames are served")                     \
 	X(failed_replica_serves, "P1: a replica whose disk failed goes on serving")                                    \
+	X(list_has_gaps, "R1: the list of unstable extents misses some")                                               \
+	X(list_overflow_unnoticed, "R1: a list that overflowed is not 'everything'")                                   \
 	X(one_superblock_slot, "the superblock is overwritten in place")
 
 enum mutant {

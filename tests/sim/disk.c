@@ -142,6 +142,7 @@ static void change_block(struct world *world, struct server *server, struct stor
 	it->cache_seq = seq;
 	it->applied_seq = seq > it->applied_seq ? seq : it->applied_seq;
 	it->is_dirty = true;
+	it->life_seq = seq > it->life_seq ? seq : it->life_seq;
 	it->is_forgotten = it->is_cut_off = false;
 	it->effect_no = ++disk->effects;
 	TRACE(world, "disk %: block % holds epoch % write % now", server->index, block, seq >> 32, seq & UINT32_MAX);
@@ -416,8 +417,7 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset)
 		if (world->geometry.set_offset[block] < offset)
 			continue;
 		memset(block_at(world, disk->cache, block), 0, world->geometry.block_bytes);
-		memset(block_at(world, disk->durable, block), 0, world->geometry.block_bytes);
-		disk->blocks[block].is_dirty = false;
+		make_durable(world, disk, block); /* what was there is lost by this, not by a power loss later */
 		disk->blocks[block].is_cut_off = true;
 		history_taint(world, block);
 	}

@@ -32,6 +32,7 @@ struct disk_block {
 	uint64_t cache_seq, durable_seq; /* of the write whose bytes they are */
 	uint64_t durable_max;		 /* highest that was ever durable */
 	uint64_t applied_seq;		 /* highest that was ever in the cache */
+	uint64_t life_seq;		 /* highest since the process started: its list must know of it */
 	uint64_t effect_no;		 /* of the operation whose effect it shows */
 	bool is_dirty;
 	bool is_cut_off;   /* the file was truncated here */

@@ -190,10 +190,12 @@ void gateway_connected(struct world *world, struct gateway *gateway, unsigned le
 static void drop_staged(struct gateway *gateway, struct gateway_lane *lane)
 {
 	for (unsigned i = 0; i < lane->staged_count; i++) {
-		struct sim_batch *batch = &gateway->batches[lane->staged[i].at];
+		struct sim_batch *batch;
 
-		if (lane->staged[i].kind == STAGED_BATCH && --batch->refs == 0)
-			batch->is_used = false;
+		if (lane->staged[i].kind != STAGED_BATCH)
+			continue;
+		batch = &gateway->batches[lane->staged[i].at];
+		batch->is_used = --batch->refs > 0;
 	}
 	lane->staged_count = lane->staged_used = 0;
 }
@@ -264,6 +266,19 @@ void gateway_lane_closed(struct world *world, struct gateway *gateway, unsigned 
 	engine_lane_closed(gateway->engine, leg, which, lane->error, "sim");
 }
 
+static void send_batch(struct world *world, struct gateway *gateway, unsigned leg, struct stream *stream,
+		       const struct sim_batch *batch)
+{
+	uint8_t header[FRAME_BYTES];
+	struct frame frame;
+
+	engine_batch_frame(gateway->engine, leg, batch->used, &frame);
+	gateway_check_stable(world, gateway, leg, frame.stable_upto);
+	frame_encode(&frame, header);
+	stream_add(stream, header, sizeof(header));
+	stream_add(stream, batch->bytes, batch->used);
+}
+
 static void send_staged(struct world *world, struct gateway *gateway, unsigned leg, enum lane which)
 {
 	struct gateway_lane *lane = &gateway->lanes[leg][which];
@@ -272,21 +287,13 @@ static void send_staged(struct world *world, struct gateway *gateway, unsigned l
 
 	for (unsigned i = 0; i < lane->staged_count; i++) {
 		const struct staged *it = &lane->staged[i];
-		struct sim_batch *batch = &gateway->batches[it->at];
-		uint8_t header[FRAME_BYTES];
-		struct frame frame;
 
 		if (it->kind == STAGED_BYTES)
 			stream_add(stream, lane->staged_bytes + it->at, it->length);
-		if (it->kind == STAGED_BORROW)
+		else if (it->kind == STAGED_BORROW)
 			stream_add_borrow(stream, it->at + 1, it->length);
-		if (it->kind != STAGED_BATCH)
-			continue;
-		engine_batch_frame(gateway->engine, leg, batch->used, &frame);
-		gateway_check_stable(world, gateway, leg, frame.stable_upto);
-		frame_encode(&frame, header);
-		stream_add(stream, header, sizeof(header));
-		stream_add(stream, batch->bytes, batch->used);
+		else
+			send_batch(world, gateway, leg, stream, &gateway->batches[it->at]);
 	}
 	drop_staged(gateway, lane);
 	net_kick(world, conn, TO_SERVER);

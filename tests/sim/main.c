@@ -162,6 +162,6 @@ int main(int argc, char **argv)
 	if (!has_seed)
 		options.first_seed = 1;
 	if (!options.count)
-		options.count = has_seed ? 1 : options.seconds ? UINT64_MAX / 4 : 1000;
+		options.count = options.seconds ? UINT64_MAX / 4 : has_seed ? 1 : 1000;
 	return runner_run(&options);
 }

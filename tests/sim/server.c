@@ -72,6 +72,9 @@ static void forget(struct server *server)
 	server->answered_session = 0;
 	server->is_stopping = server->has_failed = false;
 	memset(server->flushes, 0, sizeof(server->flushes));
+	memset(server->stable, 0, sizeof(server->stable));
+	for (unsigned i = 0; i < SIM_BLOCKS_MAX; i++)
+		server->disk.blocks[i].life_seq = 0;
 }
 
 void server_fini(struct server *server)

@@ -15,6 +15,7 @@
 #define SIM_LANE_IN_BYTES 16384u
 #define SIM_BUFFERS_MAX 64u
 #define SIM_FLUSHES_KEPT 64u
+#define SIM_EPOCHS_KEPT 16u
 
 struct world;
 struct event;
@@ -68,6 +69,11 @@ struct server {
 		uint64_t id, arrival;
 	} flushes[SIM_FLUSHES_KEPT];
 	unsigned flush_count;
+	/* How far each of the last epochs was called stable here. */
+	struct {
+		uint32_t epoch;
+		uint64_t upto;
+	} stable[SIM_EPOCHS_KEPT];
 };
 
 void server_init(struct world *world, unsigned index); /* memory, once */

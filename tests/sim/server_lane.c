@@ -101,10 +101,51 @@ static void check_drained(struct server_lane *lane, uint32_t epoch, uint32_t ses
 	}
 }
 
+static bool list_has(const struct unstable *list, uint64_t seq, uint64_t offset)
+{
+	for (uint32_t i = 0; i < unstable_count(list); i++) {
+		const struct extent *extent = unstable_get(list, i);
+
+		if (disk_seq(extent->epoch, extent->wseq) == seq && extent->offset <= offset &&
+		    offset < extent->offset + extent->length)
+			return true;
+	}
+	return unstable_is_everything(list);
+}
+
+static bool was_stable(struct server *server, uint64_t seq)
+{
+	uint32_t epoch = (uint32_t)(seq >> 32);
+
+	return server->stable[epoch % SIM_EPOCHS_KEPT].epoch != epoch || /* too long ago to know */
+	       (seq & UINT32_MAX) <= server->stable[epoch % SIM_EPOCHS_KEPT].upto;
+}
+
+/* R1: the answer to a promise tells of every change that is not known to be durable everywhere. */
+static void check_list(struct server_lane *lane)
+{
+	struct server *server = lane->server;
+	const struct unstable *list = &server->replica.unstable;
+	const struct geometry *g = &lane->world->geometry;
+
+	server->stable[list->epoch % SIM_EPOCHS_KEPT].epoch = list->epoch;
+	server->stable[list->epoch % SIM_EPOCHS_KEPT].upto = list->stable_upto;
+	for (unsigned i = 0; i < g->in_set_count[server->set]; i++) {
+		unsigned block = g->in_set[server->set][i];
+		uint64_t seq = server->disk.blocks[block].life_seq;
+
+		if (seq && !was_stable(server, seq) && !list_has(list, seq, g->set_offset[block]))
+			world_violation(lane->world, "server %u: its list has not block %u of write %u, epoch %u",
+					server->index, block, (unsigned)(seq & UINT32_MAX), (unsigned)(seq >> 32));
+	}
+}
+
 static void check_promise(struct server_lane *lane, const struct message_state *state)
 {
 	struct server *server = lane->server;
 	struct superblock sb;
+
+	check_list(lane);
 
 	if (state->promised.epoch <= server->answered_epoch)
 		return;

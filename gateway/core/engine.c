@@ -45,6 +45,7 @@ static void set_init(struct set *set, unsigned index, unsigned first_leg, unsign
 		.first_leg = first_leg,
 		.leg_count = leg_count,
 		.all_legs = (uint8_t)((1u << leg_count) - 1),
+		.readable_legs = (uint8_t)((1u << leg_count) - 1),
 		.next_wseq = 1,
 		.failed_from = UINT64_MAX,
 	};

@@ -20,6 +20,7 @@ struct set {
 	unsigned first_leg, leg_count;
 	uint8_t all_legs; /* bit per leg */
 	uint8_t up_legs;
+	uint8_t readable_legs; /* never none; a leg on which a write failed differs from the others */
 	struct range_lock lock;
 	struct list waiting;  /* parts that hold their range and wait for the set, oldest first */
 	struct list writes;   /* parts sent and not acknowledged by all, by wseq */

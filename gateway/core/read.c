@@ -9,7 +9,7 @@
 
 static bool may_ask(const struct set *set, const struct part *part, unsigned in_set)
 {
-	return (set->up_legs & ~part->tried & 1u << in_set) != 0;
+	return (set->up_legs & set->readable_legs & ~part->tried & 1u << in_set) != 0;
 }
 
 static struct leg *least_loaded(struct engine *engine, const struct set *set, const struct part *part)
@@ -78,13 +78,15 @@ void read_reissue(struct engine *engine, struct part *part)
 	read_start(engine, part);
 }
 
-/* EIO reaches the application only when every replica has failed. */
+/* EIO reaches the application only when every replica that may be read has failed. */
 static void read_failed(struct engine *engine, struct leg *leg, struct part *part)
 {
+	const struct set *set = set_of(engine, part);
+
 	part->tried |= leg_bit(leg);
 	if (MUTANT(read_error_is_success))
 		part_done(engine, part, 0);
-	else if (part->tried == set_of(engine, part)->all_legs)
+	else if ((part->tried & set->readable_legs) == set->readable_legs)
 		part_done(engine, part, -EIO);
 	else
 		read_reissue(engine, part);

@@ -79,6 +79,7 @@ static void part_reset(struct engine *engine, struct part *part, const struct la
 	part->state = PART_LOCKING;
 	part->acked = 0;
 	part->error = 0;
+	part->failed = 0;
 	part->crc_resends = 0;
 	part->tried = 0;
 	part->was_issued = false;

@@ -48,9 +48,10 @@ struct part {
 	struct slot *slot;
 	struct layout_part at;
 	enum part_state state;
-	uint64_t id;   /* of its frames; 0: the slot is free */
-	uint8_t acked; /* bit per leg of the set: answered, well or badly */
-	int error;     /* first bad answer */
+	uint64_t id;	/* of its frames; 0: the slot is free */
+	uint8_t acked;	/* bit per leg of the set: answered, well or badly */
+	int error;	/* first bad answer */
+	uint8_t failed; /* bit per leg: answered badly */
 
 	/* WRITE, DISCARD, ZEROES. */
 	uint64_t wseq;

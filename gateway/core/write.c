@@ -140,6 +140,16 @@ static bool crcs_differ(const struct set *set, const struct part *part)
 	return false;
 }
 
+/* A failed write may have left its legs different; a read from one and then from another would go back in time (P4). So
+ * from here on only legs that took every write are read, or, when there is none, always the same one.
+ * NEEDSWORK(eviction): the others leave the set. */
+static void distrust(struct set *set, uint8_t failed)
+{
+	uint8_t left = set->readable_legs & (uint8_t)~failed;
+
+	set->readable_legs = left ? left : set->readable_legs & (uint8_t)-set->readable_legs;
+}
+
 /* R12: what failed may differ between the legs, so nothing from here on counts as stable. */
 static void fail_write(struct engine *engine, struct set *set, struct part *part, int error)
 {
@@ -154,6 +164,7 @@ static void repeat_or_fail(struct engine *engine, struct set *set, struct part *
 	engine->counters.crc_mismatches++;
 	/* NEEDSWORK(eviction): the leg that stays different after the private copies is the one to evict. */
 	if (part->crc_resends == CRC_RESENDS_MAX) {
+		distrust(set, set->all_legs);
 		fail_write(engine, set, part, -EIO);
 		return;
 	}
@@ -181,16 +192,20 @@ void write_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	part->acked |= leg_bit(leg);
 	part->legs[leg->in_set].crc = reply->crc;
 	/* NEEDSWORK(eviction): a leg that cannot write leaves the set instead of failing the request. */
-	if (reply->status != WIRE_OK && !part->error)
-		part->error = wire_status_to_errno((enum wire_status)reply->status);
+	if (reply->status != WIRE_OK) {
+		part->failed |= leg_bit(leg);
+		part->error = part->error ? part->error : wire_status_to_errno((enum wire_status)reply->status);
+	}
 	if (part->acked != set->all_legs && !MUTANT(ack_after_one_copy))
 		return;
-	if (part->error && !MUTANT(write_error_ignored))
+	if (part->error && !MUTANT(write_error_ignored)) {
+		distrust(set, part->failed);
 		fail_write(engine, set, part, part->error);
-	else if (part->slot->request.op == REQUEST_WRITE && crcs_differ(set, part))
+	} else if (part->slot->request.op == REQUEST_WRITE && crcs_differ(set, part)) {
 		repeat_or_fail(engine, set, part);
-	else
+	} else {
 		complete_write(engine, set, part);
+	}
 }
 
 void write_released(struct engine *engine, struct leg *leg, uint64_t id)

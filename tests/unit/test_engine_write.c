@@ -309,6 +309,41 @@ static void a_write_error_fails_the_request_after_all_have_answered(void)
 	}
 }
 
+/* Replica 1 lacks the write: reading it would show the old value after 0 or 2 have shown the new one. */
+static void a_replica_that_failed_a_write_is_not_read_any_more(void)
+{
+	start(1, 3);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	answer(0, FRAME_WRITE, WIRE_OK);
+	answer(1, FRAME_WRITE, WIRE_ENOSPC);
+	answer(2, FRAME_WRITE, WIRE_OK);
+	CHECK_ERRNO(-ENOSPC, h.errors[0]);
+	for (unsigned i = 0; i < 200; i++) {
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		CHECK_TRUE(harness_find(&h, 1, FRAME_READ) == NULL);
+		harness_answer_all(&h);
+		CHECK_EQ_U64(0, h.pending);
+		CHECK_ERRNO(0, h.errors[1]);
+	}
+}
+
+static void when_every_replica_failed_a_write_one_and_the_same_is_read(void)
+{
+	start(1, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		harness_submit(&h, 0, REQUEST_WRITE, 0, i * 4096ull, 4096);
+		for (unsigned j = 0; j < 3; j++)
+			answer(j, FRAME_WRITE, j == i ? WIRE_EIO : WIRE_OK);
+		CHECK_ERRNO(-EIO, h.errors[0]);
+	}
+	for (unsigned i = 0; i < 200; i++) {
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		CHECK_TRUE(harness_find(&h, 2, FRAME_READ) != NULL);
+		harness_answer_all(&h);
+		CHECK_ERRNO(0, h.errors[1]);
+	}
+}
+
 static void a_busy_or_stale_answer_is_repaired_by_a_new_session(void)
 {
 	static const enum wire_status statuses[] = {WIRE_EBUSY, WIRE_ESTALE};
@@ -568,6 +603,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_flush_does_not_cover_what_completed_after_it),
 	CHECK_TEST(a_restarted_server_on_the_same_boot_goes_on),
 	CHECK_TEST(a_write_error_fails_the_request_after_all_have_answered),
+	CHECK_TEST(a_replica_that_failed_a_write_is_not_read_any_more),
+	CHECK_TEST(when_every_replica_failed_a_write_one_and_the_same_is_read),
 	CHECK_TEST(a_busy_or_stale_answer_is_repaired_by_a_new_session),
 	CHECK_TEST(a_write_that_differs_between_replicas_is_repeated_from_a_private_copy),
 	CHECK_TEST(a_write_that_stays_different_fails),

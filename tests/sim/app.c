@@ -334,6 +334,19 @@ static struct server *server_of(struct world *world, unsigned block, unsigned re
 	return &world->servers[world->geometry.set_of[block] * world->geometry.replicas + replica];
 }
 
+/* Of a write that was repeated because its buffer changed, a power loss may leave the first version. */
+static bool replicas_agree(struct world *world, unsigned block)
+{
+	const uint8_t *first = disk_block_bytes(world, &server_of(world, block, 0)->disk, block);
+
+	for (unsigned i = 1; i < world->geometry.replicas; i++) {
+		if (memcmp(first, disk_block_bytes(world, &server_of(world, block, i)->disk, block),
+			   world->geometry.block_bytes))
+			return false;
+	}
+	return true;
+}
+
 /* P1: on every replica, and durable there if it was FUA. */
 /* A replica may lose what it acknowledged, and the gateway not know it yet; but not once it serves there again. */
 static void check_kept(struct world *world, struct gateway *gateway, struct server *server, unsigned block,
@@ -371,9 +384,9 @@ static void check_change(struct world *world, struct gateway *gateway, struct ap
 	}
 	if (world->history.completed_seq[block] < slot->seq[block])
 		world->history.completed_seq[block] = slot->seq[block];
-	if (is_everywhere)
+	if (is_everywhere && replicas_agree(world, block))
 		history_heal(world, block, slot->write_no, slot->seq[block]);
-	else
+	else if (!is_everywhere)
 		history_taint(world, block); /* a replica lost it between its acknowledgement and now */
 }
 

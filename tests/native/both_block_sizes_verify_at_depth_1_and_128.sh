@@ -9,7 +9,7 @@ for block in 512 4096; do
 	volume_create "v$block" 16m --block-size "$block"
 	initial=()
 	for depth in 1 128; do
-		volume_run "v$block" --ops $((depth == 1 ? 400 : 3000)) --hot 512k --max 256k --depth "$depth" \
+		volume_run "v$block" --ops $(((depth == 1 ? 400 : 3000) / SLOW)) --hot 512k --max 256k --depth "$depth" \
 			--io-bytes 256k --seed $((block + depth)) "${initial[@]}"
 		load_end "v$block"
 		gateway_stop "v$block"

@@ -9,7 +9,7 @@ volume_create vol 32m
 initial=()
 for boundary in 0 4k 64k 128k; do
 	gateway_options=(--bulk-min "$boundary")
-	volume_run vol --ops 1500 --hot 1m --max 300k --meta 10 --seed $((${#boundary} * 31 + ${boundary%k})) "${initial[@]}"
+	volume_run vol --ops $((1500 / SLOW)) --hot 1m --max 300k --meta 10 --seed $((${#boundary} * 31 + ${boundary%k})) "${initial[@]}"
 	load_end vol
 	gateway_stop vol
 	replicas_match vol 1m "a b"

@@ -19,7 +19,7 @@ for tid, count, size, name in struct.iter_unpack("<QQQ16s", data):
 
 for server in a b; do replica_start "$server"; done
 volume_create vol 32m
-gateway_wrap=(env "LD_PRELOAD=$top/$B/tests/native/malloc_count.so" "MALLOC_COUNT_FILE=$tmp/gateway.count")
+gateway_wrap=(env "LD_PRELOAD=$B/tests/native/malloc_count.so" "MALLOC_COUNT_FILE=$tmp/gateway.count")
 volume_run vol --seconds 3600 --depth 128 --io-bytes 128k --max 128k --hot 1m --meta 10 --seed 14
 goes_on vol
 sleep 1 # every kind of request has been served

@@ -20,7 +20,7 @@ volume_create vol 32m
 initial=()
 for how in always never auto; do
 	gateway_options=(--bulk-min 0 --zero-copy-send "$how")
-	volume_run vol --seconds 2 --max 512k --mix 20:80:0:0:1 --no-final "${initial[@]}"
+	volume_run vol --seconds 3600 --max 512k --mix 20:80:0:0:1 --no-final "${initial[@]}"
 	goes_on vol
 	wait_until 10 "bytes were sent" served_more_than vol 50
 	read -r writes notified zero_copied copied gathered < <(sent_by)
@@ -33,7 +33,7 @@ for how in always never auto; do
 	never) ((notified == 0)) || fail "never: SEND_ZC was used" ;;
 	auto) ((notified > 0 && notified < writes)) || fail "auto: did not try, or did not settle" ;;
 	esac
-	load_end vol
+	load_end vol now
 	gateway_stop vol
 	initial=(--mix 0:100:0:0:0)
 done

@@ -5,7 +5,7 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
 cd "$top" || exit 1
-B=${B:-build/${FLAVOR:-release}}
+B=$(realpath "${B:-build/${FLAVOR:-release}}")
 case ${B##*/} in
 asan | tsan | ubsan) SLOW=${SLOW:-4} ;;
 *) SLOW=${SLOW:-1} ;;

@@ -1,0 +1,124 @@
+/* The engine's writes that a replica refuses: who is told, who is read afterwards, what a new session repairs. */
+#include "tests/unit/engine_harness.h"
+
+#include <errno.h>
+
+#include "tests/unit/check.h"
+
+static struct harness h;
+
+static void start(unsigned sets, unsigned replicas)
+{
+	struct volume_spec spec = harness_spec(sets, replicas);
+
+	harness_fini(&h);
+	harness_init(&h, &spec, NULL);
+	harness_attach(&h);
+}
+
+static void answer(unsigned leg, uint8_t type, enum wire_status status)
+{
+	struct harness_sent *sent = harness_find(&h, leg, type);
+
+	CHECK_NOT_NULL(sent);
+	harness_answer(&h, sent, status);
+}
+
+static void a_write_error_fails_the_request_after_all_have_answered(void)
+{
+	static const struct {
+		enum wire_status status;
+		int error;
+	} cases[] = {{WIRE_EIO, -EIO}, {WIRE_ENOSPC, -ENOSPC}, {WIRE_EROFS, -EROFS}, {WIRE_EINVAL, -EINVAL}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		start(1, 3);
+		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		answer(1, FRAME_WRITE, cases[i].status);
+		answer(0, FRAME_WRITE, WIRE_OK);
+		CHECK_EQ_U64(2, h.pending);
+		CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));
+		answer(2, FRAME_WRITE, WIRE_OK);
+		CHECK_ERRNO(cases[i].error, h.errors[0]);
+		CHECK_STR_HAS(wire_status_name(cases[i].status), harness_status(&h).legs[1].last_error);
+		CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
+		harness_answer_all(&h);
+		CHECK_EQ_U64(0, h.pending);
+		CHECK_EQ_U64(1, harness_status(&h).failed_requests);
+	}
+}
+
+/* Replica 1 lacks the write: reading it would show the old value after 0 or 2 have shown the new one. */
+static void a_replica_that_failed_a_write_is_not_read_any_more(void)
+{
+	start(1, 3);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	answer(0, FRAME_WRITE, WIRE_OK);
+	answer(1, FRAME_WRITE, WIRE_ENOSPC);
+	answer(2, FRAME_WRITE, WIRE_OK);
+	CHECK_ERRNO(-ENOSPC, h.errors[0]);
+	for (unsigned i = 0; i < 200; i++) {
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		CHECK_TRUE(harness_find(&h, 1, FRAME_READ) == NULL);
+		harness_answer_all(&h);
+		CHECK_EQ_U64(0, h.pending);
+		CHECK_ERRNO(0, h.errors[1]);
+	}
+}
+
+static void when_every_replica_failed_a_write_one_and_the_same_is_read(void)
+{
+	start(1, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		harness_submit(&h, 0, REQUEST_WRITE, 0, i * 4096ull, 4096);
+		for (unsigned j = 0; j < 3; j++)
+			answer(j, FRAME_WRITE, j == i ? WIRE_EIO : WIRE_OK);
+		CHECK_ERRNO(-EIO, h.errors[0]);
+	}
+	for (unsigned i = 0; i < 200; i++) {
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		CHECK_TRUE(harness_find(&h, 2, FRAME_READ) != NULL);
+		harness_answer_all(&h);
+		CHECK_ERRNO(0, h.errors[1]);
+	}
+}
+
+static void a_busy_or_stale_answer_is_repaired_by_a_new_session(void)
+{
+	static const enum wire_status statuses[] = {WIRE_EBUSY, WIRE_ESTALE};
+
+	for (size_t i = 0; i < ARRAY_COUNT(statuses); i++) {
+		struct frame reply;
+
+		start(1, 2);
+		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+		reply = harness_reply(&h, harness_find(&h, 0, FRAME_WRITE));
+		reply.status = statuses[i];
+		reply.crc = 0;
+		CHECK_ERRNO(-EPROTO, harness_raw_reply(&h, 0, LANE_MAIN, &reply));
+		CHECK_TRUE(h.lanes[0][LANE_MAIN].is_aborted);
+		CHECK_TRUE(h.lanes[0][LANE_BULK].is_aborted);
+		harness_pump(&h);
+		harness_raise(&h, 0);
+		CHECK_EQ_U64(2, harness_find(&h, 0, FRAME_WRITE)->frame.session);
+		harness_answer_all(&h);
+		CHECK_EQ_U64(0, h.pending);
+		CHECK_OK(h.errors[0]);
+	}
+}
+
+static const struct check_test tests[] = {
+	CHECK_TEST(a_write_error_fails_the_request_after_all_have_answered),
+	CHECK_TEST(a_replica_that_failed_a_write_is_not_read_any_more),
+	CHECK_TEST(when_every_replica_failed_a_write_one_and_the_same_is_read),
+	CHECK_TEST(a_busy_or_stale_answer_is_repaired_by_a_new_session),
+};
+
+int main(int argc, char **argv)
+{
+	int failures = CHECK_MAIN("engine_write_errors", tests, argc, argv);
+
+	harness_fini(&h);
+	return failures;
+}

@@ -4,10 +4,9 @@
 
 #include <string.h>
 
-const char *const mutant_names[MUTANT_COUNT] = {
-	"none",
+const char *const mutant_names[MUTANT_COUNT] = {"none",
 #define MUTANT_NAME(name, text) #name,
-	MUTANT_LIST(MUTANT_NAME)
+						MUTANT_LIST(MUTANT_NAME)
 #undef MUTANT_NAME
 };
 

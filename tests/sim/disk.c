@@ -368,7 +368,7 @@ static void settle_block(struct world *world, struct server *server, unsigned bl
 		it->durable_seq = it->cache_seq;
 	else if (kept)
 		it->durable_seq = 0;
-	if (memcmp(cache, durable, bytes)) {
+	if (memcmp(cache, durable, bytes) != 0) {
 		memcpy(cache, durable, bytes);
 		history_taint(world, block);
 		/* A torn block may also be a completed and durable write that a later, failed one damaged. What a

@@ -81,7 +81,7 @@ static struct segment *segment_add(struct stream *stream, uint32_t borrow, uint3
 		last->length += length;
 		return last;
 	}
-	if (stream->last == stream->segment_capacity)
+	if (!stream->segments || stream->last == stream->segment_capacity)
 		stream->segments =
 			grown(stream->segments, &stream->segment_capacity, stream->last + 1, sizeof(*stream->segments));
 	stream->segments[stream->last] = (struct segment){.length = length, .borrow = borrow};

@@ -26,6 +26,8 @@ struct totals {
 static struct world *current; /* of this process, for the signal handler */
 static const char *current_overrides;
 
+/* Also called when the process is about to end by a signal: what is not safe then is better than silence.
+ * NOLINTBEGIN(bugprone-signal-handler) */
 static void print_failure(const struct world *world, const char *what)
 {
 	(void)fflush(stdout);
@@ -38,6 +40,7 @@ static void print_failure(const struct world *world, const char *what)
 		      current_overrides ? current_overrides : "", *mutant_name() ? " --mutant " : "", mutant_name());
 	(void)fflush(stderr);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 /* An assert of the core is a finding like any other. Not reentrant, but the process ends here anyway. */
 static void on_crash(int signal_no)

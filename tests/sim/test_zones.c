@@ -59,7 +59,7 @@ static void shuffle(struct check_random *random, uint64_t *numbers, size_t count
 static size_t make_history(struct check_random *random, struct zone_op ops[OPS_MAX])
 {
 	size_t count = 2 + check_random_below(random, OPS_MAX - 2);
-	uint64_t times[2 * OPS_MAX], writes = 0;
+	uint64_t times[2 * OPS_MAX] = {0}, writes = 0;
 
 	for (size_t i = 0; i < 2 * count; i++)
 		times[i] = i + 1;

@@ -158,7 +158,7 @@ static void check_mirrors(struct world *world)
 			continue;
 		for (unsigned j = 1; j < world->geometry.replicas; j++) {
 			if (memcmp(disk_block_bytes(world, &first->disk, i), disk_block_bytes(world, &first[j].disk, i),
-				   world->geometry.block_bytes))
+				   world->geometry.block_bytes) != 0)
 				world_violation(
 					world, "block %u differs between servers %u and %u, and nothing is outstanding",
 					i, first->index, first[j].index);

@@ -14,17 +14,17 @@
 #define VOLUME_BYTES_MAX (1024ull * TIB)
 #define BLOCK_BYTES_MIN 512u
 #define BLOCK_BYTES_MAX 4096u
-#define SET_COUNT_MAX 16u	  /* mirror sets of one volume */
-#define SET_REPLICAS_MAX 5u	  /* data replicas of one set */
-#define SET_VOTERS_MAX 7u	  /* replicas and witnesses of one set */
-#define LEG_COUNT_MAX 64u	  /* data replicas of one volume, all sets */
+#define SET_COUNT_MAX 16u   /* mirror sets of one volume */
+#define SET_REPLICAS_MAX 5u /* data replicas of one set */
+#define SET_VOTERS_MAX 7u   /* replicas and witnesses of one set */
+#define LEG_COUNT_MAX 64u   /* data replicas of one volume, all sets */
 #define CHUNK_BYTES_MIN (64 * KIB)
 #define CHUNK_BYTES_DEFAULT (1 * MIB)
 #define CHUNK_BYTES_MAX (64 * MIB)
-#define REGION_BYTES (1 * MIB)	  /* unit of change tracking */
+#define REGION_BYTES (1 * MIB) /* unit of change tracking */
 
 /* Requests. */
-#define IO_BYTES_MAX (1 * MIB)	  /* one block request's payload: ublk max_io_buf_bytes */
+#define IO_BYTES_MAX (1 * MIB) /* one block request's payload: ublk max_io_buf_bytes */
 #define QUEUE_DEPTH_MAX 1024u
 #define QUEUE_DEPTH_DEFAULT 128u
 /* A payload of IO_BYTES_MAX that starts anywhere in a chunk of the smallest size. */

@@ -40,7 +40,8 @@ struct ring {
 	struct io_uring uring;
 	/* Exact counts, for the benchmark's "per operation" columns. */
 	uint64_t sqe_count, cqe_count, enter_count;
-	/* Submits of which the kernel, short of memory for a request, took only a part: a linked chain may have been cut. */
+	/* Submits of which the kernel, short of memory for a request, took only a part: a linked chain may have been
+	 * cut. */
 	uint64_t cut_count;
 };
 

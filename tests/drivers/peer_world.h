@@ -59,7 +59,7 @@ struct world {
 	struct peers *peers;
 	unsigned legs;
 	bool tight_sockets;
-	uint64_t last_notification; /* user_data */
+	uint64_t last_notification;		/* user_data */
 	int remote[WORLD_LEGS_MAX][LANE_COUNT]; /* the replica's end */
 	int local[WORLD_LEGS_MAX][LANE_COUNT];	/* the lane's: only to ask for its state */
 };

@@ -34,8 +34,9 @@ enum frame_flag {
 	FRAME_F_FUA = 1 << 0,	   /* WRITE, ZEROES, DISCARD: durable before the answer */
 	FRAME_F_NO_UNMAP = 1 << 1, /* ZEROES: allocate instead of punching */
 	FRAME_F_STAMP = 1 << 2,	   /* the region's stamp becomes `gen`, durably, before the data is written (R4) */
+	FRAME_F_COPY = 1 << 3,	   /* WRITE by a resync: wseq 0, not a client's write, never in the list; with STAMP (R7) */
 };
-#define FRAME_F_KNOWN (FRAME_F_FUA | FRAME_F_NO_UNMAP | FRAME_F_STAMP)
+#define FRAME_F_KNOWN (FRAME_F_FUA | FRAME_F_NO_UNMAP | FRAME_F_STAMP | FRAME_F_COPY)
 
 /* Decoded header. One struct for all types: a field a type does not use is 0 on the wire and refused otherwise. */
 struct frame {

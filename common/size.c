@@ -67,20 +67,16 @@ void size_format(uint64_t bytes, char out[SIZE_TEXT_CHARS])
 
 void size_format_rough(uint64_t bytes, char out[SIZE_TEXT_CHARS])
 {
-	double value = (double)bytes;
+	double value = (double)bytes / 1024.0;
 	unsigned power = 0;
+	int decimals;
 
 	if (bytes < KIB) {
 		snprintf(out, SIZE_TEXT_CHARS, "%" PRIu64 " B", bytes);
 		return;
 	}
-	while (value >= 1000.0 && power < sizeof(size_suffixes) - 1) {
+	for (; value >= 1000.0 && power < sizeof(size_suffixes) - 2; power++)
 		value /= 1024.0;
-		power++;
-	}
-	snprintf(out, SIZE_TEXT_CHARS,
-		 value < 10.0	 ? "%.2f %ciB"
-		 : value < 100.0 ? "%.1f %ciB"
-				 : "%.0f %ciB",
-		 value, size_suffixes[power - 1]);
+	decimals = value < 10.0 ? 2 : value < 100.0 ? 1 : 0;
+	snprintf(out, SIZE_TEXT_CHARS, "%.*f %ciB", decimals, value, size_suffixes[power]);
 }

@@ -8,7 +8,7 @@
 
 static int run(const struct opts *opts)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 
 	log_init("lockstep-replica", opts->log_level);
 	if (server_run(opts, &err) == 0)
@@ -20,7 +20,7 @@ static int run(const struct opts *opts)
 int main(int argc, char **argv)
 {
 	struct opts opts;
-	struct err err = { 0 };
+	struct err err = {0};
 	int error = opts_parse(argc, argv, &opts, &err), code = EXIT_FINE;
 
 	if (error) {

@@ -1,4 +1,5 @@
 # bash completion for lockstep(8). Commands and options come from the program's own --help, so they cannot drift.
+# shellcheck shell=bash
 
 _lockstep_commands()
 {

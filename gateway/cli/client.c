@@ -21,7 +21,8 @@
 #define LISTING_PAGES_MAX 1024u /* a server that never says "no more" is cut off here */
 
 struct client {
-	char address[ADDRESS_CHARS_MAX + 1];
+	char address[ADDRESS_CHARS_MAX + 1];  /* as it was asked for */
+	char resolved[ADDRESS_CHARS_MAX + 1]; /* what it resolved to */
 	int fd;
 	int timeout_ms;
 	uint64_t deadline_ns; /* of the current call */
@@ -35,8 +36,9 @@ static int lost(const struct client *client, int error, struct err *err)
 	if (error == -EPIPE)
 		error = -ECONNRESET;
 	if (error == -ECONNREFUSED)
-		return err_set(err, error, "%s: nobody listens there; start lockstep-replica or correct the address",
-			       client->address);
+		return err_set(err, error,
+			       "%s: nobody listens there (%s); start lockstep-replica or correct the address",
+			       client->address, client->resolved);
 	return err_set(err, error, "%s: %s; is it a lockstep-replica, and is the network up?", client->address,
 		       strerror(-error));
 }
@@ -106,8 +108,9 @@ static int receive_all(struct client *client, uint8_t *data, size_t len, struct 
 
 static int nonsense(const struct client *client, const char *reason, struct err *err)
 {
-	return err_set(err, -EPROTO, "%s: not the answer of a lockstep-replica (%s); check address and port",
-		       client->address, reason);
+	(void)err_set(err, -EPROTO, "%s: not the answer of a lockstep-replica (%s); check address and port",
+		      client->address, reason);
+	return -EPROTO;
 }
 
 static int send_message(struct client *client, const struct message *message, struct err *err)
@@ -167,6 +170,16 @@ static int errno_of_refusal(enum refusal refusal)
 	}
 }
 
+static int refused(const struct client *client, struct message_refused *refused, struct err *err)
+{
+	int error = errno_of_refusal(refused->refusal);
+
+	cli_sanitize(refused->text);
+	(void)err_set(err, error, "%s: %s", client->address,
+		      refused->text[0] ? refused->text : refusal_name(refused->refusal));
+	return error;
+}
+
 int client_call(struct client *client, const struct message *request, enum message_kind expected,
 		const struct message **ret, struct err *err)
 {
@@ -179,11 +192,8 @@ int client_call(struct client *client, const struct message *request, enum messa
 		error = receive_message(client, err);
 	if (error)
 		return error;
-	if (answer->kind == MESSAGE_REFUSED) {
-		cli_sanitize(answer->refused.text);
-		return err_set(err, errno_of_refusal(answer->refused.refusal), "%s: %s", client->address,
-			       answer->refused.text[0] ? answer->refused.text : refusal_name(answer->refused.refusal));
-	}
+	if (answer->kind == MESSAGE_REFUSED)
+		return refused(client, &answer->refused, err);
 	if (answer->kind != expected)
 		return nonsense(client, message_kind_name(answer->kind), err);
 	if (ret)
@@ -206,6 +216,7 @@ static int connect_to(struct client *client, struct err *err)
 		err->code = -EHOSTUNREACH;
 		return -EHOSTUNREACH;
 	}
+	net_format(&net, client->resolved);
 	error = net_connect_start(&net, &client->fd, err);
 	if (error)
 		return lost(client, error, err);

@@ -140,7 +140,7 @@ static bool take_replica(void *ctx, const struct replica_info *info)
 	char uuid[UUID_CHARS + 1];
 
 	uuid_format(&info->replica_uuid, uuid);
-	if (s->wanted && strncasecmp(uuid, s->wanted, strlen(s->wanted)))
+	if (s->wanted && strncasecmp(uuid, s->wanted, strlen(s->wanted)) != 0)
 		return true;
 	s->found++;
 	if (s->cli->json)

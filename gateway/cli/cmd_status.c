@@ -51,7 +51,7 @@ out:
 	return error;
 }
 
-/* A dead gateway's socket is an answer too ("unreachable"): it is not this command that failed. */
+/* A dead gateway's socket is an answer too ("unreachable"): it is not this command that failed. Missing rights are. */
 static enum exit_code show_all(struct cli *cli, json_t *list)
 {
 	struct name_list names;
@@ -60,12 +60,12 @@ static enum exit_code show_all(struct cli *cli, json_t *list)
 
 	if (error)
 		return cli_fail_err(cli, exit_code_from_errno(error), cli->run_dir, &err);
-	for (unsigned i = 0; i < names.count; i++)
-		(void)show(cli, names.names[i], list, &err); /* shown as unreachable */
+	for (unsigned i = 0; i < names.count && error != -EACCES; i++)
+		error = show(cli, names.names[i], list, &err);
 	if (!names.count && !cli->json)
 		printf("no volume is attached (no socket in %s)\n", cli->run_dir);
 	name_list_free(&names);
-	return EXIT_DONE;
+	return error == -EACCES ? cli_fail_err(cli, EXIT_NOT_PERMITTED, cli->run_dir, &err) : EXIT_DONE;
 }
 
 static enum exit_code show_named(struct cli *cli, const char *name, json_t *list)

@@ -68,7 +68,7 @@ static enum exit_code check_rights(struct attachment *a)
 	if (!uses_systemd(a->args))
 		return EXIT_DONE;
 	if (a->args->mode || a->args->frontend || a->args->more.count || a->cli->config_dir ||
-	    strcmp(a->cli->run_dir, RUN_DIR_DEFAULT))
+	    strcmp(a->cli->run_dir, RUN_DIR_DEFAULT) != 0)
 		return cli_fail(
 			a->cli, EXIT_USAGE, name,
 			"systemd's unit takes no options and knows only the standard directories; add --no-systemd, "
@@ -159,7 +159,7 @@ static void show_state(struct attachment *a)
 
 static bool is_serving(const struct admin_status *status)
 {
-	return status->device[0] && strcmp(status->state, "attaching") && strcmp(status->state, "failed");
+	return status->device[0] && strcmp(status->state, "attaching") != 0 && strcmp(status->state, "failed") != 0;
 }
 
 static enum exit_code give_up(struct attachment *a, enum exit_code code, const char *reason)

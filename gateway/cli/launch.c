@@ -18,8 +18,6 @@
 
 #define STEP_MS 50
 
-extern char **environ;
-
 bool launch_has_systemd(void)
 {
 	struct stat st;
@@ -94,8 +92,8 @@ int launch_detached(struct launch *launch, const char *name, const char *log_pat
 	return launch->pid < 0 ? err_set(err, -errno, "%s: cannot be started: %s", args[0], strerror(errno)) : 0;
 }
 
-/* Runs systemctl; its exit code, or a negative errno. `ret_out` (may be NULL) gets its first line. */
-static int systemctl(const char *const *args, char *ret_out, size_t cap)
+/* Runs systemctl or journalctl; its exit code, or a negative errno. `ret_out` (may be NULL) gets its first line. */
+static int run_tool(const char *const *args, char *ret_out, size_t cap)
 {
 	posix_spawn_file_actions_t actions;
 	int status = 0, error, pipe_fds[2];
@@ -128,20 +126,27 @@ static int systemctl(const char *const *args, char *ret_out, size_t cap)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EIO;
 }
 
+/* `systemctl start` runs beside us until the unit has said that it is ready (Type=notify), or has failed.
+ * UNTESTED: no test machine of ours runs systemd. */
 int launch_by_systemd(struct launch *launch, const char *name, struct err *err)
 {
-	const char *args[] = {"systemctl", "start", "--no-block", launch->log, NULL};
-	int code;
+	const char *args[] = {"systemctl", "start", launch->log, NULL};
+	posix_spawn_file_actions_t actions;
+	int error;
 
 	memset(launch, 0, sizeof(*launch));
 	launch->name = name;
 	launch->by_systemd = true;
 	snprintf(launch->log, sizeof(launch->log), "lockstep-gateway@%s.service", name);
-	code = systemctl(args, NULL, 0);
-	if (!code)
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+	error = -posix_spawnp(&launch->pid, args[0], &actions, NULL, (char *const *)args, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (!error)
 		return 0;
-	return err_set(err, code < 0 ? code : -EREMOTEIO,
-		       "%s: systemctl start failed; its message stands above, or try --no-systemd", launch->log);
+	launch->pid = 0;
+	return err_set(err, error, "%s: systemctl cannot be run: %s; try --no-systemd", launch->log, strerror(-error));
 }
 
 /* The last line the process wrote: its refusal, without the "lockstep-gateway: " before it. */
@@ -201,16 +206,32 @@ static bool detached_has_ended(struct launch *launch, enum exit_code *ret_code, 
 	return true;
 }
 
-static bool unit_has_ended(struct launch *launch, enum exit_code *ret_code, struct err *err)
+/* Is the unit going up or running? Once systemctl said that it is up, the unit's state is asked. */
+static bool unit_lives(struct launch *launch)
 {
 	const char *ask[] = {"systemctl", "is-active", launch->log, NULL};
-	const char *words[] = {"journalctl", "--unit", launch->log, "-n", "1", "-o", "cat", "--no-pager", NULL};
-	char state[64], text[400] = "";
+	char state[64];
+	int status;
 
-	if (systemctl(ask, state, sizeof(state)) < 0 || (strcmp(state, "failed") && strcmp(state, "inactive")))
+	if (launch->pid) {
+		if (waitpid(launch->pid, &status, WNOHANG) != launch->pid)
+			return true;
+		launch->pid = 0;
+		return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+	}
+	return run_tool(ask, state, sizeof(state)) < 0 ||
+	       (strcmp(state, "failed") != 0 && strcmp(state, "inactive") != 0);
+}
+
+static bool unit_has_ended(struct launch *launch, enum exit_code *ret_code, struct err *err)
+{
+	const char *words[] = {"journalctl", "--unit", launch->log, "-n", "1", "-o", "cat", "--no-pager", NULL};
+	char text[400] = "";
+
+	if (unit_lives(launch))
 		return false;
-	if (systemctl(words, text, sizeof(text)) != 0 || !text[0])
-		snprintf(text, sizeof(text), "the unit is %s", state);
+	if (run_tool(words, text, sizeof(text)) != 0 || !text[0])
+		snprintf(text, sizeof(text), "the unit has failed");
 	err_set(err, -EREMOTEIO, "%s (see 'journalctl --unit %s')", text, launch->log);
 	*ret_code = EXIT_REFUSED;
 	return true;
@@ -227,7 +248,7 @@ bool launch_stop(struct launch *launch, int timeout_ms)
 	const struct timespec step = {.tv_nsec = STEP_MS * (long)NS_PER_MS};
 
 	if (launch->by_systemd)
-		return systemctl(args, NULL, 0) == 0;
+		return run_tool(args, NULL, 0) == 0;
 	if (!launch->pid)
 		return true;
 	kill(launch->pid, SIGTERM);

@@ -16,7 +16,7 @@
 struct launch {
 	const char *name; /* of the volume; borrowed */
 	bool by_systemd;
-	pid_t pid;	     /* the detached process; 0 with systemd */
+	pid_t pid;	     /* our child while it runs: the detached process, or `systemctl start` */
 	char log[PATH_MAX];  /* the detached process's; the unit's name with systemd */
 	long long log_start; /* bytes that stood in the log before */
 };

@@ -155,7 +155,7 @@ static enum exit_code dispatch(struct cli *cli, int argc, char **argv)
 /* Before the options are parsed: an error in them must come as JSON too. */
 static bool asks_for_json(int argc, char **argv)
 {
-	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (!strcmp(argv[i], "--json"))
 			return true;
 	}

@@ -10,7 +10,7 @@ static bool is_device(const char *source, const char *device)
 {
 	size_t len = strlen(device);
 
-	if (strncmp(source, device, len))
+	if (strncmp(source, device, len) != 0)
 		return false;
 	return source[len] == '\0' || (source[len] == 'p' && isdigit((unsigned char)source[len + 1]));
 }

@@ -147,7 +147,7 @@ static void print_leg(FILE *out, const struct admin_leg *leg)
 		fprintf(out, ", %" PRIu64 " reconnects", leg->reconnects);
 	fprintf(out, "\n         sent %s (zero-copy by the kernel's notification %s, copied %s), received %s\n", sent,
 		zero_copy, copied, received);
-	if (leg->last_error[0] && strcmp(leg->state, "up"))
+	if (leg->last_error[0] && strcmp(leg->state, "up") != 0)
 		fprintf(out, "         last error: %s\n", leg->last_error);
 }
 

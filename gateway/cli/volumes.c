@@ -40,7 +40,7 @@ enum exit_code volumes_load(struct cli *cli, const char *name, char *path, struc
 				path);
 	if (error)
 		return cli_fail_err(cli, exit_code_from_errno(error), name, &err);
-	if (strcmp(ret->name, name))
+	if (strcmp(ret->name, name) != 0)
 		return cli_fail(cli, EXIT_BAD_FILE, name, "%s: says 'name: %s'; rename the file or correct the name",
 				path, ret->name);
 	return EXIT_DONE;
@@ -56,7 +56,7 @@ static bool name_of(const char *file, const char *suffix, char *ret)
 {
 	size_t len = strlen(file), tail = strlen(suffix);
 
-	if (file[0] == '.' || len <= tail || len - tail > VOLUME_NAME_MAX || strcmp(file + len - tail, suffix))
+	if (file[0] == '.' || len <= tail || len - tail > VOLUME_NAME_MAX || strcmp(file + len - tail, suffix) != 0)
 		return false;
 	memcpy(ret, file, len - tail);
 	ret[len - tail] = '\0';

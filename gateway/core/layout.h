@@ -30,12 +30,14 @@ struct layout_part {
 static inline uint64_t layout_prefix(const struct layout *layout, unsigned set, uint64_t upto_bytes)
 {
 	uint64_t stripe_bytes = (uint64_t)layout->chunk_bytes * layout->set_count;
-	uint64_t rest = upto_bytes % stripe_bytes;
 	uint64_t before = (uint64_t)layout->chunk_bytes * set;
-	uint64_t in_last = rest <= before ? 0 : rest - before;
+	uint64_t rest, in_last;
 
 	if (layout->set_count == 1)
 		return upto_bytes;
+	assert(stripe_bytes > 0);
+	rest = upto_bytes % stripe_bytes;
+	in_last = rest <= before ? 0 : rest - before;
 	return upto_bytes / stripe_bytes * layout->chunk_bytes +
 	       (in_last < layout->chunk_bytes ? in_last : layout->chunk_bytes);
 }

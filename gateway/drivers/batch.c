@@ -7,8 +7,8 @@
 
 int batch_pool_init(struct batch_pool *pool)
 {
-	void *memory = mmap(NULL, BATCH_COUNT * BATCH_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			    -1, 0);
+	void *memory =
+		mmap(NULL, BATCH_COUNT * BATCH_BYTES_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (memory == MAP_FAILED)
 		return -ENOMEM;
@@ -16,7 +16,7 @@ int batch_pool_init(struct batch_pool *pool)
 	pool->open_count = 0;
 	pool->free_count = BATCH_COUNT;
 	for (unsigned i = 0; i < BATCH_COUNT; i++) {
-		pool->batches[i] = (struct batch){ .bytes = pool->memory + i * BATCH_BYTES_MAX };
+		pool->batches[i] = (struct batch){.bytes = pool->memory + i * BATCH_BYTES_MAX};
 		pool->free[i] = (uint16_t)(BATCH_COUNT - 1 - i);
 	}
 	return 0;

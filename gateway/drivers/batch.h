@@ -21,7 +21,7 @@ struct batch {
 	uint32_t used_bytes; /* WRITE frames with payloads; or a piece of one payload */
 	unsigned refs;	     /* legs that still need it */
 	unsigned write_count;
-	bool is_open;	     /* no leg has taken it, more writes may be added */
+	bool is_open; /* no leg has taken it, more writes may be added */
 	unsigned set;
 	uint64_t legs;
 };

@@ -16,8 +16,8 @@
 
 #define POST_RETRY_S 0.05
 
-/* IDLE -> RESOLVING -> CONNECTING -> SHAKING -> (POSTING ->) IDLE; any but IDLE may fail. POSTING: the data thread's mailbox
- * was full, the result is kept. */
+/* IDLE -> RESOLVING -> CONNECTING -> SHAKING -> (POSTING ->) IDLE; any but IDLE may fail. POSTING: the data thread's
+ * mailbox was full, the result is kept. */
 enum attempt_state { ATTEMPT_IDLE, ATTEMPT_RESOLVING, ATTEMPT_CONNECTING, ATTEMPT_SHAKING, ATTEMPT_POSTING };
 
 struct attempt {
@@ -46,7 +46,7 @@ struct connector {
 
 void connector_options_default(struct connector_options *ret)
 {
-	*ret = (struct connector_options){ .timeout_ms = 3000 };
+	*ret = (struct connector_options){.timeout_ms = 3000};
 }
 
 static unsigned attempt_index(const struct attempt *attempt)
@@ -146,7 +146,7 @@ static void attempt_shake(struct attempt *attempt)
 /* 0: under way or done. */
 static int connect_to(struct attempt *attempt, const struct addrinfo *address)
 {
-	struct net_address target = { .len = address->ai_addrlen };
+	struct net_address target = {.len = address->ai_addrlen};
 
 	memcpy(&target.storage, address->ai_addr, address->ai_addrlen);
 	return net_connect_start(&target, &attempt->fd, &attempt->err);

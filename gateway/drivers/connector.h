@@ -1,7 +1,7 @@
 /* Makes connections to replica-servers for the data thread: resolve, connect, transport, then a letter.
  *
- * Thread: control thread (libev) only. An attempt that is not done within `timeout_ms` fails. Allocates; it is not on the
- * data path.
+ * Thread: control thread (libev) only. An attempt that is not done within `timeout_ms` fails. Allocates; it is not on
+ * the data path.
  */
 #ifndef GATEWAY_DRIVERS_CONNECTOR_H
 #define GATEWAY_DRIVERS_CONNECTOR_H
@@ -28,7 +28,8 @@ struct connector *connector_new(const struct connector_options *options, const s
 /* Gives up all attempts. NULL is fine. */
 void connector_free(struct connector *connector);
 
-/* A LETTER_CONNECT. Answered by LETTER_LANE_READY or LETTER_LANE_FAILED, unless a newer one of the same lane replaces it. */
+/* A LETTER_CONNECT. Answered by LETTER_LANE_READY or LETTER_LANE_FAILED, unless a newer one of the same lane replaces
+ * it. */
 void connector_connect(struct connector *connector, const struct letter *letter);
 
 #endif

@@ -121,7 +121,7 @@ void resolver_free(struct resolver *resolver)
 
 static int resolve(struct resolve_job *job, int flags)
 {
-	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags };
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	char port[sizeof("65535")];
 	int error;
 
@@ -140,7 +140,7 @@ static void *resolve_thread(void *arg)
 {
 	struct resolve_job *job = arg;
 	struct resolve_office *office = job->office;
-	const struct letter letter = { .fd = -1, .data = job };
+	const struct letter letter = {.fd = -1, .data = job};
 
 	(void)resolve(job, AI_NUMERICSERV);
 	if (mailbox_post(office->results, &letter)) /* cannot be: as many places as threads */
@@ -176,14 +176,14 @@ static bool needs_thread(struct resolve_job *job)
 {
 	if (resolve(job, AI_NUMERICHOST | AI_NUMERICSERV) == 0)
 		return false;
-	job->err = (struct err){ 0 };
+	job->err = (struct err){0};
 	return true;
 }
 
 void resolver_ask(struct resolver *resolver, const char *address, uint64_t token)
 {
 	struct resolve_job *job = calloc(1, sizeof(*job));
-	struct err err = { 0 };
+	struct err err = {0};
 	int error;
 
 	if (!job) {

@@ -18,8 +18,8 @@ struct resolver;
 
 #define RESOLVE_THREADS_MAX 8u
 
-/* `list` is NULL and `error` set when the name has no address; else the receiver takes it (freeaddrinfo(3)). `token` is that
- * of resolver_ask(). */
+/* `list` is NULL and `error` set when the name has no address; else the receiver takes it (freeaddrinfo(3)). `token` is
+ * that of resolver_ask(). */
 typedef void resolver_done_fn(void *ctx, uint64_t token, struct addrinfo *list, const struct err *error);
 
 /* NULL with `err`. */
@@ -27,8 +27,8 @@ struct resolver *resolver_new(struct ev_loop *loop, resolver_done_fn *done, void
 /* Questions still open are forgotten. NULL is fine. */
 void resolver_free(struct resolver *resolver);
 
-/* `address` as in common/address.h. `done` may be called before this returns. A question cannot be taken back: the asker
- * ignores tokens it no longer waits for. */
+/* `address` as in common/address.h. `done` may be called before this returns. A question cannot be taken back: the
+ * asker ignores tokens it no longer waits for. */
 void resolver_ask(struct resolver *resolver, const char *address, uint64_t token);
 
 #endif

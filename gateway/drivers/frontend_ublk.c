@@ -19,9 +19,10 @@
 #include "common/log.h"
 #include "common/uring.h"
 #include "gateway/core/engine.h"
+#include "gateway/drivers/ublk_bounce.h"
 #include "gateway/drivers/ublk_ctl.h"
+#include "gateway/drivers/ublk_request.h"
 
-#define BOUNCE_COUNT 2u
 #define UD_WAKE (1ull << 32) /* our user_data bits: else the tag */
 
 /* What start() and stop() ask of the data thread. */
@@ -36,10 +37,8 @@ enum slot_state {
 };
 
 struct slot {
-	struct list waits; /* in bounce_waiters while SLOT_WAITS */
+	struct list waits; /* for a bounce buffer, while SLOT_WAITS */
 	enum slot_state state;
-	enum request_op op;
-	uint32_t payload_bytes;
 	struct request request;
 	uint8_t *bounce; /* borrowed, or NULL */
 };
@@ -56,12 +55,9 @@ struct frontend_ublk {
 	enum wish wish; /* atomic */
 	sem_t closed;	/* posted by the data thread after WISH_CLOSE */
 	bool failing;
-	bool registered;  /* copy mode: `buffers` are in the ring's table */
-	uint8_t *buffers; /* copy mode: IO_BYTES_MAX per tag */
-	uint8_t *bounces; /* zero-copy mode: BOUNCE_COUNT times IO_BYTES_MAX */
-	uint8_t *free_bounces[BOUNCE_COUNT];
-	unsigned free_bounce_count;
-	struct list bounce_waiters; /* of struct slot, oldest first */
+	bool registered;	   /* copy mode: `buffers` are in the ring's table */
+	uint8_t *buffers;	   /* copy mode: IO_BYTES_MAX per tag */
+	struct ublk_bounce bounce; /* zero-copy mode */
 	struct slot slots[];
 };
 
@@ -103,13 +99,9 @@ static void queue_command(struct frontend_ublk *ublk, uint32_t op, unsigned tag,
 	sqe->user_data = ud_pack(UD_FRONTEND, tag);
 }
 
-/* Never a short positive result: from Linux 7.3 it would count as full success and leak or lose the rest. */
 static void commit(struct frontend_ublk *ublk, unsigned tag, int error)
 {
-	const struct slot *slot = &ublk->slots[tag];
-	int result = error ? error : (int)slot->payload_bytes;
-
-	queue_command(ublk, UBLK_U_IO_COMMIT_AND_FETCH_REQ, tag, result);
+	queue_command(ublk, UBLK_U_IO_COMMIT_AND_FETCH_REQ, tag, ublk_request_result(&ublk->slots[tag].request, error));
 }
 
 static void fetch_all(struct frontend_ublk *ublk)
@@ -176,35 +168,6 @@ static struct payload ublk_payload(struct frontend *fe, unsigned tag)
 
 /* ---- A request comes. ---- */
 
-static bool op_from_kernel(uint32_t op_flags, enum request_op *ret)
-{
-	switch (op_flags & UBLK_IO_OP_MASK) {
-	case UBLK_IO_OP_READ:
-		*ret = REQUEST_READ;
-		return true;
-	case UBLK_IO_OP_WRITE:
-		*ret = REQUEST_WRITE;
-		return true;
-	case UBLK_IO_OP_FLUSH:
-		*ret = REQUEST_FLUSH;
-		return true;
-	case UBLK_IO_OP_DISCARD:
-		*ret = REQUEST_DISCARD;
-		return true;
-	case UBLK_IO_OP_WRITE_ZEROES:
-		*ret = REQUEST_ZEROES;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static unsigned flags_from_kernel(uint32_t op_flags)
-{
-	return (op_flags & UBLK_IO_F_FUA ? REQUEST_F_FUA : 0) | (op_flags & UBLK_IO_F_META ? REQUEST_F_META : 0) |
-	       (op_flags & UBLK_IO_F_NOUNMAP ? REQUEST_F_NO_UNMAP : 0);
-}
-
 /* Hands the slot's request to the engine, which may complete it at once. */
 static void submit(struct frontend_ublk *ublk, unsigned tag)
 {
@@ -214,15 +177,14 @@ static void submit(struct frontend_ublk *ublk, unsigned tag)
 
 /* With a bounce buffer in hand. META: from our own memory nothing is gained by SEND_ZC, and a plain send has let go of
  * the buffer by the time that the replica has answered, so that it may be lent again at completion. */
-static void submit_by_bounce(struct frontend_ublk *ublk, unsigned tag)
+static void submit_by_bounce(struct frontend_ublk *ublk, struct slot *slot)
 {
-	struct slot *slot = &ublk->slots[tag];
+	unsigned tag = slot->request.slot;
 	int error = 0;
 
-	slot->bounce = ublk->free_bounces[--ublk->free_bounce_count];
 	slot->request.flags |= REQUEST_F_META;
-	if (slot->op == REQUEST_WRITE)
-		error = copy_from_device(ublk, tag, 0, slot->payload_bytes, slot->bounce);
+	if (slot->request.op == REQUEST_WRITE)
+		error = copy_from_device(ublk, tag, 0, (uint32_t)slot->request.length, slot->bounce);
 	if (!error) {
 		submit(ublk, tag);
 		return;
@@ -235,29 +197,19 @@ static void take_request(struct frontend_ublk *ublk, unsigned tag)
 {
 	const struct ublksrv_io_desc *desc = &ublk->device.descs[tag];
 	struct slot *slot = &ublk->slots[tag];
-	bool has_payload;
+	int error = ublk->failing ? -EIO : ublk_request_decode(desc, tag, &slot->request);
 
-	if (ublk->failing || !op_from_kernel(desc->op_flags, &slot->op)) {
-		slot->payload_bytes = 0;
-		commit(ublk, tag, ublk->failing ? -EIO : -EOPNOTSUPP);
+	if (error) {
+		commit(ublk, tag, error);
 		return;
 	}
-	has_payload = slot->op == REQUEST_READ || slot->op == REQUEST_WRITE;
-	slot->payload_bytes = has_payload ? desc->nr_sectors << UBLK_SECTOR_SHIFT : 0;
-	slot->request = (struct request){
-		.slot = tag,
-		.op = slot->op,
-		.flags = flags_from_kernel(desc->op_flags),
-		.offset = slot->op == REQUEST_FLUSH ? 0 : desc->start_sector << UBLK_SECTOR_SHIFT,
-		.length = slot->op == REQUEST_FLUSH ? 0 : (uint64_t)desc->nr_sectors << UBLK_SECTOR_SHIFT,
-	};
-	if (!has_payload || !(desc->op_flags & UBLK_IO_F_NEED_REG_BUF)) {
+	if (!(desc->op_flags & UBLK_IO_F_NEED_REG_BUF) || !ublk_request_payload_bytes(&slot->request)) {
 		submit(ublk, tag);
 		return;
 	}
 	ublk->fe.buffer_fallbacks++;
 	slot->state = SLOT_WAITS;
-	list_add_tail(&ublk->bounce_waiters, &slot->waits);
+	ublk_bounce_wait(&ublk->bounce, &slot->waits);
 }
 
 /* Outside of any engine action: complete() only gives buffers back. */
@@ -265,19 +217,18 @@ static void ublk_poll(struct frontend *fe)
 {
 	struct frontend_ublk *ublk = to_ublk(fe);
 
-	while (ublk->free_bounce_count > 0 && !list_is_empty(&ublk->bounce_waiters)) {
-		struct slot *slot = list_first(&ublk->bounce_waiters, struct slot, waits);
+	while (ublk_bounce_is_ready(&ublk->bounce)) {
+		uint8_t *buffer;
+		struct slot *slot = container_of(ublk_bounce_lend(&ublk->bounce, &buffer), struct slot, waits);
 
-		list_del(&slot->waits);
-		submit_by_bounce(ublk, (unsigned)(slot - ublk->slots));
+		slot->bounce = buffer;
+		submit_by_bounce(ublk, slot);
 	}
 }
 
 static bool ublk_idle(struct frontend *fe)
 {
-	const struct frontend_ublk *ublk = to_ublk(fe);
-
-	return ublk->free_bounce_count > 0 && !list_is_empty(&ublk->bounce_waiters);
+	return ublk_bounce_is_ready(&to_ublk(fe)->bounce);
 }
 
 /* ---- A request is finished. ---- */
@@ -286,9 +237,9 @@ static int return_bounce(struct frontend_ublk *ublk, unsigned tag, int error)
 {
 	struct slot *slot = &ublk->slots[tag];
 
-	if (!error && slot->op == REQUEST_READ)
-		error = copy_to_device(ublk, tag, 0, slot->payload_bytes, slot->bounce);
-	ublk->free_bounces[ublk->free_bounce_count++] = slot->bounce;
+	if (!error && slot->request.op == REQUEST_READ)
+		error = copy_to_device(ublk, tag, 0, (uint32_t)slot->request.length, slot->bounce);
+	ublk_bounce_return(&ublk->bounce, slot->bounce);
 	slot->bounce = NULL;
 	return error;
 }
@@ -454,8 +405,7 @@ static void ublk_destroy(struct frontend *fe)
 
 	if (ublk->buffers)
 		munmap(ublk->buffers, (size_t)fe->queue_depth * IO_BYTES_MAX);
-	if (ublk->bounces)
-		munmap(ublk->bounces, BOUNCE_COUNT * IO_BYTES_MAX);
+	ublk_bounce_fini(&ublk->bounce);
 	if (ublk->wake_fd >= 0)
 		close(ublk->wake_fd);
 	ublk_ctl_close(ublk->ctl);
@@ -524,26 +474,16 @@ static int refuse_leftover(struct frontend_ublk *ublk, struct err *err)
 	return 0;
 }
 
-static uint8_t *map_memory(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int take_memory(struct frontend_ublk *ublk)
 {
-	if (!ublk->choice.zero_copy) {
-		ublk->buffers = map_memory((size_t)ublk->fe.queue_depth * IO_BYTES_MAX);
-		return ublk->buffers ? 0 : -ENOMEM;
-	}
-	ublk->bounces = map_memory(BOUNCE_COUNT * IO_BYTES_MAX);
-	if (!ublk->bounces)
-		return -ENOMEM;
-	for (unsigned i = 0; i < BOUNCE_COUNT; i++)
-		ublk->free_bounces[i] = ublk->bounces + (size_t)i * IO_BYTES_MAX;
-	ublk->free_bounce_count = BOUNCE_COUNT;
-	return 0;
+	void *memory;
+
+	if (ublk->choice.zero_copy)
+		return ublk_bounce_init(&ublk->bounce);
+	memory = mmap(NULL, (size_t)ublk->fe.queue_depth * IO_BYTES_MAX, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ublk->buffers = memory == MAP_FAILED ? NULL : memory;
+	return ublk->buffers ? 0 : -ENOMEM;
 }
 
 static int set_up(struct frontend_ublk *ublk, struct err *err)
@@ -577,7 +517,7 @@ int frontend_ublk_new(const struct frontend_ublk_options *options, struct ublk_c
 	ublk->options = *options;
 	ublk->ctl = ctl;
 	ublk->wake_fd = -1;
-	list_init(&ublk->bounce_waiters);
+	list_init(&ublk->bounce.waiters);
 	sem_init(&ublk->closed, 0, 0);
 	for (unsigned tag = 0; tag < depth; tag++)
 		list_init(&ublk->slots[tag].waits);

@@ -80,7 +80,7 @@ struct bulk_op {
 	uint64_t id;
 	uint32_t buf_offset, bytes;
 	uint16_t slot;
-	uint8_t refs;	   /* queue entry, notification */
+	uint8_t refs; /* queue entry, notification */
 	bool may_zero_copy;
 	bool notify_due;
 	uint16_t next_free;
@@ -126,7 +126,12 @@ void lane_break(struct peer_lane *lane, int error, const char *reason);
 /* From the end of the turn: reports a broken lane closed if nothing is due any more. True: reported. */
 bool lane_finish(struct peer_lane *lane);
 
-/* lane_send.c: the chain. lane_settle() first thing at the end of a turn: what was sent silently is done. */
+/* lane_chain.c: builds `chain` from the queue; queues its SQEs, counting the completions due. */
+void lane_chain_plan(struct peer_lane *lane);
+void lane_chain_emit(struct peer_lane *lane);
+void lane_chain_emit_silently(struct peer_lane *lane);
+
+/* lane_send.c: the chain's life. lane_settle() first thing at the end of a turn: what was sent silently is done. */
 void lane_settle(struct peer_lane *lane);
 void lane_send(struct peer_lane *lane);
 void lane_on_sent(struct peer_lane *lane, enum lane_op op, uint16_t arg, const struct io_uring_cqe *cqe);

@@ -7,7 +7,7 @@
 
 int lane_queue_init(struct lane_queue *queue, uint32_t entries, uint32_t bytes)
 {
-	*queue = (struct lane_queue){ .capacity = entries, .byte_capacity = bytes };
+	*queue = (struct lane_queue){.capacity = entries, .byte_capacity = bytes};
 	queue->entries = calloc(entries, sizeof(*queue->entries));
 	queue->bytes = malloc(bytes);
 	if (queue->entries && queue->bytes)
@@ -20,7 +20,7 @@ void lane_queue_fini(struct lane_queue *queue)
 {
 	free(queue->entries);
 	free(queue->bytes);
-	*queue = (struct lane_queue){ 0 };
+	*queue = (struct lane_queue){0};
 }
 
 const struct out_entry *lane_queue_at(const struct lane_queue *queue, uint32_t index)
@@ -36,7 +36,7 @@ static struct out_entry *entry_push(struct lane_queue *queue, enum out_kind kind
 	if (queue->count == queue->capacity)
 		return NULL;
 	entry = &queue->entries[(queue->head + queue->count++) % queue->capacity];
-	*entry = (struct out_entry){ .kind = kind, .ref = ref };
+	*entry = (struct out_entry){.kind = kind, .ref = ref};
 	return entry;
 }
 

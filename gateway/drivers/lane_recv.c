@@ -1,5 +1,6 @@
 /* What both lanes do with a whole header and a whole control message: decode, and tell the engine. Step 7 of a write's
- * path and of a read's: the replica's answer. Every byte here is a stranger's; nonsense breaks this lane and nothing else. */
+ * path and of a read's: the replica's answer. Every byte here is a stranger's; nonsense breaks this lane and nothing
+ * else. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -33,7 +34,7 @@ static bool expect_reply(struct peer_lane *lane)
 {
 	struct receiver *rx = &lane->rx;
 
-	rx->target = (struct read_target){ 0 };
+	rx->target = (struct read_target){0};
 	if (engine_reply(lane->peers->engine, lane->leg, lane->which, &rx->frame, &rx->target)) {
 		lane_break(lane, -EPROTO, "a reply that answers nothing");
 		return false;

@@ -112,8 +112,8 @@ static bool take_bounced(struct peer_lane *lane, uint32_t bytes)
 {
 	struct receiver *rx = &lane->rx;
 	struct frontend *frontend = lane->peers->frontend;
-	int error = frontend->ops->copy_in(frontend, rx->target.slot, rx->target.buf_offset + rx->have, bytes,
-					   rx->buffers);
+	int error =
+		frontend->ops->copy_in(frontend, rx->target.slot, rx->target.buf_offset + rx->have, bytes, rx->buffers);
 
 	if (error)
 		lane_break(lane, error, "the request does not take its payload");

@@ -1,6 +1,6 @@
 /* Receiving on a MAIN lane: one multishot RECV with a buffer ring, many acknowledgements and small read replies per
- * completion. Frames may begin and end anywhere in the buffers. Read payloads are copied into the request on the spot, so
- * a buffer goes back to the kernel before the next completion is looked at. */
+ * completion. Frames may begin and end anywhere in the buffers. Read payloads are copied into the request on the spot,
+ * so a buffer goes back to the kernel before the next completion is looked at. */
 #include <errno.h>
 #include <string.h>
 

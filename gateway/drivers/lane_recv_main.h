@@ -11,8 +11,8 @@
 /* All lanes together; more legs get smaller buffers. */
 #define LANE_RECV_BYTES_TOTAL (4u * 1024u * 1024u)
 
-/* `ring` is a page, `buffers` LANE_RECV_BUFFERS of the peers' recv_buffer_bytes; both borrowed. The registration ends with
- * the ring. 0 or -errno. */
+/* `ring` is a page, `buffers` LANE_RECV_BUFFERS of the peers' recv_buffer_bytes; both borrowed. The registration ends
+ * with the ring. 0 or -errno. */
 int lane_recv_main_init(struct peer_lane *lane, uint8_t *ring, uint8_t *buffers) must_check;
 
 #endif

@@ -15,7 +15,7 @@ enum letter_kind {
 	LETTER_NONE = 0,
 
 	/* data -> control */
-	LETTER_CONNECT, /* a: leg, b: letter_lane(): begin to connect; replaces an older attempt of the same lane */
+	LETTER_CONNECT,	 /* a: leg, b: letter_lane(): begin to connect; replaces an older attempt of the same lane */
 	LETTER_ATTACHED, /* a: 0 or a positive errno, data: char * text or NULL */
 	LETTER_DETACHED, /* a: 0 or a positive errno */
 	LETTER_STATUS_REPLY, /* data: the snapshot asked for by LETTER_STATUS */
@@ -23,7 +23,8 @@ enum letter_kind {
 
 	/* control -> data */
 	LETTER_LANE_READY,  /* a: leg, b: letter_lane() of the CONNECT, fd: a usable byte stream */
-	LETTER_LANE_FAILED, /* a: leg, b: letter_lane() of the CONNECT, data: struct err *, or NULL for want of memory */
+	LETTER_LANE_FAILED, /* a: leg, b: letter_lane() of the CONNECT, data: struct err *, or NULL for want of memory
+			     */
 	LETTER_ATTACH,
 	LETTER_DETACH,
 	LETTER_STATUS,	 /* data: memory for the snapshot, comes back with LETTER_STATUS_REPLY */

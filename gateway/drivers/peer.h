@@ -32,8 +32,8 @@ struct peers_options {
 	unsigned set_count;
 	unsigned queue_depth;
 	struct mailbox *to_control; /* LETTER_CONNECT goes here; borrowed until peers_free() */
-	enum peers_recv recv;	 /* how bulk reads reach a registered buffer; PROBE: ask the kernel */
-	enum zc_force zero_copy; /* AUTO: by each connection's notifications */
+	enum peers_recv recv;	    /* how bulk reads reach a registered buffer; PROBE: ask the kernel */
+	enum zc_force zero_copy;    /* AUTO: by each connection's notifications */
 };
 void peers_options_default(struct peers_options *ret);
 
@@ -57,8 +57,9 @@ void peers_lane_failed(struct peers *peers, unsigned leg, uint32_t lane_word, co
 /* A completion whose user_data kind is UD_PEER or UD_ZERO. */
 void peers_on_cqe(struct peers *peers, const struct io_uring_cqe *cqe);
 
-/* End of a loop turn, after all completions and letters were handled and given back to the ring: reports to the engine what its actions could not
- * report from inside (closed lanes, released payloads, zeroed ranges), then queues the SQEs of everything to be sent. */
+/* End of a loop turn, after all completions and letters were handled and given back to the ring: reports to the engine
+ * what its actions could not report from inside (closed lanes, released payloads, zeroed ranges), then queues the SQEs
+ * of everything to be sent. */
 void peers_flush(struct peers *peers);
 
 /* Lanes not closed yet: connecting, open, or still being reaped. For shutdown. */

@@ -1,5 +1,6 @@
-/* How a write's payload gets on its way to the legs: copied into a batch, in pieces, or borrowed. Step 4 of a write's path:
- * after engine_submit() ordered it, before lane_send.c. Does not know what a request is beyond its payload handle.
+/* How a write's payload gets on its way to the legs: copied into a batch, in pieces, or borrowed. Step 4 of a write's
+ * path: after engine_submit() ordered it, before lane_send.c. Does not know what a request is beyond its payload
+ * handle.
  *
  * Without a free batch buffer an order waits here, oldest first; everything that is to be copied waits behind it. */
 #include <errno.h>
@@ -46,8 +47,8 @@ static struct peer_lane *order_lane(struct peers *peers, unsigned leg)
 	return lane;
 }
 
-/* Each lane's part of an order; the queue has room for whatever the engine may have outstanding, and the entry must be made:
- * payloads and batches are given back through it. */
+/* Each lane's part of an order; the queue has room for whatever the engine may have outstanding, and the entry must be
+ * made: payloads and batches are given back through it. */
 static void queue_ref(struct peer_lane *lane, enum out_kind kind, uint16_t ref)
 {
 	bool queued = lane_queue_add(&lane->queue, kind, ref);
@@ -72,8 +73,7 @@ static void queue_batch(struct peers *peers, struct batch *batch, enum out_kind 
 {
 	unsigned leg;
 
-	for_each_leg(leg, rest, batch->legs)
-		queue_ref(order_lane(peers, leg), kind, batch_index(&peers->pool, batch));
+	for_each_leg(leg, rest, batch->legs) queue_ref(order_lane(peers, leg), kind, batch_index(&peers->pool, batch));
 }
 
 /* Memory that cannot be read must not reach a replica as something else. The legs are broken, and the engine will
@@ -139,8 +139,7 @@ static void queue_pieces(struct peers *peers, const struct write_order *order, s
 {
 	unsigned leg;
 
-	for_each_leg(leg, rest, order->legs)
-		queue_header(order_lane(peers, leg), order);
+	for_each_leg(leg, rest, order->legs) queue_header(order_lane(peers, leg), order);
 	for (unsigned i = 0; i < count; i++)
 		queue_batch(peers, pieces[i], OUT_PIECE);
 }
@@ -181,7 +180,8 @@ static void send_borrowed(struct peers *peers, const struct write_order *order)
 {
 	unsigned leg;
 
-	for_each_leg(leg, rest, order->legs) {
+	for_each_leg(leg, rest, order->legs)
+	{
 		struct peer_lane *lane = order_lane(peers, leg);
 
 		queue_header(lane, order);
@@ -221,8 +221,7 @@ static void report_released(struct peers *peers, uint64_t legs, uint64_t id)
 {
 	unsigned leg;
 
-	for_each_leg(leg, rest, legs)
-		engine_payload_released(peers->engine, leg, id);
+	for_each_leg(leg, rest, legs) engine_payload_released(peers->engine, leg, id);
 }
 
 /* Oldest first, until the pool is empty again. The report may bring new orders; they queue behind. */

@@ -52,8 +52,7 @@ static void zero_queue(struct peers *peers, uint16_t index, const struct payload
 	struct zero_op *op = &peers->zeros.ops[index];
 	struct io_uring_sqe *sqe = ring_sqe(peers->ring);
 
-	io_uring_prep_read_fixed(sqe, peers->zeros.fd,
-				 (void *)(payload->base + op->target.buf_offset + op->done_bytes),
+	io_uring_prep_read_fixed(sqe, peers->zeros.fd, (void *)(payload->base + op->target.buf_offset + op->done_bytes),
 				 op->target.length - op->done_bytes, 0, payload->buf_index);
 	sqe->user_data = ud_pack(UD_ZERO, index);
 }
@@ -80,7 +79,7 @@ void peers_zero(struct peers *peers, const struct read_target *target)
 
 	assert(index != OP_NONE && target->length);
 	peers->zeros.free = peers->zeros.ops[index].next;
-	peers->zeros.ops[index] = (struct zero_op){ .target = *target };
+	peers->zeros.ops[index] = (struct zero_op){.target = *target};
 	if (payload.mapped) {
 		memset((void *)(payload.base + target->buf_offset), 0, target->length);
 		zero_done(peers, index, 0);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -164,6 +165,16 @@ static int set_stable_writes(const struct ublk_device *device, struct err *err)
 	return 0;
 }
 
+/* The name could have been taken by an ordinary file while there was no device. */
+static int check_block_device(const char *path, int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	return S_ISBLK(st.st_mode) ? 0 : err_set(err, -ENOTBLK, "%s: is no block device; remove it", path);
+}
+
 static int finish_start(const struct ublk_device *device, struct err *err)
 {
 	int fd, rc = set_stable_writes(device, err);
@@ -173,8 +184,9 @@ static int finish_start(const struct ublk_device *device, struct err *err)
 	fd = open_node(device->block_path, O_RDONLY, err);
 	if (fd < 0)
 		return fd;
+	rc = check_block_device(device->block_path, fd, err);
 	close(fd);
-	return 0;
+	return rc;
 }
 
 int ublk_device_start(struct ublk_device *device, struct err *err)
@@ -240,6 +252,19 @@ int ublk_device_remove(struct ublk_device *device, struct err *err)
 	return rc ? err_set(err, rc, "%s: DEL_DEV: %s", device->block_path, strerror(-rc)) : 0;
 }
 
+/* A process that was killed a moment ago may still be going: its ring holds the device until the last request ended. */
+static bool server_lives(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *info)
+{
+	for (unsigned i = 0; i < BUSY_RETRIES; i++) {
+		if (info->state != UBLK_S_DEV_LIVE || info->ublksrv_pid <= 0 || kill(info->ublksrv_pid, 0))
+			return false;
+		usleep(BUSY_PAUSE_MS * 1000);
+		if (ublk_ctl_info(ctl, id, info))
+			return false;
+	}
+	return true;
+}
+
 int ublk_device_delete_leftover(struct ublk_ctl *ctl, uint32_t id, struct err *err)
 {
 	struct ublksrv_ctrl_dev_info info;
@@ -247,7 +272,7 @@ int ublk_device_delete_leftover(struct ublk_ctl *ctl, uint32_t id, struct err *e
 
 	if (rc)
 		return err_set(err, rc, "ublk device %u: %s", id, rc == -ENODEV ? "does not exist" : strerror(-rc));
-	if (info.state == UBLK_S_DEV_LIVE && info.ublksrv_pid > 0 && !kill(info.ublksrv_pid, 0))
+	if (server_lives(ctl, id, &info))
 		return err_set(err, -EBUSY, "/dev/ublkb%u: is served by the process %d; detach its volume", id,
 			       info.ublksrv_pid);
 	rc = ublk_ctl_stop(ctl, id);

@@ -139,7 +139,7 @@ static int take_set(const struct yaml_file *file, unsigned idx, const struct set
 static int take_geometry(const struct yaml_file *file, const struct volume_yaml *yaml, struct volume_spec *ret,
 			 struct err *err)
 {
-	uint64_t block, chunk;
+	uint64_t block = 0, chunk = 0;
 	int error;
 
 	error = take_size(file, "size", yaml->size, VOLUME_BYTES_MAX, &ret->size_bytes, err);
@@ -182,7 +182,7 @@ static void place_of(const char *reason, char *ret, size_t cap)
 {
 	static const struct {
 		const char *object, *key;
-	} table[] = { { "size", "size" }, { "block size", "block-size" }, { "chunk", "chunk" } };
+	} table[] = {{"size", "size"}, {"block size", "block-size"}, {"chunk", "chunk"}};
 	const char *object = strstr(reason, ": ");
 	unsigned set;
 

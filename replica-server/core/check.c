@@ -8,7 +8,7 @@
 
 void check_init(struct check_report *report)
 {
-	*report = (struct check_report){ 0 };
+	*report = (struct check_report){0};
 }
 
 void check_problem(struct check_report *report, const char *format, ...)
@@ -37,7 +37,8 @@ void check_superblock(struct check_report *report, const uint8_t *image)
 	if (error == -ENODATA)
 		check_problem(report, "superblock: neither slot was ever written; the directory is not a replica");
 	if (error == -EPROTONOSUPPORT)
-		check_problem(report, "superblock: made by a newer version; use that version, this one must not write it");
+		check_problem(report,
+			      "superblock: made by a newer version; use that version, this one must not write it");
 }
 
 void check_stamps_header(struct check_report *report, const uint8_t header[STAMPS_BLOCK_BYTES])
@@ -71,7 +72,8 @@ void check_stamps_block(struct check_report *report, uint64_t block_idx, const u
 	report->stamp_blocks++;
 	if (stamps_block_decode(block_idx, block, gens)) {
 		report->stamp_blocks_damaged++;
-		check_problem(report, "stamps: block %" PRIu64 " is damaged; its regions will be compared at the next rejoin",
+		check_problem(report,
+			      "stamps: block %" PRIu64 " is damaged; its regions will be compared at the next rejoin",
 			      block_idx);
 		return;
 	}
@@ -89,6 +91,6 @@ void check_data(struct check_report *report)
 	if (!report->superblock_valid || report->data_bytes == wanted)
 		return;
 	check_problem(report, "data: %" PRIu64 " bytes, the set has %" PRIu64 "; %s", report->data_bytes, wanted,
-		      report->data_bytes < wanted ? "it was truncated, restore the replica from its mirrors" :
-						    "bytes beyond the set are never used");
+		      report->data_bytes < wanted ? "it was truncated, restore the replica from its mirrors"
+						  : "bytes beyond the set are never used");
 }

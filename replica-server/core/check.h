@@ -19,7 +19,7 @@ struct check_report {
 	struct superblock superblock; /* the newest valid slot */
 	struct superblock_slots slots;
 	/* Stamp table. */
-	bool stamps_valid;	      /* its header is readable and belongs to this replica */
+	bool stamps_valid; /* its header is readable and belongs to this replica */
 	uint64_t stamp_blocks;
 	uint64_t stamp_blocks_damaged; /* their regions count as changed */
 	uint64_t regions_stamped;

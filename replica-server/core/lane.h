@@ -1,7 +1,7 @@
 /* One connection of a gateway to one replica, as the core sees it. The driver's connection embeds it.
  *
- * LANE_MAIN carries control messages, writes, small reads and flushes; LANE_BULK large reads, answered strictly in order.
- * The core owns what is below; the driver fills `ops`, `role` and `replica` and calls lane_init(). One thread.
+ * LANE_MAIN carries control messages, writes, small reads and flushes; LANE_BULK large reads, answered strictly in
+ * order. The core owns what is below; the driver fills `ops`, `role` and `replica` and calls lane_init(). One thread.
  */
 #ifndef REPLICA_SERVER_CORE_LANE_H
 #define REPLICA_SERVER_CORE_LANE_H
@@ -56,8 +56,8 @@ struct lane {
 	struct list requests; /* of session.c, in order of arrival, until answered */
 	uint32_t request_count;
 	uint64_t held_bytes; /* buffers taken for it, until reply()'s payload was put back: lane_put_payload() */
-	struct frame batch;   /* the batch that is being unpacked */
-	uint32_t batch_left;  /* its bytes still to come; 0: no batch */
+	struct frame batch;  /* the batch that is being unpacked */
+	uint32_t batch_left; /* its bytes still to come; 0: no batch */
 };
 
 /* A payload taken by reply() is no longer needed. Before replica_lane_closed(). */

@@ -1,9 +1,9 @@
 /* One replica: its promise, its accepted config, its session, its health (replication.md R1, R2).
  *
- * Control messages in, answers out through the lane; superblock writes through the store. PROMISE, ACCEPT, OPEN and JOIN
- * are served one at a time, in order of arrival; each is answered when what it changed is durable and, for a higher promise and
- * for OPEN, when the older session has drained. Everything happens on the replica's data thread (or in the
- * simulator); no clock, no randomness: both are passed in.
+ * Control messages in, answers out through the lane; superblock writes through the store. PROMISE, ACCEPT, OPEN and
+ * JOIN are served one at a time, in order of arrival; each is answered when what it changed is durable and, for a
+ * higher promise and for OPEN, when the older session has drained. Everything happens on the replica's data thread (or
+ * in the simulator); no clock, no randomness: both are passed in.
  */
 #ifndef REPLICA_SERVER_CORE_REPLICA_H
 #define REPLICA_SERVER_CORE_REPLICA_H
@@ -45,22 +45,22 @@ struct replica {
 	const struct server_identity *server;
 	struct store *store;
 	struct served_pool *pool;
-	struct superblock sb;	/* as in memory: never behind what was answered, perhaps ahead of the disk */
+	struct superblock sb; /* as in memory: never behind what was answered, perhaps ahead of the disk */
 	struct stamps stamps;
 	struct unstable unstable;
 	struct session session;
-	uint32_t last_session;	/* highest number opened under the current promise */
+	uint32_t last_session; /* highest number opened under the current promise */
 	enum replica_state state;
 	char health[REPLICA_HEALTH_MAX + 1]; /* "ok", or what failed and what to do */
-	uint64_t now_s;		/* seconds since 1970, for the superblock; the driver's to keep */
+	uint64_t now_s;			     /* seconds since 1970, for the superblock; the driver's to keep */
 	struct list lanes;
 	struct list control_queue; /* lanes whose control request waits */
 	bool control_running;
 	struct lane *control_lane; /* whose request runs; NULL: it went away meanwhile */
 	struct control_request control;
-	struct store_op meta;	/* superblock writes, and the last sync */
+	struct store_op meta; /* superblock writes, and the last sync */
 	void (*meta_next)(struct replica *replica, int error);
-	uint8_t *slot_image;	/* SUPERBLOCK_SLOT_BYTES, aligned */
+	uint8_t *slot_image; /* SUPERBLOCK_SLOT_BYTES, aligned */
 	/* Something that status shows has changed. */
 	void (*changed)(struct replica *replica);
 	/* replica_stop() is done. */
@@ -79,7 +79,8 @@ struct replica_options {
 };
 
 /* Takes all memory. The caller then loads stamps (stamps_load_block). 0 or -ENOMEM. */
-int replica_init(struct replica *replica, const struct superblock *sb, const struct replica_options *options) must_check;
+int replica_init(struct replica *replica, const struct superblock *sb, const struct replica_options *options)
+	must_check;
 /* No lane may be attached, nothing in flight. Accepts a zeroed struct. */
 void replica_fini(struct replica *replica);
 

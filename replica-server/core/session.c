@@ -1,5 +1,5 @@
-/* Serves the data frames of one session: checks, store operations, replies. Must not know how frames arrive or where bytes
- * rest. On a request's path: session_frame() when its header is there, session_payload() when its bytes are,
+/* Serves the data frames of one session: checks, store operations, replies. Must not know how frames arrive or where
+ * bytes rest. On a request's path: session_frame() when its header is there, session_payload() when its bytes are,
  * store_done() when the store has finished, reply() on the way back. */
 #include "replica-server/core/session.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "replica-server/core/admission.h"
 #include "replica-server/core/replica.h"
 
 static void store_done(struct store_op *op);
@@ -34,7 +35,7 @@ void served_pool_fini(struct served_pool *pool)
 
 void session_init(struct session *session)
 {
-	*session = (struct session){ .state = SESSION_CLOSED };
+	*session = (struct session){.state = SESSION_CLOSED};
 	list_init(&session->changes);
 	list_init(&session->flushes);
 	list_init(&session->syncing);
@@ -71,7 +72,7 @@ static struct served *served_get(struct lane *lane, const struct frame *frame)
 		return NULL;
 	list_del(&served->node);
 	pool->free_count--;
-	*served = (struct served){ .lane = lane, .replica = replica, .pool = pool, .frame = *frame };
+	*served = (struct served){.lane = lane, .replica = replica, .pool = pool, .frame = *frame};
 	list_init(&served->node);
 	list_init(&served->stamp_node);
 	list_init(&served->lane_node);
@@ -180,53 +181,6 @@ static void answer_now(struct lane *lane, const struct frame *frame, enum wire_s
 	if (status != WIRE_OK)
 		session->counters.refused++;
 	lane->ops->reply(lane, &reply, NULL);
-}
-
-/* WIRE_OK, or why this request cannot be served here and now. */
-static enum wire_status admit(const struct lane *lane, const struct frame *frame)
-{
-	const struct replica *replica = lane->replica;
-	const struct session *session = &replica->session;
-	uint32_t block = replica->identity.block_bytes;
-
-	if (session->state != SESSION_OPEN || frame->epoch != session->ballot.epoch ||
-	    (lane->batch_left ? lane->batch.session : frame->session) != session->number)
-		return WIRE_ESTALE;
-	if (frame->type == FRAME_PING)
-		return WIRE_OK;
-	if (replica->state == REPLICA_FAILED && frame->type != FRAME_READ)
-		return WIRE_EIO;
-	if (frame->type == FRAME_FLUSH)
-		return WIRE_OK;
-	if (frame->length == 0 || frame->length % block || frame->offset % block)
-		return WIRE_EINVAL;
-	if (frame->offset > replica->identity.set_bytes || frame->length > replica->identity.set_bytes - frame->offset)
-		return WIRE_EINVAL;
-	return WIRE_OK;
-}
-
-/* What a lane may carry at all; breaking it costs the connection. NULL when allowed. */
-static const char *forbidden(const struct lane *lane, const struct frame *frame)
-{
-	const struct session *session = &lane->replica->session;
-	uint32_t left;
-
-	if (session->main != lane && session->bulk != lane)
-		return "a data frame before OPEN or JOIN was answered";
-	if (lane->role == LANE_BULK && frame->type != FRAME_READ && frame->type != FRAME_PING)
-		return "only READ and PING may use the bulk lane";
-	if (frame->type & FRAME_REPLY)
-		return "a reply was sent to a replica";
-	if (lane->batch_left == 0)
-		return NULL;
-	if (frame->type != FRAME_WRITE)
-		return "a batch holds something else than writes";
-	if (frame->session != 0 || frame->epoch != lane->batch.epoch)
-		return "a write in a batch with a session, or another epoch than the batch's";
-	if (lane->batch_left < FRAME_BYTES + (uint64_t)frame->length)
-		return "a write reaches beyond its batch";
-	left = lane->batch_left - FRAME_BYTES - frame->length;
-	return left > 0 && left <= FRAME_BYTES ? "a batch ends inside a frame" : NULL;
 }
 
 static void count(struct session *session, const struct frame *frame)
@@ -384,12 +338,12 @@ int session_frame(struct lane *lane, const struct frame *frame, struct served **
 	enum wire_status status;
 
 	*ret = NULL;
-	*ret_reason = forbidden(lane, frame);
+	*ret_reason = admission_forbidden(lane, frame);
 	if (*ret_reason)
 		return -EPROTO;
 	if (frame->type == FRAME_BATCH)
 		return begin_batch(lane, frame, ret_reason);
-	status = admit(lane, frame);
+	status = admission_status(lane, frame);
 	if (status == WIRE_OK)
 		unstable_prune(&lane->replica->unstable, frame->stable_upto);
 	if (status != WIRE_OK && lane->role == LANE_MAIN) {
@@ -425,7 +379,8 @@ void session_payload(struct served *served)
 /* A write that was to be durable and failed for another reason than space leaves unknown what is on the disk. */
 static bool is_fatal(const struct store_op *op)
 {
-	return op->durable && op->error != -ENOSPC && op->error != -EDQUOT && op->error != -EFBIG && op->error != -EROFS;
+	return op->durable && op->error != -ENOSPC && op->error != -EDQUOT && op->error != -EFBIG &&
+	       op->error != -EROFS;
 }
 
 static void store_done(struct store_op *op)
@@ -509,7 +464,7 @@ static void detach(struct session *session, struct lane *lane)
 void session_drain(struct replica *replica, struct lane *except, const char *reason)
 {
 	struct session *session = &replica->session;
-	struct lane *lanes[2] = { session->main, session->bulk };
+	struct lane *lanes[2] = {session->main, session->bulk};
 
 	session->state = SESSION_DRAINING;
 	for (unsigned i = 0; i < ARRAY_COUNT(lanes); i++) {

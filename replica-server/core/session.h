@@ -1,8 +1,9 @@
 /* The session: frames of one gateway's lanes in, store operations out, replies back.
  *
- * At most one session a replica, under one (ballot, number); it is drained before the next one opens. Here live the checks of
- * every data frame, the order of FLUSH against writes, FUA, stamps before data, in-order replies of the bulk lane.
- * Frames come from the driver, payload goes straight into the request's buffer. One thread, no allocation after init.
+ * At most one session a replica, under one (ballot, number); it is drained before the next one opens. Here live the
+ * checks of every data frame, the order of FLUSH against writes, FUA, stamps before data, in-order replies of the bulk
+ * lane. Frames come from the driver, payload goes straight into the request's buffer. One thread, no allocation after
+ * init.
  */
 #ifndef REPLICA_SERVER_CORE_SESSION_H
 #define REPLICA_SERVER_CORE_SESSION_H
@@ -33,11 +34,11 @@ struct served {
 	struct list node;      /* the pool's free list, session->changes or session->flushes */
 	struct list lane_node; /* lane->requests */
 	struct list stamp_node;
-	struct lane *lane;     /* NULL: the connection is gone, the answer is dropped */
+	struct lane *lane; /* NULL: the connection is gone, the answer is dropped */
 	struct replica *replica;
 	struct served_pool *pool;
 	enum served_state state;
-	struct frame frame;    /* the request; `session` filled in for those of a batch */
+	struct frame frame; /* the request; `session` filled in for those of a batch */
 	uint64_t arrival;
 	uint64_t stamp_cycle;
 	struct io_buf *buf;
@@ -67,12 +68,12 @@ struct session {
 	struct ballot ballot;
 	uint32_t number;
 	struct lane *main, *bulk;
-	uint32_t inflight;	/* requests not finished, of this session */
+	uint32_t inflight; /* requests not finished, of this session */
 	uint64_t arrivals;
-	struct list changes;	/* WRITE, DISCARD, ZEROES in order of arrival, until the store is done */
-	struct list flushes;	/* waiting */
-	struct list syncing;	/* flushes that the running sync answers */
-	struct list stamping;	/* changes that wait for a stamp */
+	struct list changes;  /* WRITE, DISCARD, ZEROES in order of arrival, until the store is done */
+	struct list flushes;  /* waiting */
+	struct list syncing;  /* flushes that the running sync answers */
+	struct list stamping; /* changes that wait for a stamp */
 	bool sync_running;
 	struct store_op sync;
 	struct session_counters counters;
@@ -84,15 +85,15 @@ void session_init(struct session *session);
  * frame->length bytes go to (*ret)->buf->data and session_payload() follows; if it is NULL, a payload is discarded.
  * -EAGAIN: a bounded resource is used up, nothing has happened, offer the frame again later.
  * -EPROTO with `*ret_reason` (static): nonsense; refuse and close the connection. */
-int session_frame(struct lane *lane, const struct frame *frame, struct served **ret,
-		  const char **ret_reason) must_check;
+int session_frame(struct lane *lane, const struct frame *frame, struct served **ret, const char **ret_reason)
+	must_check;
 /* All payload bytes are in place. */
 void session_payload(struct served *served);
 
 /* The replica's part. */
 void session_open(struct session *session, struct ballot ballot, uint32_t number, struct lane *main);
-/* Nothing of the session is accepted any more; its lanes but `except` are closed. replica_session_drained() follows, at once
- * or later, when they are gone and no request is left. */
+/* Nothing of the session is accepted any more; its lanes but `except` are closed. replica_session_drained() follows, at
+ * once or later, when they are gone and no request is left. */
 void session_drain(struct replica *replica, struct lane *except, const char *reason);
 void session_lane_closed(struct lane *lane);
 /* Stamps became durable (or failed). */

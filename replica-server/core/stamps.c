@@ -28,7 +28,7 @@ enum { AT_BLOCK_IDX = 0, AT_STAMPS = 4 };
 
 static_assert(AT_STAMPS + 4 * STAMPS_PER_BLOCK == AT_CRC, "stamps fill the block");
 
-static const char magic[8] = { 'L', 'S', 'R', 'E', 'P', 'S', 'T', '1' };
+static const char magic[8] = {'L', 'S', 'R', 'E', 'P', 'S', 'T', '1'};
 
 uint64_t stamps_region_count(uint64_t set_bytes)
 {
@@ -133,10 +133,9 @@ static void bit_clear(uint64_t *bitmap, uint64_t bit)
 
 static void block_written(struct store_op *op);
 
-int stamps_init(struct stamps *stamps, uint64_t set_bytes, struct store *store,
-		void (*advanced)(struct stamps *stamps))
+int stamps_init(struct stamps *stamps, uint64_t set_bytes, struct store *store, void (*advanced)(struct stamps *stamps))
 {
-	*stamps = (struct stamps){ .store = store, .advanced = advanced, .open_cycle = 1 };
+	*stamps = (struct stamps){.store = store, .advanced = advanced, .open_cycle = 1};
 	stamps->region_count = stamps_region_count(set_bytes);
 	stamps->block_count = stamps_block_count(stamps->region_count);
 	stamps->gens = calloc(stamps->block_count * STAMPS_PER_BLOCK, sizeof(*stamps->gens));
@@ -159,7 +158,7 @@ void stamps_fini(struct stamps *stamps)
 	free(stamps->dirty);
 	free(stamps->writing);
 	free(stamps->image);
-	*stamps = (struct stamps){ 0 };
+	*stamps = (struct stamps){0};
 }
 
 bool stamps_load_block(struct stamps *stamps, uint64_t block_idx, const uint8_t in[STAMPS_BLOCK_BYTES])

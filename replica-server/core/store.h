@@ -13,13 +13,13 @@
 #include "common/list.h"
 
 enum store_kind {
-	STORE_READ,	     /* data file; `bytes` may fall short at the end of the file */
-	STORE_WRITE,	     /* data file; all bytes or an error */
-	STORE_SYNC,	     /* data file: everything completed before submit is durable when done */
-	STORE_PUNCH,	     /* data file: the range reads as zeros, its space is given back where aligned */
-	STORE_ZERO,	     /* data file: the range reads as zeros, its space stays allocated where possible */
+	STORE_READ,		/* data file; `bytes` may fall short at the end of the file */
+	STORE_WRITE,		/* data file; all bytes or an error */
+	STORE_SYNC,		/* data file: everything completed before submit is durable when done */
+	STORE_PUNCH,		/* data file: the range reads as zeros, its space is given back where aligned */
+	STORE_ZERO,		/* data file: the range reads as zeros, its space stays allocated where possible */
 	STORE_WRITE_SUPERBLOCK, /* superblock file at `offset`, always durable */
-	STORE_WRITE_STAMPS,  /* stamps file at `offset`, always durable */
+	STORE_WRITE_STAMPS,	/* stamps file at `offset`, always durable */
 };
 
 struct store_op {
@@ -27,11 +27,11 @@ struct store_op {
 	bool durable;	 /* WRITE, PUNCH, ZERO: durable when done */
 	uint64_t offset; /* bytes */
 	uint64_t length;
-	uint8_t *data;	 /* READ and writes; from buf_get() or page-aligned */
+	uint8_t *data; /* READ and writes; from buf_get() or page-aligned */
 	void (*done)(struct store_op *op);
 	/* Result. */
-	int error;	 /* 0 or -errno */
-	uint64_t bytes;	 /* READ: how many are in `data` */
+	int error;	/* 0 or -errno */
+	uint64_t bytes; /* READ: how many are in `data` */
 	/* The store's own. */
 	struct list node;
 	uint64_t progress;

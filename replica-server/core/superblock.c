@@ -40,7 +40,7 @@ enum {
 #define FLAG_CLEAN 1u
 #define VOLUME_NAME_FIELD 64u
 
-static const char magic[8] = { 'L', 'S', 'R', 'E', 'P', 'S', 'B', '1' };
+static const char magic[8] = {'L', 'S', 'R', 'E', 'P', 'S', 'B', '1'};
 
 static_assert(AT_VOLUME_NAME + VOLUME_NAME_FIELD == AT_END, "the name is the last field");
 static_assert(VOLUME_NAME_MAX + 1 == VOLUME_NAME_FIELD, "a name and its NUL fill the field");
@@ -127,7 +127,8 @@ static int check_envelope(const uint8_t *in, const char **ret_reason)
 		*ret_reason = "uses a feature that this version does not know";
 		return -EPROTONOSUPPORT;
 	}
-	if (load_le32(in + AT_VERSION) != SUPERBLOCK_VERSION || load_le32(in + AT_HEADER_BYTES) != SUPERBLOCK_HEADER_BYTES) {
+	if (load_le32(in + AT_VERSION) != SUPERBLOCK_VERSION ||
+	    load_le32(in + AT_HEADER_BYTES) != SUPERBLOCK_HEADER_BYTES) {
 		*ret_reason = "impossible version or header size";
 		return -EINVAL;
 	}
@@ -171,7 +172,7 @@ static int decode_config(const uint8_t *in, struct config *ret, const char **ret
 
 int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock *ret, const char **ret_reason)
 {
-	struct superblock sb = { 0 };
+	struct superblock sb = {0};
 	int error = check_envelope(in, ret_reason);
 
 	if (error)
@@ -207,8 +208,8 @@ static int choose_error(const struct superblock_slots *slots)
 
 int superblock_choose(const uint8_t *image, struct superblock *ret, struct superblock_slots *ret_slots)
 {
-	struct superblock found[SUPERBLOCK_SLOT_COUNT] = { 0 };
-	struct superblock_slots slots = { 0 };
+	struct superblock found[SUPERBLOCK_SLOT_COUNT] = {0};
+	struct superblock_slots slots = {0};
 	bool any = false, newer = false;
 
 	for (unsigned i = 0; i < SUPERBLOCK_SLOT_COUNT; i++) {

@@ -1,8 +1,8 @@
 /* The superblock of one replica: who it is, what it promised, which config it accepted.
  *
  * Two slots in one file, written in turn, each with its own CRC32C: a torn write costs at most the slot being written,
- * never the one before it. The newest valid slot counts. docs/on-disk.md has the byte table; magic, version, the size of
- * a slot and the place of its checksum stay where they are in every later version, so that a newer format is
+ * never the one before it. The newest valid slot counts. docs/on-disk.md has the byte table; magic, version, the size
+ * of a slot and the place of its checksum stay where they are in every later version, so that a newer format is
  * recognised and refused instead of being taken for damage. Pure: bytes in, bytes out, any thread.
  */
 #ifndef REPLICA_SERVER_CORE_SUPERBLOCK_H
@@ -18,8 +18,8 @@
 
 #define SUPERBLOCK_VERSION 1u
 #define SUPERBLOCK_SLOT_COUNT 2u
-#define SUPERBLOCK_SLOT_BYTES 8192u	/* header 4096, then the encoded config, zero-padded */
-#define SUPERBLOCK_SLOT_SPACING 65536u	/* far enough apart that no sector or page holds parts of both */
+#define SUPERBLOCK_SLOT_BYTES 8192u    /* header 4096, then the encoded config, zero-padded */
+#define SUPERBLOCK_SLOT_SPACING 65536u /* far enough apart that no sector or page holds parts of both */
 #define SUPERBLOCK_FILE_BYTES (SUPERBLOCK_SLOT_COUNT * SUPERBLOCK_SLOT_SPACING)
 #define SUPERBLOCK_HEADER_BYTES 4096u
 #define SUPERBLOCK_REASON_MAX 127u
@@ -37,7 +37,7 @@ struct superblock {
 	bool clean;		/* the server stopped in order, nothing unsynced was left */
 	uint64_t created_s;	/* seconds since 1970 */
 	uint64_t updated_s;
-	struct config config;	/* accepted; volume, set and geometry are also in the header and must agree */
+	struct config config; /* accepted; volume, set and geometry are also in the header and must agree */
 };
 
 /* Writes one slot image. 0, or -EINVAL (the config does not encode into CONFIG_BYTES_MAX). */
@@ -45,19 +45,19 @@ int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_B
 
 /* 0, or with `*ret_reason` (static text): -ENODATA never written, -EBADMSG damaged, -EPROTONOSUPPORT a newer format
  * or unknown incompat bits (must not be written), -EINVAL fields that contradict each other. `*ret` then untouched. */
-int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock *ret,
-		      const char **ret_reason) must_check;
+int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock *ret, const char **ret_reason)
+	must_check;
 
 /* What became of each slot, for people. */
 struct superblock_slots {
-	int error[SUPERBLOCK_SLOT_COUNT]; /* superblock_decode()'s */
+	int error[SUPERBLOCK_SLOT_COUNT];	   /* superblock_decode()'s */
 	const char *reason[SUPERBLOCK_SLOT_COUNT]; /* static; "valid" when error is 0 */
 	uint64_t sequence[SUPERBLOCK_SLOT_COUNT];
 	unsigned newest; /* meaningful when the choice succeeded */
 };
 
-/* Picks the newest valid slot of the whole file's image (SUPERBLOCK_FILE_BYTES). 0, -EPROTONOSUPPORT when either slot is
- * of a newer format (then nothing may be written), -ENODATA when neither was ever written, else -EBADMSG. */
+/* Picks the newest valid slot of the whole file's image (SUPERBLOCK_FILE_BYTES). 0, -EPROTONOSUPPORT when either slot
+ * is of a newer format (then nothing may be written), -ENODATA when neither was ever written, else -EBADMSG. */
 int superblock_choose(const uint8_t *image, struct superblock *ret, struct superblock_slots *ret_slots) must_check;
 
 /* Byte offset in the file of the slot that the write with this sequence number goes to. */

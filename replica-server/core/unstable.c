@@ -7,7 +7,7 @@
 
 int unstable_init(struct unstable *unstable, uint32_t cap)
 {
-	*unstable = (struct unstable){ .cap = cap };
+	*unstable = (struct unstable){.cap = cap};
 	unstable->ring = calloc(cap, sizeof(*unstable->ring));
 	return unstable->ring ? 0 : -ENOMEM;
 }
@@ -15,7 +15,7 @@ int unstable_init(struct unstable *unstable, uint32_t cap)
 void unstable_fini(struct unstable *unstable)
 {
 	free(unstable->ring);
-	*unstable = (struct unstable){ 0 };
+	*unstable = (struct unstable){0};
 }
 
 void unstable_epoch(struct unstable *unstable, uint32_t epoch)
@@ -37,7 +37,7 @@ void unstable_add(struct unstable *unstable, uint64_t wseq, uint64_t offset, uin
 		return;
 	}
 	unstable->ring[(unstable->head + unstable->count) % unstable->cap] =
-		(struct extent){ .epoch = unstable->epoch, .wseq = wseq, .offset = offset, .length = length };
+		(struct extent){.epoch = unstable->epoch, .wseq = wseq, .offset = offset, .length = length};
 	unstable->count++;
 }
 

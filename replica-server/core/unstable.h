@@ -1,8 +1,8 @@
 /* The list: extents written in an epoch and not yet known to be durable on all required members (replication.md R5).
  *
- * Keyed by (epoch, wseq). Bounded: what does not fit turns the list into "everything". Entries of the current epoch go as
- * stable_upto grows; those of older epochs stay until unstable_forget_older(), because only the attach that adopted them
- * knows when they have been made equal. In memory only: it dies with the incarnation. One thread.
+ * Keyed by (epoch, wseq). Bounded: what does not fit turns the list into "everything". Entries of the current epoch go
+ * as stable_upto grows; those of older epochs stay until unstable_forget_older(), because only the attach that adopted
+ * them knows when they have been made equal. In memory only: it dies with the incarnation. One thread.
  */
 #ifndef REPLICA_SERVER_CORE_UNSTABLE_H
 #define REPLICA_SERVER_CORE_UNSTABLE_H

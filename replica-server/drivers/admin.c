@@ -1,4 +1,5 @@
-/* CREATE, LIST, DELETE for administrators. Must not know sockets: answers through intake.h. Never on a request's path. */
+/* CREATE, LIST, DELETE for administrators. Must not know sockets: answers through intake.h. Never on a request's path.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,15 +9,16 @@
 
 static void create(struct intake *intake, const struct message_create *request)
 {
-	struct message answer = { .kind = MESSAGE_CREATED };
-	struct err err = { 0 };
+	struct message answer = {.kind = MESSAGE_CREATED};
+	struct err err = {0};
 	enum refusal refusal = registry_create(intake->server, request, &err);
 
 	if (refusal) {
 		intake_refuse(intake, refusal, false, "%s", err.text);
 		return;
 	}
-	log_info("event=created volume=%s set=%u peer=%s", request->volume_name, request->config.set_index, intake->peer);
+	log_info("event=created volume=%s set=%u peer=%s", request->volume_name, request->config.set_index,
+		 intake->peer);
 	intake_send(intake, &answer, false);
 }
 
@@ -34,25 +36,27 @@ static void list_replicas(struct intake *intake, const struct message_list *requ
 	free(answer);
 }
 
-static void delete(struct intake *intake, const struct message_delete *request)
+static void delete (struct intake *intake, const struct message_delete *request)
 {
 	struct hosted *hosted = registry_find(intake->server, &request->replica_uuid);
-	struct letter letter = { .kind = DATA_REMOVE, .fd = -1, .data = hosted };
+	struct letter letter = {.kind = DATA_REMOVE, .fd = -1, .data = hosted};
 	char text[UUID_CHARS + 1];
 
 	uuid_format(&request->replica_uuid, text);
 	if (!hosted) {
-		intake_refuse(intake, REFUSAL_UNKNOWN_REPLICA, false, "replica %s: not on this server (%s); see `replica list`",
-			      text, intake->server->name);
+		intake_refuse(intake, REFUSAL_UNKNOWN_REPLICA, false,
+			      "replica %s: not on this server (%s); see `replica list`", text, intake->server->name);
 	} else if (!hosted->is_served) {
 		intake_refuse(intake, REFUSAL_STORE, false, "replica %s: not served (%s); remove its directory by hand",
 			      hosted->name, hosted->info.health);
 	} else if (!uuid_equal(&hosted->identity.volume_uuid, &request->volume_uuid)) {
-		intake_refuse(intake, REFUSAL_WRONG_VOLUME, false, "replica %s: belongs to another volume; correct the request",
-			      hosted->name);
-	} else if (hosted->delete_asked || mailbox_post(intake->server->threads[hosted->thread_idx]->mailbox, &letter)) {
-		intake_refuse(intake, REFUSAL_IN_USE, false, "replica %s: is being deleted already, or the server is "
-							     "overloaded; look again later",
+		intake_refuse(intake, REFUSAL_WRONG_VOLUME, false,
+			      "replica %s: belongs to another volume; correct the request", hosted->name);
+	} else if (hosted->delete_asked ||
+		   mailbox_post(intake->server->threads[hosted->thread_idx]->mailbox, &letter)) {
+		intake_refuse(intake, REFUSAL_IN_USE, false,
+			      "replica %s: is being deleted already, or the server is "
+			      "overloaded; look again later",
 			      hosted->name);
 	} else {
 		hosted->delete_asked = true;
@@ -71,11 +75,12 @@ void admin_request(struct intake *intake, const struct message *message)
 		list_replicas(intake, &message->list);
 		break;
 	case MESSAGE_DELETE:
-		delete(intake, &message->delete);
+		delete (intake, &message->delete);
 		break;
 	default:
-		intake_refuse(intake, REFUSAL_ORDER, true, "connection from %s: %s is not for administrators; the peer is faulty",
-			      intake->peer, message_kind_name(message->kind));
+		intake_refuse(intake, REFUSAL_ORDER, true,
+			      "connection from %s: %s is not for administrators; the peer is faulty", intake->peer,
+			      message_kind_name(message->kind));
 	}
 }
 
@@ -96,8 +101,8 @@ static struct intake *waiting_for(const struct server *server, const struct uuid
 void admin_removed(struct server *server, struct hosted *hosted)
 {
 	struct intake *intake = waiting_for(server, &hosted->identity.replica_uuid);
-	struct message answer = { .kind = MESSAGE_DELETED };
-	struct err err = { 0 };
+	struct message answer = {.kind = MESSAGE_DELETED};
+	struct err err = {0};
 	char name[REPLICA_DIR_NAME_MAX + 1];
 
 	memcpy(name, hosted->name, sizeof(name));

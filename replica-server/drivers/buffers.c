@@ -1,5 +1,5 @@
-/* Payload memory of a data thread. Knows sizes, not requests. On a request's path: taken when a WRITE's header or a READ
- * is admitted, given back when the store (WRITE) or the socket (READ) is done with it. */
+/* Payload memory of a data thread. Knows sizes, not requests. On a request's path: taken when a WRITE's header or a
+ * READ is admitted, given back when the store (WRITE) or the socket (READ) is done with it. */
 #include "replica-server/drivers/buffers.h"
 
 #include <errno.h>
@@ -13,9 +13,9 @@ static const struct {
 	uint32_t bytes;
 	unsigned sixteenths;
 } classes[BUFFER_CLASS_COUNT] = {
-	{ 4 * KIB, 3 },
-	{ 64 * KIB, 3 },
-	{ IO_BYTES_MAX, 10 },
+	{4 * KIB, 3},
+	{64 * KIB, 3},
+	{IO_BYTES_MAX, 10},
 };
 
 static unsigned class_count(unsigned class_idx, size_t budget_bytes)
@@ -45,7 +45,7 @@ int buffers_init(struct buffers *buffers, size_t budget_bytes)
 	size_t offset = 0;
 	unsigned first = 0;
 
-	*buffers = (struct buffers){ 0 };
+	*buffers = (struct buffers){0};
 	for (unsigned i = 0; i < BUFFER_CLASS_COUNT; i++) {
 		buffers->count += class_count(i, budget_bytes);
 		buffers->memory_bytes += (size_t)class_count(i, budget_bytes) * classes[i].bytes;
@@ -56,7 +56,7 @@ int buffers_init(struct buffers *buffers, size_t budget_bytes)
 	buffers->memory = mmap(NULL, buffers->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buffers->memory == MAP_FAILED) {
 		free(buffers->all);
-		*buffers = (struct buffers){ 0 };
+		*buffers = (struct buffers){0};
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < BUFFER_CLASS_COUNT; i++) {
@@ -73,12 +73,12 @@ void buffers_fini(struct buffers *buffers)
 	if (buffers->memory)
 		munmap(buffers->memory, buffers->memory_bytes);
 	free(buffers->all);
-	*buffers = (struct buffers){ 0 };
+	*buffers = (struct buffers){0};
 }
 
 int buffers_register(struct buffers *buffers, struct ring *ring)
 {
-	struct iovec whole = { .iov_base = buffers->memory, .iov_len = buffers->memory_bytes };
+	struct iovec whole = {.iov_base = buffers->memory, .iov_len = buffers->memory_bytes};
 	int error;
 
 	if (buffers->registered)

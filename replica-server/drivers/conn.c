@@ -92,7 +92,7 @@ static const struct lane_ops lane_ops = {
 
 static void send_welcome(struct conn *conn, const struct message_hello *hello)
 {
-	struct message message = { .kind = MESSAGE_WELCOME };
+	struct message message = {.kind = MESSAGE_WELCOME};
 	struct message_welcome *welcome = &message.welcome;
 
 	data_thread_welcome(conn->thread, hello, welcome);
@@ -156,8 +156,9 @@ static void refuse(struct conn *conn, const char *what)
 {
 	struct lane *lane = &conn->lane;
 
-	lane_refuse(lane, REFUSAL_MALFORMED, NULL, "connection of %s to the replica of volume %s: %s; the peer is faulty",
-		    conn->client, lane->replica->identity.volume_name, what);
+	lane_refuse(lane, REFUSAL_MALFORMED, NULL,
+		    "connection of %s to the replica of volume %s: %s; the peer is faulty", conn->client,
+		    lane->replica->identity.volume_name, what);
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -256,8 +257,7 @@ static bool may_parse(const struct conn *conn)
 	const struct lane *lane = &conn->lane;
 
 	return conn->state == CONN_OPEN && !lane->control_pending && !list_is_linked(&conn->wait_node) &&
-	       out_room(&conn->out) > lane->request_count + 4 &&
-	       conn->out.messages_used < OUT_MESSAGE_BYTES / 2;
+	       out_room(&conn->out) > lane->request_count + 4 && conn->out.messages_used < OUT_MESSAGE_BYTES / 2;
 }
 
 void conn_parse(struct conn *conn)

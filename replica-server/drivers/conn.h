@@ -1,8 +1,8 @@
 /* A gateway's connection on its data thread: bytes in, frames to the core, replies out.
  *
  * Input goes into one large buffer (many small frames a receive); what a large write still lacks is received straight
- * into its page-aligned buffer, and after such a write only the next header is asked for, so that its payload goes there
- * whole. Nothing is read while a bounded resource is short: the peer's TCP window is the queue. Data thread only.
+ * into its page-aligned buffer, and after such a write only the next header is asked for, so that its payload goes
+ * there whole. Nothing is read while a bounded resource is short: the peer's TCP window is the queue. Data thread only.
  */
 #ifndef REPLICA_SERVER_DRIVERS_CONN_H
 #define REPLICA_SERVER_DRIVERS_CONN_H
@@ -40,13 +40,13 @@ struct conn {
 	uint32_t number;       /* in the thread's table */
 	int fd;
 	enum conn_state state;
-	char client[64];       /* for the log */
+	char client[64]; /* for the log */
 	const char *close_reason;
 	/* Receiving. */
 	uint8_t *in;
 	uint32_t in_start, in_end;
 	bool recv_armed, recv_is_payload;
-	bool header_only;      /* the last write was large: the next one probably is too */
+	bool header_only; /* the last write was large: the next one probably is too */
 	struct served *receiving;
 	uint32_t received;     /* bytes of its payload in place */
 	uint32_t discard_left; /* payload bytes of a refused write still to be thrown away */
@@ -54,10 +54,10 @@ struct conn {
 	/* Sending. */
 	struct out_queue out;
 	bool send_armed;
-	bool send_short;       /* the last quick send left something: the next one waits for the socket */
-	uint64_t send_bytes;   /* in the send that is armed */
+	bool send_short;	/* the last quick send left something: the next one waits for the socket */
+	uint64_t send_bytes;	/* in the send that is armed */
 	struct list quick_node; /* the thread's quick sends of this turn */
-	uint64_t deadline_ns;  /* FINISHING: when patience ends; 0: not yet running */
+	uint64_t deadline_ns;	/* FINISHING: when patience ends; 0: not yet running */
 };
 
 /* Takes `fd` when it succeeds. The connection greets and is attached to the replica. NULL: no memory. */

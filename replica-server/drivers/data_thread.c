@@ -1,5 +1,5 @@
-/* The loop of a data thread: completions, finished store operations, input, output, sleep. Must not know frames or files.
- * On every request's path: everything a request does on the server happens inside one or two turns of run(). */
+/* The loop of a data thread: completions, finished store operations, input, output, sleep. Must not know frames or
+ * files. On every request's path: everything a request does on the server happens inside one or two turns of run(). */
 #include "replica-server/drivers/data_thread.h"
 
 #include <errno.h>
@@ -76,180 +76,7 @@ void data_thread_welcome(const struct data_thread *thread, const struct message_
 	(void)snprintf(ret->server, sizeof(ret->server), "%s", thread->server_name);
 }
 
-/* -- Replicas -- */
-
-static void tell(struct data_thread *thread, enum control_letter kind, struct hosted *hosted)
-{
-	struct letter letter = { .kind = kind, .a = thread->idx, .fd = -1, .data = hosted };
-
-	if (mailbox_post(thread->control, &letter))
-		log_error("event=lost_letter kind=%d reason=\"the control thread's mailbox is full\"", (int)kind);
-}
-
-static void publish(struct replica *replica)
-{
-	struct hosted *hosted = container_of(replica, struct hosted, replica);
-
-	(void)pthread_mutex_lock(&hosted->lock);
-	replica_info(replica, &hosted->info);
-	(void)pthread_mutex_unlock(&hosted->lock);
-	if (replica->state == REPLICA_FAILED && !hosted->failure_logged)
-		log_error("event=failed replica=%s health=\"%s\"", hosted->name, replica->health);
-	hosted->failure_logged = replica->state == REPLICA_FAILED;
-}
-
-static void add_counters(struct session_counters *sum, const struct session_counters *c)
-{
-	sum->frames += c->frames;
-	sum->writes += c->writes;
-	sum->reads += c->reads;
-	sum->flushes += c->flushes;
-	sum->discards += c->discards;
-	sum->zeroes += c->zeroes;
-	sum->pings += c->pings;
-	sum->write_bytes += c->write_bytes;
-	sum->read_bytes += c->read_bytes;
-	sum->short_reads += c->short_reads;
-	sum->refused += c->refused;
-	sum->errors += c->errors;
-}
-
-static void replica_stopped(struct replica *replica)
-{
-	struct hosted *hosted = container_of(replica, struct hosted, replica);
-	struct data_thread *thread = container_of(hosted->file.queue, struct data_thread, store);
-
-	publish(replica);
-	list_del(&hosted->thread_node);
-	add_counters(&thread->gone, &replica->session.counters);
-	replica_fini(replica);
-	if (hosted->is_removing)
-		tell(thread, CONTROL_REMOVED, hosted);
-}
-
-static int init_replica(struct data_thread *thread, struct hosted *hosted, struct err *err)
-{
-	struct replica_options options = {
-		.server = thread->server,
-		.store = &hosted->file.store,
-		.pool = &thread->pool,
-		.unstable_extents = UNSTABLE_EXTENTS_DEFAULT,
-		.changed = publish,
-		.stopped = replica_stopped,
-	};
-	int64_t damaged;
-
-	store_file_init(&hosted->file, &thread->store, hosted->dir.data_fd, hosted->dir.superblock_fd,
-			hosted->dir.stamps_fd);
-	hosted->file.direct_bytes = hosted->dir.direct_bytes;
-	hosted->file.is_inline = hosted->dir.is_memory;
-	if (replica_init(&hosted->replica, &hosted->dir.sb, &options))
-		return err_set(err, -ENOMEM, "no memory for the replica's tables");
-	damaged = replica_dir_load_stamps(&hosted->dir, &hosted->replica.stamps, err);
-	if (damaged < 0) {
-		replica_fini(&hosted->replica);
-		return (int)damaged;
-	}
-	if (damaged)
-		log_warn("event=stamps_damaged replica=%s blocks=%lld effect=\"their regions count as changed\"",
-			 hosted->name, (long long)damaged);
-	return 0;
-}
-
-static void add_replica(struct data_thread *thread, struct hosted *hosted)
-{
-	struct err err = { 0 };
-
-	list_init(&hosted->thread_node);
-	if (init_replica(thread, hosted, &err)) {
-		(void)pthread_mutex_lock(&hosted->lock);
-		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
-			       (int)sizeof(hosted->info.health) - 1, err.text);
-		(void)pthread_mutex_unlock(&hosted->lock);
-		log_error("event=not_served replica=%s reason=\"%s\"", hosted->name, err.text);
-		return;
-	}
-	list_add_tail(&thread->replicas, &hosted->thread_node);
-	/* Pinned memory only where a device can use it. */
-	if (hosted->file.direct_bytes && !thread->buffers.registered) {
-		int error = buffers_register(&thread->buffers, &thread->ring);
-
-		if (error)
-			log_warn("event=no_fixed_buffers reason=%s effect=\"direct I/O maps its pages anew each time\" "
-				 "next=\"raise LimitMEMLOCK\"",
-				 err_name(error));
-	}
-	hosted->replica.now_s = (uint64_t)time(NULL);
-	publish(&hosted->replica);
-}
-
-static void remove_replica(struct data_thread *thread, struct hosted *hosted)
-{
-	if (!list_is_linked(&hosted->thread_node)) { /* it never got served */
-		tell(thread, CONTROL_REMOVED, hosted);
-	} else if (hosted->replica.session.main) {
-		tell(thread, CONTROL_IN_USE, hosted);
-	} else {
-		hosted->is_removing = true;
-		replica_stop(&hosted->replica);
-	}
-}
-
-/* Copied out for the control thread to read at leisure. */
-static void publish_stats(struct data_thread *thread)
-{
-	struct thread_stats stats = { .sessions = thread->gone, .store = thread->store.counters, .net = thread->counters };
-	struct list *it, *next;
-
-	list_for_each (it, next, &thread->replicas)
-		add_counters(&stats.sessions, &container_of(it, struct hosted, thread_node)->replica.session.counters);
-	stats.sqes = thread->ring.sqe_count;
-	stats.cqes = thread->ring.cqe_count;
-	stats.enters = thread->ring.enter_count;
-	(void)pthread_mutex_lock(&thread->stats_lock);
-	thread->stats = stats;
-	(void)pthread_mutex_unlock(&thread->stats_lock);
-}
-
-/* -- Letters -- */
-
-static int free_number(const struct data_thread *thread)
-{
-	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
-		if (!thread->conns[i])
-			return (int)i;
-	return -1;
-}
-
-static void connect_lane(struct data_thread *thread, int fd, struct handover *handover)
-{
-	struct hosted *hosted = handover->hosted;
-	int number = free_number(thread);
-	struct conn *conn = NULL;
-
-	if (number >= 0 && list_is_linked(&hosted->thread_node) && !hosted->replica.stopping && !thread->stopping)
-		conn = conn_new(thread, fd, &hosted->replica, handover->role, &handover->hello, handover->hello_id);
-	if (!conn) {
-		log_warn("event=dropped client=\"%s\" replica=%s reason=\"no memory, or the replica is going away\"",
-			 handover->hello.client, hosted->name);
-		(void)close(fd);
-		atomic_fetch_sub(thread->conn_count, 1);
-	} else {
-		conn->number = (uint32_t)number;
-		thread->conns[number] = conn;
-		list_add_tail(&thread->conn_list, &conn->node);
-	}
-	free(handover);
-}
-
-static void begin_stop(struct data_thread *thread)
-{
-	struct list *it, *next;
-
-	thread->stopping = true;
-	list_for_each (it, next, &thread->replicas)
-		replica_stop(&container_of(it, struct hosted, thread_node)->replica);
-}
+/* -- The loop -- */
 
 static void arm_mailbox(struct data_thread *thread)
 {
@@ -258,35 +85,6 @@ static void arm_mailbox(struct data_thread *thread)
 	io_uring_prep_poll_add(sqe, mailbox_fd(thread->mailbox), POLLIN);
 	sqe->user_data = ud_pack(UD_MAILBOX, 0);
 }
-
-static void read_letters(struct data_thread *thread)
-{
-	struct letter letter;
-
-	while (mailbox_take(thread->mailbox, &letter)) {
-		switch ((enum data_letter)letter.kind) {
-		case DATA_CONNECT:
-			connect_lane(thread, letter.fd, letter.data);
-			break;
-		case DATA_ADD:
-			add_replica(thread, letter.data);
-			break;
-		case DATA_REMOVE:
-			remove_replica(thread, letter.data);
-			break;
-		case DATA_STATS:
-			publish_stats(thread);
-			tell(thread, CONTROL_STATS, NULL);
-			break;
-		case DATA_STOP:
-			begin_stop(thread);
-			break;
-		}
-	}
-	arm_mailbox(thread);
-}
-
-/* -- The loop -- */
 
 static void on_cqe(struct data_thread *thread, const struct io_uring_cqe *cqe)
 {
@@ -300,7 +98,8 @@ static void on_cqe(struct data_thread *thread, const struct io_uring_cqe *cqe)
 		conn_on_cqe(thread->conns[(uint32_t)bits], (enum conn_event)(bits >> UD_EVENT_SHIFT), cqe);
 		break;
 	case UD_MAILBOX:
-		read_letters(thread);
+		data_thread_read_letters(thread);
+		arm_mailbox(thread);
 		break;
 	default:
 		break;
@@ -435,7 +234,7 @@ static void run(struct data_thread *thread)
 		reap(thread);
 		settle_quick_sends(thread);
 	}
-	publish_stats(thread);
+	data_thread_publish_stats(thread);
 }
 
 static int init_thread(struct data_thread *thread, struct err *err)
@@ -451,7 +250,8 @@ static int init_thread(struct data_thread *thread, struct err *err)
 	list_init(&thread->replicas);
 	if (buffers_init(&thread->buffers, thread->buffer_bytes) || served_pool_init(&thread->pool, SERVED_COUNT) ||
 	    store_queue_init(&thread->store, &thread->ring, &thread->buffers, STORE_OPS))
-		return err_set(err, -ENOMEM, "data thread %u: no memory for its buffers; lower --buffer-mib", thread->idx);
+		return err_set(err, -ENOMEM, "data thread %u: no memory for its buffers; lower --buffer-mib",
+			       thread->idx);
 	return 0;
 }
 
@@ -473,7 +273,7 @@ static void *thread_main(void *arg)
 		return NULL;
 	run(thread);
 	fini_thread(thread);
-	tell(thread, CONTROL_STOPPED, NULL);
+	data_thread_tell(thread, CONTROL_STOPPED, NULL);
 	return NULL;
 }
 

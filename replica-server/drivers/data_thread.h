@@ -106,4 +106,9 @@ struct message *data_thread_message(struct data_thread *thread);
 void data_thread_welcome(const struct data_thread *thread, const struct message_hello *hello,
 			 struct message_welcome *ret);
 
+/* data_letters.c: between the loop and the mailbox. */
+void data_thread_read_letters(struct data_thread *thread);
+void data_thread_tell(struct data_thread *thread, enum control_letter kind, struct hosted *hosted);
+void data_thread_publish_stats(struct data_thread *thread);
+
 #endif

@@ -45,7 +45,7 @@ int dir_lock(int fd, const char *path, struct err *err)
 	pid = dir_lock_holder(fd);
 	if (pid)
 		return err_set(err, -EBUSY,
-			       "directory %s: in use by another server, process %d; stop it or use another directory", path,
-			       pid);
+			       "directory %s: in use by another server, process %d; stop it or use another directory",
+			       path, pid);
 	return err_set(err, -EBUSY, "directory %s: in use by another server; stop it or use another directory", path);
 }

@@ -14,7 +14,7 @@
 #define HOSTED_MAX 1024u /* replicas of one server */
 
 struct hosted {
-	struct list node; /* the server's list; control thread */
+	struct list node;		     /* the server's list; control thread */
 	char name[REPLICA_DIR_NAME_MAX + 1]; /* of its directory */
 	unsigned root_idx;
 	bool delete_asked;

@@ -1,5 +1,5 @@
-/* Reads one HELLO, decides whose it is, hands the socket over; carries administrators' requests to admin.c. Must not know data
- * frames. On a request's path only before the first one. */
+/* Reads one HELLO, decides whose it is, hands the socket over; carries administrators' requests to admin.c. Must not
+ * know data frames. On a request's path only before the first one. */
 #include "replica-server/drivers/intake.h"
 
 #include <errno.h>
@@ -150,13 +150,14 @@ static void send_more(struct intake *intake)
 
 void intake_send(struct intake *intake, const struct message *message, bool end_after_send)
 {
-	struct frame frame = { .type = FRAME_CONTROL, .id = intake->frame.id };
+	struct frame frame = {.type = FRAME_CONTROL, .id = intake->frame.id};
 	int len;
 
 	intake->out = malloc(FRAME_BYTES + MESSAGE_BYTES_MAX);
 	len = intake->out ? codec_pack(message, intake->out + FRAME_BYTES, MESSAGE_BYTES_MAX) : -ENOMEM;
 	if (len < 0) {
-		log_error("event=dropped peer=%s reason=\"the answer cannot be packed: %s\"", intake->peer, err_name(len));
+		log_error("event=dropped peer=%s reason=\"the answer cannot be packed: %s\"", intake->peer,
+			  err_name(len));
 		intake_free(intake);
 		return;
 	}
@@ -173,7 +174,7 @@ void intake_send(struct intake *intake, const struct message *message, bool end_
 
 static void send_refused(struct intake *intake, const struct message_refused *refused, bool end_after_send)
 {
-	struct message message = { .kind = MESSAGE_REFUSED, .refused = *refused };
+	struct message message = {.kind = MESSAGE_REFUSED, .refused = *refused};
 
 	log_warn("event=refused peer=%s reason=%s text=\"%s\"", intake->peer, refusal_name(refused->refusal),
 		 refused->text);
@@ -182,7 +183,7 @@ static void send_refused(struct intake *intake, const struct message_refused *re
 
 void intake_refuse(struct intake *intake, enum refusal refusal, bool end_after_send, const char *format, ...)
 {
-	struct message_refused refused = { .refusal = refusal };
+	struct message_refused refused = {.refusal = refusal};
 	va_list args;
 
 	va_start(args, format);
@@ -196,7 +197,7 @@ void intake_refuse(struct intake *intake, enum refusal refusal, bool end_after_s
 static void send_admin_welcome(struct intake *intake, const struct message_hello *hello)
 {
 	struct server *server = intake->server;
-	struct message message = { .kind = MESSAGE_WELCOME };
+	struct message message = {.kind = MESSAGE_WELCOME};
 
 	data_thread_welcome(server->threads[0], hello, &message.welcome);
 	intake_send(intake, &message, false);
@@ -207,16 +208,17 @@ static void hand_over(struct intake *intake, struct hosted *hosted, const struct
 {
 	struct server *server = intake->server;
 	struct handover *handover = malloc(sizeof(*handover));
-	struct letter letter = { .kind = DATA_CONNECT, .fd = intake->fd, .data = handover };
+	struct letter letter = {.kind = DATA_CONNECT, .fd = intake->fd, .data = handover};
 
 	if (!handover || atomic_load(&server->conn_count) >= CONNECTIONS_MAX) {
 		free(handover);
-		intake_refuse(intake, REFUSAL_LIMIT, true, "server %s: all %u connections are in use; close some or use "
-							   "another server",
+		intake_refuse(intake, REFUSAL_LIMIT, true,
+			      "server %s: all %u connections are in use; close some or use "
+			      "another server",
 			      server->name, CONNECTIONS_MAX);
 		return;
 	}
-	*handover = (struct handover){ .hosted = hosted, .hello = *hello, .hello_id = intake->frame.id };
+	*handover = (struct handover){.hosted = hosted, .hello = *hello, .hello_id = intake->frame.id};
 	handover->role = hello->role == HELLO_BULK ? LANE_BULK : LANE_MAIN;
 	atomic_fetch_add(&server->conn_count, 1);
 	if (mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter)) {
@@ -242,7 +244,8 @@ static void lane_hello(struct intake *intake, const struct message_hello *hello)
 		return;
 	}
 	if (!hosted->is_served) {
-		intake_refuse(intake, REFUSAL_STORE, true, "replica %s: not served: %s", hosted->name, hosted->info.health);
+		intake_refuse(intake, REFUSAL_STORE, true, "replica %s: not served: %s", hosted->name,
+			      hosted->info.health);
 		return;
 	}
 	if (replica_check_hello(&hosted->identity, hello, &refused))
@@ -262,7 +265,8 @@ static void take_hello(struct intake *intake, const struct message *message)
 	}
 	if (hello->version == 0 || hello->features != 0) {
 		intake_refuse(intake, REFUSAL_VERSION, true,
-			      "connection from %s: wants features %#llx of protocol version %u, this server speaks version %u "
+			      "connection from %s: wants features %#llx of protocol version %u, this server speaks "
+			      "version %u "
 			      "without any; update it",
 			      intake->peer, (unsigned long long)hello->features, hello->version, PROTOCOL_VERSION);
 		return;
@@ -286,8 +290,8 @@ static void take_message(struct intake *intake)
 	else if (message)
 		error = codec_unpack(intake->payload, intake->frame.length, message, &reason);
 	if (error)
-		intake_refuse(intake, REFUSAL_MALFORMED, true, "connection from %s: %s; the peer is faulty", intake->peer,
-			      error == -ENOMEM ? "no memory" : reason);
+		intake_refuse(intake, REFUSAL_MALFORMED, true, "connection from %s: %s; the peer is faulty",
+			      intake->peer, error == -ENOMEM ? "no memory" : reason);
 	else if (intake->state == INTAKE_HELLO)
 		take_hello(intake, message);
 	else

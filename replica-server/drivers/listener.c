@@ -5,7 +5,9 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,7 +35,8 @@ static int split(const char *address, char host[ADDRESS_CHARS_MAX + 1], char por
 	} else if (colon) {
 		end = colon;
 	}
-	if (colon && (!colon[1] || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1)))
+	if (colon && (!colon[1] || strlen(colon + 1) > 5 || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+		      strtoul(colon + 1, NULL, 10) > UINT16_MAX))
 		return err_set(err, -EINVAL, "address %s: '%s' is not a port number", address, colon + 1);
 	if ((size_t)(end - start) > ADDRESS_CHARS_MAX)
 		return err_set(err, -EINVAL, "address %.40s...: too long", address);
@@ -49,7 +52,7 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
-		struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+		struct linger linger = {.l_onoff = 1, .l_linger = 0};
 		char host[48] = "?", port[8] = "?", peer[64];
 		unsigned timeout_ms = USER_TIMEOUT_MS;
 		int one = 1, fd = accept4(io->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
@@ -58,7 +61,8 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 			log_warn("event=accept_failed reason=\"%s\"", strerror(errno));
 		if (fd < 0)
 			return;
-		/* Not O_NONBLOCK: the ring would answer EAGAIN instead of waiting. The options are best effort: a socket without them still works. */
+		/* Not O_NONBLOCK: the ring would answer EAGAIN instead of waiting. The options are best effort: a
+		 * socket without them still works. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -84,7 +88,8 @@ static int bind_one(const struct addrinfo *info, const char *address, struct err
 	error = -errno;
 	(void)close(fd);
 	if (error == -EADDRINUSE)
-		return err_set(err, error, "address %s: in use by another program; stop it or use another port", address);
+		return err_set(err, error, "address %s: in use by another program; stop it or use another port",
+			       address);
 	if (error == -EADDRNOTAVAIL)
 		return err_set(err, error, "address %s: not an address of this machine; correct --listen", address);
 	return err_set(err, error, "address %s: %s; correct --listen", address, strerror(-error));
@@ -107,7 +112,8 @@ static int add(struct server *server, const struct addrinfo *info, const char *a
 	if (getsockname(listener->fd, (struct sockaddr *)&bound, &len) == 0)
 		(void)getnameinfo((struct sockaddr *)&bound, len, host, sizeof(host), port, sizeof(port),
 				  NI_NUMERICHOST | NI_NUMERICSERV);
-	(void)snprintf(listener->address, sizeof(listener->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	(void)snprintf(listener->address, sizeof(listener->address), strchr(host, ':') ? "[%s]:%s" : "%s:%s", host,
+		       port);
 	ev_io_init(&listener->io, on_accept, listener->fd, EV_READ);
 	listener->io.data = server;
 	return 0;
@@ -115,7 +121,7 @@ static int add(struct server *server, const struct addrinfo *info, const char *a
 
 int listener_open(struct server *server, const char *address, struct err *err)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *infos;
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos;
 	char host[ADDRESS_CHARS_MAX + 1], port[16];
 	int error = split(address, host, port, err), added = 0;
 

@@ -46,7 +46,7 @@ static int set_data(struct opts *opts, const char *value, struct err *err)
 
 static int set_direct(struct opts *opts, const char *value, struct err *err)
 {
-	static const char *const names[] = { [DIRECT_AUTO] = "auto", [DIRECT_ON] = "on", [DIRECT_OFF] = "off" };
+	static const char *const names[] = {[DIRECT_AUTO] = "auto", [DIRECT_ON] = "on", [DIRECT_OFF] = "off"};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {
 		if (strcmp(value, names[i]))
@@ -77,16 +77,11 @@ int opts_set(struct opts *opts, const char *name, const char *value, struct err 
 }
 
 static const struct option long_options[] = {
-	{ "listen", required_argument, NULL, 0 },
-	{ "data", required_argument, NULL, 0 },
-	{ "threads", required_argument, NULL, 0 },
-	{ "buffer-mib", required_argument, NULL, 0 },
-	{ "io-direct", required_argument, NULL, 0 },
-	{ "log-level", required_argument, NULL, 0 },
-	{ "config", required_argument, NULL, 'c' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ 0 },
+	{"listen", required_argument, NULL, 0},	   {"data", required_argument, NULL, 0},
+	{"threads", required_argument, NULL, 0},   {"buffer-mib", required_argument, NULL, 0},
+	{"io-direct", required_argument, NULL, 0}, {"log-level", required_argument, NULL, 0},
+	{"config", required_argument, NULL, 'c'},  {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},	   {0},
 };
 
 static int take_option(struct opts *opts, int option, int index, const char *word, struct err *err)
@@ -124,7 +119,7 @@ int opts_parse(int argc, char **argv, struct opts *ret, struct err *err)
 {
 	int option, index = 0, error = 0;
 
-	*ret = (struct opts){ .buffer_mib = 32, .log_level = LOG_LEVEL_INFO };
+	*ret = (struct opts){.buffer_mib = 32, .log_level = LOG_LEVEL_INFO};
 	opterr = 0;
 	while (!error && (option = getopt_long(argc, argv, ":hV", long_options, &index)) != -1)
 		error = take_option(ret, option, index, argv[optind > 1 ? optind - 1 : 1], err);

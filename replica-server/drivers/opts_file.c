@@ -1,8 +1,9 @@
-/* The configuration file of lockstep-replica: the options' names as YAML keys. Knows the file, not the settings' meaning:
- * every value goes through opts_set(). */
+/* The configuration file of lockstep-replica: the options' names as YAML keys. Knows the file, not the settings'
+ * meaning: every value goes through opts_set(). */
 #include <cyaml/cyaml.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/yaml_file.h"
 #include "replica-server/drivers/opts.h"
@@ -13,7 +14,7 @@ struct file_values {
 	char *threads, *buffer_mib, *io_direct, *log_level;
 };
 
-static const cyaml_schema_value_t word = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4095) };
+static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4095)};
 
 static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_SEQUENCE("listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, listen, &word, 1,
@@ -21,23 +22,25 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_SEQUENCE("data", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, data, &word, 1,
 			     DATA_ROOTS_MAX),
 	CYAML_FIELD_STRING_PTR("threads", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, threads, 1, 15),
-	CYAML_FIELD_STRING_PTR("buffer-mib", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, buffer_mib, 1,
+	CYAML_FIELD_STRING_PTR("buffer-mib", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, buffer_mib,
+			       1, 15),
+	CYAML_FIELD_STRING_PTR("io-direct", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, io_direct, 1,
 			       15),
-	CYAML_FIELD_STRING_PTR("io-direct", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, io_direct, 1, 15),
-	CYAML_FIELD_STRING_PTR("log-level", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, log_level, 1, 15),
+	CYAML_FIELD_STRING_PTR("log-level", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, log_level, 1,
+			       15),
 	CYAML_FIELD_END,
 };
 
-static const cyaml_schema_value_t schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_values, fields) };
+static const cyaml_schema_value_t schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_values, fields)};
 
 static int set(struct opts *opts, const struct yaml_file *file, const char *name, const char *where, const char *value,
 	       struct err *err)
 {
-	struct err own = { 0 };
+	struct err own = {0};
 
 	if (!value || !opts_set(opts, name, value, &own))
 		return 0;
-	return yaml_file_refuse(file, err, where, "%s", own.text);
+	return yaml_file_refuse(file, err, where, "%s", own.text + strlen(name) + strlen(": "));
 }
 
 static int set_each(struct opts *opts, const struct yaml_file *file, const char *name, char **values, unsigned count,
@@ -60,10 +63,10 @@ static int apply(struct opts *opts, const struct yaml_file *file, struct err *er
 	const struct {
 		const char *name, *value;
 	} singles[] = {
-		{ "threads", values->threads },
-		{ "buffer-mib", values->buffer_mib },
-		{ "io-direct", values->io_direct },
-		{ "log-level", values->log_level },
+		{"threads", values->threads},
+		{"buffer-mib", values->buffer_mib},
+		{"io-direct", values->io_direct},
+		{"log-level", values->log_level},
 	};
 	int error = set_each(opts, file, "listen", values->listen, values->listen_count, err);
 

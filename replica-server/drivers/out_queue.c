@@ -10,7 +10,7 @@
 
 int out_init(struct out_queue *out)
 {
-	*out = (struct out_queue){ 0 };
+	*out = (struct out_queue){0};
 	out->headers = calloc(OUT_ENTRIES, FRAME_BYTES);
 	out->entries = calloc(OUT_ENTRIES, sizeof(*out->entries));
 	out->messages = malloc(OUT_MESSAGE_BYTES);
@@ -25,7 +25,7 @@ void out_fini(struct out_queue *out)
 	free(out->headers);
 	free(out->entries);
 	free(out->messages);
-	*out = (struct out_queue){ 0 };
+	*out = (struct out_queue){0};
 }
 
 static uint32_t slot_of(const struct out_queue *out, uint32_t nth)
@@ -47,7 +47,7 @@ static int push(struct out_queue *out, const struct frame *frame, struct out_ent
 
 int out_push(struct out_queue *out, const struct frame *frame, struct io_buf *payload)
 {
-	struct out_entry entry = { .buf = payload };
+	struct out_entry entry = {.buf = payload};
 
 	if (payload) {
 		entry.bytes = payload->data;
@@ -59,14 +59,14 @@ int out_push(struct out_queue *out, const struct frame *frame, struct io_buf *pa
 int out_push_message(struct out_queue *out, const struct message *message, uint64_t id)
 {
 	uint8_t *bytes = out->messages + out->messages_used;
-	struct frame frame = { .type = FRAME_CONTROL, .id = id };
+	struct frame frame = {.type = FRAME_CONTROL, .id = id};
 	int len = codec_pack(message, bytes, OUT_MESSAGE_BYTES - out->messages_used), error;
 
 	if (len < 0)
 		return len == -EMSGSIZE ? -ENOSPC : len;
 	frame.length = (uint32_t)len;
 	frame.crc = crc32c(0, bytes, (size_t)len);
-	error = push(out, &frame, (struct out_entry){ .bytes = bytes, .len = (uint32_t)len });
+	error = push(out, &frame, (struct out_entry){.bytes = bytes, .len = (uint32_t)len});
 	if (!error)
 		out->messages_used += (uint32_t)len;
 	return error;
@@ -96,7 +96,7 @@ static bool gather_piece(struct gather *gather, const uint8_t *bytes, uint64_t l
 	} else if (header->msg_iovlen == OUT_IOVECS) {
 		return false;
 	} else {
-		header->msg_iov[header->msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)bytes, len };
+		header->msg_iov[header->msg_iovlen++] = (struct iovec){(void *)(uintptr_t)bytes, len};
 	}
 	gather->bytes += len;
 	return true;
@@ -104,9 +104,9 @@ static bool gather_piece(struct gather *gather, const uint8_t *bytes, uint64_t l
 
 uint64_t out_gather(struct out_queue *out)
 {
-	struct gather gather = { .out = out, .skip = out->head_sent };
+	struct gather gather = {.out = out, .skip = out->head_sent};
 
-	out->header = (struct msghdr){ .msg_iov = out->iovecs };
+	out->header = (struct msghdr){.msg_iov = out->iovecs};
 	for (uint32_t i = 0; i < out->count; i++) {
 		const struct out_entry *entry = &out->entries[slot_of(out, i)];
 

@@ -21,7 +21,7 @@
 struct out_entry {
 	const uint8_t *bytes; /* after the header; NULL: nothing */
 	uint32_t len;
-	struct io_buf *buf;   /* to be put back when sent; NULL for messages */
+	struct io_buf *buf; /* to be put back when sent; NULL for messages */
 };
 
 struct out_queue {

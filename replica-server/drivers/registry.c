@@ -67,15 +67,16 @@ static void hosted_free(struct server *server, struct hosted *hosted)
 	free(hosted);
 }
 
+/* As much as the superblock told before the trouble, or at least what the name tells. */
 static void fill_info(struct hosted *hosted, const struct err *err)
 {
 	const struct superblock *sb = &hosted->dir.sb;
 
-	if (err->code) {
-		(void)replica_dir_name_parse(hosted->name, &hosted->info); /* what the name tells is better than nothing */
+	if (sb->sequence == 0) {
+		(void)replica_dir_name_parse(hosted->name, &hosted->info);
+		hosted->identity.replica_uuid = hosted->info.replica_uuid;
 		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
 			       (int)sizeof(hosted->info.health) - 1, err->text);
-		hosted->identity.replica_uuid = hosted->info.replica_uuid;
 		return;
 	}
 	replica_identity_of(sb, &hosted->identity);
@@ -90,6 +91,9 @@ static void fill_info(struct hosted *hosted, const struct err *err)
 		.health = "ok",
 	};
 	memcpy(hosted->info.volume_name, sb->volume_name, sizeof(hosted->info.volume_name));
+	if (err->code)
+		(void)snprintf(hosted->info.health, sizeof(hosted->info.health), "%.*s",
+			       (int)sizeof(hosted->info.health) - 1, err->text);
 }
 
 static void log_opened(const struct hosted *hosted)
@@ -114,10 +118,11 @@ static struct hosted *host(struct server *server, unsigned root_idx, const char 
 		return NULL;
 	}
 	if (!replica_dir_open(server->root_fds[root_idx], name, server->opts->direct, now_s(), &hosted->dir, err)) {
-		struct uuid replica_uuid = hosted->dir.sb.replica_uuid;
+		const struct hosted *twin = registry_find(server, &hosted->dir.sb.replica_uuid);
 
-		if (registry_find(server, &replica_uuid)) {
-			err_set(err, -EEXIST, "another directory of this server holds the same replica; remove the copy");
+		if (twin && twin->is_served) {
+			err_set(err, -EEXIST,
+				"another directory of this server holds the same replica; remove the copy");
 			replica_dir_close(&hosted->dir);
 		}
 	}
@@ -142,7 +147,7 @@ static int look_at(struct server *server, unsigned root_idx, const char *name, s
 {
 	const char *root = server->opts->roots[root_idx];
 	struct replica_info info;
-	struct err own = { 0 };
+	struct err own = {0};
 
 	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found"))
 		return 0;
@@ -152,10 +157,11 @@ static int look_at(struct server *server, unsigned root_idx, const char *name, s
 		return 0;
 	}
 	if (!replica_dir_name_parse(name, &info))
-		return err_set(err, -ENOTEMPTY,
-			       "data directory %s: holds '%s', which is not a replica; give an empty directory or one that "
-			       "this program made",
-			       root, name);
+		return err_set(
+			err, -ENOTEMPTY,
+			"data directory %s: holds '%s', which is not a replica; give an empty directory or one that "
+			"this program made",
+			root, name);
 	if (server->replica_count == HOSTED_MAX)
 		return err_set(err, -ENFILE, "data directory %s: more than %u replicas; use another server", root,
 			       HOSTED_MAX);
@@ -206,17 +212,26 @@ void registry_close(struct server *server)
 	server->root_count = 0;
 }
 
+/* One whose superblock cannot be read is known by the start of its uuid, from its directory's name. */
+static bool is_it(const struct hosted *hosted, const struct uuid *replica_uuid)
+{
+	if (hosted->dir.sb.sequence == 0)
+		return !memcmp(hosted->identity.replica_uuid.bytes, replica_uuid->bytes, 4);
+	return uuid_equal(&hosted->identity.replica_uuid, replica_uuid);
+}
+
 struct hosted *registry_find(const struct server *server, const struct uuid *replica_uuid)
 {
+	struct hosted *found = NULL;
 	struct list *it, *next;
 
 	list_for_each (it, next, &server->replicas) {
 		struct hosted *hosted = container_of(it, struct hosted, node);
 
-		if (uuid_equal(&hosted->identity.replica_uuid, replica_uuid))
-			return hosted;
+		if (is_it(hosted, replica_uuid) && (!found || hosted->is_served))
+			found = hosted;
 	}
-	return NULL;
+	return found;
 }
 
 static bool name_is_sane(const char *name)
@@ -234,7 +249,8 @@ static const char *create_misfit(const struct message_create *create)
 	const struct voter *voter = config_voter(config, &create->replica_uuid);
 
 	if (!name_is_sane(create->volume_name))
-		return "the volume's name may hold letters, digits, '-', '_' and '.', and starts with a letter or digit";
+		return "the volume's name may hold letters, digits, '-', '_' and '.', and starts with a letter or "
+		       "digit";
 	if (!voter || voter->kind != VOTER_REPLICA)
 		return "the replica is not one of the config's replicas; correct the volume's file";
 	if (config->ballot.epoch != 0 || config->gen != 1)
@@ -244,7 +260,7 @@ static const char *create_misfit(const struct message_create *create)
 
 static unsigned pick_root(const struct server *server)
 {
-	unsigned counts[DATA_ROOTS_MAX] = { 0 }, best = 0;
+	unsigned counts[DATA_ROOTS_MAX] = {0}, best = 0;
 	struct list *it, *next;
 
 	list_for_each (it, next, &server->replicas)
@@ -264,7 +280,7 @@ static enum refusal refusal_of(int error)
 /* Letters are taken in order: whoever connects after this finds the replica. */
 static int hand_to_thread(struct server *server, struct hosted *hosted)
 {
-	struct letter letter = { .kind = DATA_ADD, .fd = -1, .data = hosted };
+	struct letter letter = {.kind = DATA_ADD, .fd = -1, .data = hosted};
 
 	return mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter);
 }
@@ -287,7 +303,8 @@ enum refusal registry_create(struct server *server, const struct message_create 
 		return REFUSAL_EXISTS;
 	}
 	if (server->replica_count == HOSTED_MAX) {
-		err_set(err, -ENFILE, "replica %s: this server has %u replicas, its limit; use another one", name, HOSTED_MAX);
+		err_set(err, -ENFILE, "replica %s: this server has %u replicas, its limit; use another one", name,
+			HOSTED_MAX);
 		return REFUSAL_LIMIT;
 	}
 	error = replica_dir_create(server->root_fds[root_idx], create, now_s(), err);

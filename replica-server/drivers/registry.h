@@ -14,7 +14,7 @@ int registry_open(struct server *server, struct err *err) must_check;
 /* After the data threads have stopped. */
 void registry_close(struct server *server);
 
-/* NULL: none. Served or not. */
+/* The served one if there is one, else one that is not. NULL: none. */
 struct hosted *registry_find(const struct server *server, const struct uuid *replica_uuid);
 /* Makes the replica and gives it to its data thread. REFUSAL_NONE, or the reason and the sentence in `err`. */
 enum refusal registry_create(struct server *server, const struct message_create *create, struct err *err);

@@ -19,8 +19,8 @@ void replica_dir_name(const char *volume_name, uint32_t set_index, const struct 
 {
 	const uint8_t *b = replica_uuid->bytes;
 
-	(void)snprintf(out, REPLICA_DIR_NAME_MAX + 1, "%s.%u.%02x%02x%02x%02x", volume_name, set_index, b[0], b[1], b[2],
-		       b[3]);
+	(void)snprintf(out, REPLICA_DIR_NAME_MAX + 1, "%s.%u.%02x%02x%02x%02x", volume_name, set_index, b[0], b[1],
+		       b[2], b[3]);
 }
 
 bool replica_dir_name_parse(const char *name, struct replica_info *ret)
@@ -30,7 +30,7 @@ bool replica_dir_name_parse(const char *name, struct replica_info *ret)
 	unsigned set_index, b[4];
 	char tail;
 
-	*ret = (struct replica_info){ 0 };
+	*ret = (struct replica_info){0};
 	if (!id || id == name || strlen(name) > REPLICA_DIR_NAME_MAX)
 		return false;
 	set = memrchr(name, '.', (size_t)(id - name));
@@ -48,7 +48,7 @@ bool replica_dir_name_parse(const char *name, struct replica_info *ret)
 
 void replica_dir_closed(struct replica_dir *ret)
 {
-	*ret = (struct replica_dir){ .fd = -1, .superblock_fd = -1, .stamps_fd = -1, .data_fd = -1 };
+	*ret = (struct replica_dir){.fd = -1, .superblock_fd = -1, .stamps_fd = -1, .data_fd = -1};
 }
 
 static void close_fd(int *fd)
@@ -73,7 +73,8 @@ static int open_file(const struct replica_dir *dir, const char *file, int *ret_f
 		return 0;
 	if (errno == ENOENT)
 		return err_set(err, -EINVAL,
-			       "the file '%s' is missing; not a replica, or damaged: restore it from its mirrors", file);
+			       "the file '%s' is missing; not a replica, or damaged: restore it from its mirrors",
+			       file);
 	return err_set(err, -errno, "the file '%s' cannot be opened for writing: %s; correct its permissions", file,
 		       strerror(errno));
 }
@@ -100,9 +101,10 @@ static ssize_t read_at(int fd, uint8_t *out, size_t len, uint64_t offset)
 static int explain_superblock(int error, const struct superblock_slots *slots, struct err *err)
 {
 	if (error == -EPROTONOSUPPORT)
-		return err_set(err, error,
-			       "superblock: made by a newer version of this program (slot 0 %s, slot 1 %s); use that version",
-			       slots->reason[0], slots->reason[1]);
+		return err_set(
+			err, error,
+			"superblock: made by a newer version of this program (slot 0 %s, slot 1 %s); use that version",
+			slots->reason[0], slots->reason[1]);
 	return err_set(err, -EBADMSG, "superblock: slot 0 %s, slot 1 %s; restore the replica from its mirrors",
 		       slots->reason[0], slots->reason[1]);
 }
@@ -162,7 +164,8 @@ static int check_name(const struct replica_dir *dir, const char *name, struct er
 	replica_dir_name(dir->sb.volume_name, dir->sb.config.set_index, &dir->sb.replica_uuid, wanted);
 	if (!strcmp(wanted, name))
 		return 0;
-	return err_set(err, -EINVAL, "the superblock is of replica '%s'; directories were mixed up, rename it back", wanted);
+	return err_set(err, -EINVAL, "the superblock is of replica '%s'; directories were mixed up, rename it back",
+		       wanted);
 }
 
 static int check_data_size(const struct replica_dir *dir, struct err *err)
@@ -195,7 +198,8 @@ static int check_stamps(const struct replica_dir *dir, struct err *err)
 	if (!uuid_equal(&header.replica_uuid, &dir->sb.replica_uuid) ||
 	    !uuid_equal(&header.set_uuid, &dir->sb.config.set_uuid) ||
 	    header.region_count != stamps_region_count(dir->sb.config.set_bytes))
-		return err_set(err, -EINVAL, "stamps: of another replica; directories were mixed up, put the file back");
+		return err_set(err, -EINVAL,
+			       "stamps: of another replica; directories were mixed up, put the file back");
 	return 0;
 }
 
@@ -233,7 +237,8 @@ static int choose_direct(struct replica_dir *dir, enum direct_mode mode, struct 
 		why = "the file system is in memory";
 	else if (mode != DIRECT_OFF) {
 		fd = openat(dir->fd, "data", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_DIRECT);
-		why = fd < 0 ? "the file system has no O_DIRECT" : "O_DIRECT does not take the volume's block size here";
+		why = fd < 0 ? "the file system has no O_DIRECT"
+			     : "O_DIRECT does not take the volume's block size here";
 	}
 	if (fd >= 0 && try_direct(fd, block_bytes) == 0) {
 		close_fd(&dir->data_fd);

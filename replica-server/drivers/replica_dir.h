@@ -1,5 +1,5 @@
-/* One replica's directory DIR/<volume>.<set>.<uuid8>/ with the files superblock, stamps and data: made, opened, removed.
- * Blocking calls: control thread or start only. */
+/* One replica's directory DIR/<volume>.<set>.<uuid8>/ with the files superblock, stamps and data: made, opened,
+ * removed. Blocking calls: control thread or start only. */
 #ifndef REPLICA_SERVER_DRIVERS_REPLICA_DIR_H
 #define REPLICA_SERVER_DRIVERS_REPLICA_DIR_H
 
@@ -21,12 +21,12 @@
 enum direct_mode { DIRECT_AUTO, DIRECT_ON, DIRECT_OFF };
 
 struct replica_dir {
-	int fd;		     /* of the directory; holds the lock */
+	int fd; /* of the directory; holds the lock */
 	int superblock_fd, stamps_fd, data_fd;
 	uint32_t direct_bytes; /* alignment of O_DIRECT on data_fd; 0: buffered */
-	bool is_memory;	     /* tmpfs: calls do not wait for a device */
-	char io_reason[128]; /* why buffered, for the log */
-	struct superblock sb; /* as found; already written back without the clean flag */
+	bool is_memory;	       /* tmpfs: calls do not wait for a device */
+	char io_reason[128];   /* why buffered, for the log */
+	struct superblock sb;  /* as found; already written back without the clean flag */
 };
 
 /* "<volume>.<set>.<uuid8>" into `out`. */
@@ -37,8 +37,8 @@ void replica_dir_name(const char *volume_name, uint32_t set_index, const struct 
 bool replica_dir_name_parse(const char *name, struct replica_info *ret);
 
 /* Locks, reads and checks everything, takes the clean flag back. `root_fd`/`name`: the directory. Stays open until
- * replica_dir_close(). 0, or -errno and a sentence: -EBUSY another server has it, -EBADMSG damaged, -EPROTONOSUPPORT newer,
- * -EINVAL foreign or truncated. */
+ * replica_dir_close(). 0, or -errno and a sentence: -EBUSY another server has it, -EBADMSG damaged, -EPROTONOSUPPORT
+ * newer, -EINVAL foreign or truncated. */
 int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, uint64_t now_s, struct replica_dir *ret,
 		     struct err *err) must_check;
 /* Accepts one that never opened ({ .fd = -1 } and so on, as replica_dir_closed() makes it). */

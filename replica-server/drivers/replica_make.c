@@ -1,4 +1,5 @@
-/* Makes and removes replica directories so that a crash leaves a whole one or none. Control thread, CREATE and DELETE. */
+/* Makes and removes replica directories so that a crash leaves a whole one or none. Control thread, CREATE and DELETE.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #define HIDDEN_NAME_MAX (REPLICA_DIR_NAME_MAX + sizeof(REPLICA_DIR_NEW_PREFIX))
 
-static const char *const files[] = { "superblock", "stamps", "data" };
+static const char *const files[] = {"superblock", "stamps", "data"};
 
 static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
 {
@@ -48,7 +49,7 @@ static int fill_superblock(int fd, const struct message_create *create, uint64_t
 
 static int fill_stamps(int fd, const struct message_create *create)
 {
-	struct stamps_header header = { .set_uuid = create->config.set_uuid, .replica_uuid = create->replica_uuid };
+	struct stamps_header header = {.set_uuid = create->config.set_uuid, .replica_uuid = create->replica_uuid};
 	uint8_t block[STAMPS_BLOCK_BYTES];
 
 	header.region_count = stamps_region_count(create->config.set_bytes);
@@ -89,7 +90,8 @@ static int explain_create(int error, const char *name, struct err *err)
 	switch (error) {
 	case -EEXIST:
 	case -ENOTEMPTY:
-		return err_set(err, -EEXIST, "replica %s: exists already on this server; delete it first or choose another name",
+		return err_set(err, -EEXIST,
+			       "replica %s: exists already on this server; delete it first or choose another name",
 			       name);
 	case -ENOSPC:
 	case -EDQUOT:

@@ -45,7 +45,8 @@ static int make_identity(struct server *server, struct err *err)
 	(void)snprintf(server->name, sizeof(server->name), "%s:%d", host, (int)getpid());
 	while (server->identity.incarnation == 0)
 		if (getrandom(&server->identity.incarnation, sizeof(server->identity.incarnation), 0) < 0)
-			return err_set(err, -errno, "incarnation: the kernel gives no random number: %s", strerror(errno));
+			return err_set(err, -errno, "incarnation: the kernel gives no random number: %s",
+				       strerror(errno));
 	return read_boot_id(&server->identity.boot_id, err);
 }
 
@@ -94,7 +95,7 @@ static int start_thread(struct server *server, unsigned idx, struct err *err)
 
 static void post_to_all(struct server *server, enum data_letter kind, unsigned *awaited)
 {
-	struct letter letter = { .kind = kind, .fd = -1 };
+	struct letter letter = {.kind = kind, .fd = -1};
 
 	for (unsigned i = 0; i < server->thread_count; i++) {
 		if (mailbox_post(server->threads[i]->mailbox, &letter))
@@ -111,7 +112,7 @@ static void hand_out(struct server *server)
 
 	list_for_each (it, next, &server->replicas) {
 		struct hosted *hosted = container_of(it, struct hosted, node);
-		struct letter letter = { .kind = DATA_ADD, .fd = -1, .data = hosted };
+		struct letter letter = {.kind = DATA_ADD, .fd = -1, .data = hosted};
 
 		if (!hosted->is_served)
 			continue;
@@ -197,8 +198,8 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *signal, int events
 
 static void watch(struct server *server)
 {
-	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1 };
-	struct ev_signal *watchers[] = { &server->on_term, &server->on_int, &server->on_usr1 };
+	static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+	struct ev_signal *watchers[] = {&server->on_term, &server->on_int, &server->on_usr1};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(signals); i++) {
 		ev_signal_init(watchers[i], on_signal, signals[i]);
@@ -215,7 +216,7 @@ static void watch(struct server *server)
 /* Best effort: what is not allowed is found out later by whoever needs it. */
 static void raise_limits(void)
 {
-	static const int limits[] = { RLIMIT_NOFILE, RLIMIT_MEMLOCK };
+	static const int limits[] = {RLIMIT_NOFILE, RLIMIT_MEMLOCK};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(limits); i++) {
 		struct rlimit limit;

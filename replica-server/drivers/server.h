@@ -1,5 +1,5 @@
-/* The server's control side: replicas by name, data threads, listeners, signals. Everything here is the control thread's
- * (libev); data threads are spoken to by letters. */
+/* The server's control side: replicas by name, data threads, listeners, signals. Everything here is the control
+ * thread's (libev); data threads are spoken to by letters. */
 #ifndef REPLICA_SERVER_DRIVERS_SERVER_H
 #define REPLICA_SERVER_DRIVERS_SERVER_H
 

@@ -18,7 +18,7 @@ static void add(struct thread_stats *sum, const struct thread_stats *stats)
 
 void stats_log(struct server *server)
 {
-	struct thread_stats sum = { 0 };
+	struct thread_stats sum = {0};
 
 	for (unsigned i = 0; i < server->thread_count; i++) {
 		struct thread_stats stats;
@@ -27,10 +27,10 @@ void stats_log(struct server *server)
 		add(&sum, &stats);
 	}
 	log_info("event=stats connections=%u frames=%" PRIu64 " writes=%" PRIu64 " reads=%" PRIu64 " flushes=%" PRIu64
-		 " discards=%" PRIu64 " zeroes=%" PRIu64 " pings=%" PRIu64 " write_bytes=%" PRIu64 " read_bytes=%" PRIu64
-		 " short_reads=%" PRIu64 " refused=%" PRIu64 " errors=%" PRIu64 " syncs=%" PRIu64 " durable_writes=%" PRIu64
-		 " meta_writes=%" PRIu64 " recvs=%" PRIu64 " sends=%" PRIu64 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64
-		 " sqes=%" PRIu64 " cqes=%" PRIu64 " enters=%" PRIu64,
+		 " discards=%" PRIu64 " zeroes=%" PRIu64 " pings=%" PRIu64 " write_bytes=%" PRIu64
+		 " read_bytes=%" PRIu64 " short_reads=%" PRIu64 " refused=%" PRIu64 " errors=%" PRIu64 " syncs=%" PRIu64
+		 " durable_writes=%" PRIu64 " meta_writes=%" PRIu64 " recvs=%" PRIu64 " sends=%" PRIu64
+		 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " sqes=%" PRIu64 " cqes=%" PRIu64 " enters=%" PRIu64,
 		 atomic_load(&server->conn_count), sum.sessions.frames, sum.sessions.writes, sum.sessions.reads,
 		 sum.sessions.flushes, sum.sessions.discards, sum.sessions.zeroes, sum.sessions.pings,
 		 sum.sessions.write_bytes, sum.sessions.read_bytes, sum.sessions.short_reads, sum.sessions.refused,

@@ -41,7 +41,8 @@ static void look_at_superblock(int dir_fd, struct check_report *report)
 
 	if (image && fd >= 0) {
 		if (!read_exactly(fd, image, SUPERBLOCK_FILE_BYTES, 0))
-			check_problem(report, "superblock: shorter than two slots; the missing part counts as never written");
+			check_problem(report,
+				      "superblock: shorter than two slots; the missing part counts as never written");
 		check_superblock(report, image);
 	}
 	if (fd >= 0)
@@ -63,7 +64,8 @@ static void look_at_blocks(int fd, struct check_report *report)
 		if (idx >= count)
 			return;
 		if (!read_exactly(fd, block, sizeof(block), (1 + idx) * STAMPS_BLOCK_BYTES)) {
-			check_problem(report, "stamps: the file is too short; its missing regions count as never written");
+			check_problem(report,
+				      "stamps: the file is too short; its missing regions count as never written");
 			return;
 		}
 		check_stamps_block(report, idx, block);
@@ -106,15 +108,17 @@ int store_check(const char *dir, struct store_report *ret, struct err *err)
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_set(err, -errno, "directory %s: %s; give the directory of one replica", dir, strerror(errno));
+		return err_set(err, -errno, "directory %s: %s; give the directory of one replica", dir,
+			       strerror(errno));
 	if (faccessat(fd, "superblock", F_OK, 0) && faccessat(fd, "data", F_OK, 0)) {
 		(void)close(fd);
-		return err_set(err, -EINVAL,
-			       "directory %s: holds neither 'superblock' nor 'data'; give the directory of one replica, "
-			       "DATA/<volume>.<set>.<id>",
-			       dir);
+		return err_set(
+			err, -EINVAL,
+			"directory %s: holds neither 'superblock' nor 'data'; give the directory of one replica, "
+			"DATA/<volume>.<set>.<id>",
+			dir);
 	}
-	*ret = (struct store_report){ 0 };
+	*ret = (struct store_report){0};
 	check_init(&ret->check);
 	ret->in_use_pid = dir_lock_holder(fd);
 	ret->in_use = ret->in_use_pid != 0;

@@ -38,7 +38,7 @@ static const struct store_ops file_ops = {
 
 int store_queue_init(struct store_queue *queue, struct ring *ring, struct buffers *buffers, uint32_t cap)
 {
-	*queue = (struct store_queue){ .ring = ring, .buffers = buffers, .cap = cap, .free_count = cap };
+	*queue = (struct store_queue){.ring = ring, .buffers = buffers, .cap = cap, .free_count = cap};
 	list_init(&queue->finished);
 	queue->inflight = calloc(cap, sizeof(struct store_op *));
 	queue->owner = calloc(cap, sizeof(struct store_file *));
@@ -60,7 +60,7 @@ void store_queue_fini(struct store_queue *queue)
 	free(queue->owner);
 	free(queue->free);
 	free(queue->zeros);
-	*queue = (struct store_queue){ 0 };
+	*queue = (struct store_queue){0};
 }
 
 void store_file_init(struct store_file *file, struct store_queue *queue, int data_fd, int superblock_fd, int stamps_fd)
@@ -124,8 +124,8 @@ static struct iovec next_piece(const struct store_file *file, const struct store
 	uint64_t left = op->length - op->progress;
 
 	if (is_zeroing(op))
-		return (struct iovec){ file->queue->zeros, left < IO_BYTES_MAX ? left : IO_BYTES_MAX };
-	return (struct iovec){ op->data + op->progress, left };
+		return (struct iovec){file->queue->zeros, left < IO_BYTES_MAX ? left : IO_BYTES_MAX};
+	return (struct iovec){op->data + op->progress, left};
 }
 
 static int fallocate_mode(const struct store_op *op)

@@ -1,8 +1,9 @@
 /* The store seam over files and io_uring (core/store.h). One queue a data thread, one store_file a replica.
  *
  * A replica's data file has one descriptor for all its data: O_DIRECT where the file system takes the volume's block
- * size, else buffered. Never both: a buffered write of part of a page and a direct write of the rest would race in the page cache.
- * On tmpfs the calls are made inline: they cost less than a worker thread's wake-up. Owned by the data thread.
+ * size, else buffered. Never both: a buffered write of part of a page and a direct write of the rest would race in the
+ * page cache. On tmpfs the calls are made inline: they cost less than a worker thread's wake-up. Owned by the data
+ * thread.
  */
 #ifndef REPLICA_SERVER_DRIVERS_STORE_FILE_H
 #define REPLICA_SERVER_DRIVERS_STORE_FILE_H
@@ -18,9 +19,9 @@
 
 struct store_counters {
 	uint64_t writes, reads, punches, zeroes;
-	uint64_t syncs;		/* fdatasync of data files */
+	uint64_t syncs;		 /* fdatasync of data files */
 	uint64_t durable_writes; /* RWF_DSYNC on data files */
-	uint64_t meta_writes;	/* superblock and stamps, each durable */
+	uint64_t meta_writes;	 /* superblock and stamps, each durable */
 	uint64_t errors;
 };
 
@@ -33,7 +34,7 @@ struct store_queue {
 	uint32_t *free;
 	uint32_t cap, free_count;
 	struct list finished;
-	uint8_t *zeros;		    /* IO_BYTES_MAX of them */
+	uint8_t *zeros; /* IO_BYTES_MAX of them */
 	struct store_counters counters;
 };
 
@@ -49,8 +50,8 @@ struct store_file {
 	struct store store;
 	struct store_queue *queue;
 	int data_fd, superblock_fd, stamps_fd; /* borrowed from the replica's directory */
-	uint32_t direct_bytes; /* alignment that O_DIRECT asks for; 0: buffered */
-	bool is_inline;	       /* make the calls at once instead of through the ring */
+	uint32_t direct_bytes;		       /* alignment that O_DIRECT asks for; 0: buffered */
+	bool is_inline;			       /* make the calls at once instead of through the ring */
 };
 
 void store_file_init(struct store_file *file, struct store_queue *queue, int data_fd, int superblock_fd, int stamps_fd);

@@ -33,6 +33,10 @@ void engine_lane_closed(struct engine *engine, unsigned leg, enum lane lane, int
 	notes->close_error = error;
 	notes->released_before_close = engine->released[leg];
 	snprintf(notes->close_reason, sizeof(notes->close_reason), "%s", reason);
+	if (engine->reconnects) {
+		engine->reconnects--;
+		peers_connect(engine->peers, leg, lane);
+	}
 }
 
 void engine_message(struct engine *engine, unsigned leg, enum lane lane, const struct message *message)
@@ -50,7 +54,7 @@ int engine_reply(struct engine *engine, unsigned leg, enum lane lane, const stru
 	notes->last_reply = *reply;
 	if (engine->refuse_replies)
 		return -EPROTO;
-	*ret = (struct read_target){ .slot = (unsigned)reply->id % WORLD_DEPTH, .id = reply->id };
+	*ret = (struct read_target){.slot = (unsigned)reply->id % WORLD_DEPTH, .id = reply->id};
 	if (reply->type == (FRAME_READ | FRAME_REPLY))
 		ret->length = reply->length;
 	return 0;
@@ -82,7 +86,7 @@ uint32_t engine_leg_session(const struct engine *engine, unsigned leg)
 
 void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t length, struct frame *ret)
 {
-	*ret = (struct frame){ .type = FRAME_BATCH, .epoch = 7, .session = 100 + leg, .length = length };
+	*ret = (struct frame){.type = FRAME_BATCH, .epoch = 7, .session = 100 + leg, .length = length};
 }
 
 static struct world *world_of(struct frontend *fe)
@@ -128,7 +132,7 @@ static void register_payloads(struct world *world)
 	static struct iovec iov[WORLD_DEPTH];
 
 	for (unsigned slot = 0; slot < WORLD_DEPTH; slot++)
-		iov[slot] = (struct iovec){ world_payload(world, slot), WORLD_SLOT_BYTES };
+		iov[slot] = (struct iovec){world_payload(world, slot), WORLD_SLOT_BYTES};
 	CHECK_OK(io_uring_register_buffers(&world->ring.uring, iov, WORLD_DEPTH));
 }
 
@@ -136,16 +140,17 @@ struct world *world_new(const struct world_options *options)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	struct peers_options peers_options;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	CHECK_NOT_NULL(world);
 	log_init("peer-test", LOG_LEVEL_ERROR);
 	world->legs = options->legs;
+	world->tight_sockets = options->tight_sockets;
 	world->memory = options->memory;
 	world->frontend.ops = &fake_ops;
 	world->to_control = mailbox_new(64);
-	world->payloads = mmap(NULL, WORLD_DEPTH * WORLD_SLOT_BYTES, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	world->payloads =
+		mmap(NULL, WORLD_DEPTH * WORLD_SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK_TRUE(world->payloads != MAP_FAILED);
 	memset(world->remote, -1, sizeof(world->remote));
 	peers_options_default(&peers_options);
@@ -162,6 +167,7 @@ struct world *world_new(const struct world_options *options)
 	CHECK_STR("", err.text);
 	CHECK_NOT_NULL(world->peers);
 	peers_bind(world->peers, &world->engine);
+	world->engine.peers = world->peers;
 	return world;
 }
 
@@ -200,14 +206,17 @@ void world_turn(struct world *world)
 		struct io_uring_cqe copy = *cqe;
 
 		io_uring_cqe_seen(&world->ring.uring, cqe);
-		peers_on_cqe(world->peers, &copy);
+		if (copy.flags & IORING_CQE_F_NOTIF)
+			world->last_notification = copy.user_data;
+		if (ud_kind(copy.user_data) != UD_NONE)
+			peers_on_cqe(world->peers, &copy);
 	}
 	peers_flush(world->peers);
 }
 
 static void tcp_pair(int fds[2])
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -222,6 +231,14 @@ static void tcp_pair(int fds[2])
 	close(listener);
 }
 
+static void tighten(int fd)
+{
+	const int bytes = 16 * 1024;
+
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)));
+	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)));
+}
+
 void world_connect(struct world *world, unsigned leg, enum lane lane)
 {
 	struct lane_notes *notes = &world->engine.lanes[leg][lane];
@@ -230,6 +247,10 @@ void world_connect(struct world *world, unsigned leg, enum lane lane)
 	int fds[2];
 
 	tcp_pair(fds);
+	if (world->tight_sockets) {
+		tighten(fds[0]);
+		tighten(fds[1]);
+	}
 	if (world->remote[leg][lane] >= 0)
 		close(world->remote[leg][lane]);
 	world->local[leg][lane] = fds[0];
@@ -338,7 +359,7 @@ bool world_write(struct world *world, unsigned slot, uint32_t bytes, enum write_
 		.legs = (1ull << world->legs) - 1,
 		.path = path,
 		.slot = slot % WORLD_DEPTH,
-		.frame = { .type = FRAME_WRITE, .epoch = 7, .length = bytes, .id = slot, .wseq = slot + 1 },
+		.frame = {.type = FRAME_WRITE, .epoch = 7, .length = bytes, .id = slot, .wseq = slot + 1},
 	};
 
 	return peers_send_write(world->peers, &order);
@@ -354,7 +375,7 @@ void world_fill(struct world *world, unsigned slot, uint32_t bytes)
 
 size_t world_read_reply(unsigned slot, const uint8_t *payload, uint32_t bytes, uint8_t *out)
 {
-	const struct frame frame = { .type = FRAME_READ | FRAME_REPLY, .epoch = 7, .length = bytes, .id = slot };
+	const struct frame frame = {.type = FRAME_READ | FRAME_REPLY, .epoch = 7, .length = bytes, .id = slot};
 
 	frame_encode(&frame, out);
 	memcpy(out + FRAME_BYTES, payload, bytes);
@@ -363,7 +384,7 @@ size_t world_read_reply(unsigned slot, const uint8_t *payload, uint32_t bytes, u
 
 size_t world_control(const struct message *message, uint8_t *out, size_t cap)
 {
-	struct frame frame = { .type = FRAME_CONTROL };
+	struct frame frame = {.type = FRAME_CONTROL};
 	int len = codec_pack(message, out + FRAME_BYTES, cap - FRAME_BYTES);
 
 	CHECK_TRUE(len > 0);

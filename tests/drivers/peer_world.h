@@ -1,5 +1,5 @@
-/* A small world for the tests of peer I/O: a ring, a frontend over plain memory, an engine that only takes notes, and for
- * each lane the replica's end of a real TCP connection over loopback, which the test plays by hand.
+/* A small world for the tests of peer I/O: a ring, a frontend over plain memory, an engine that only takes notes, and
+ * for each lane the replica's end of a real TCP connection over loopback, which the test plays by hand.
  *
  * One thread. Every wait is bounded; a wait that ends without its event fails the test. */
 #ifndef TESTS_DRIVERS_PEER_WORLD_H
@@ -23,6 +23,7 @@ struct world_options {
 	enum world_memory memory;
 	enum peers_recv recv;
 	enum zc_force zero_copy;
+	bool tight_sockets; /* a few tens of KiB of socket buffers: sends are cut short */
 };
 
 /* The engine's notes of one lane. */
@@ -43,6 +44,8 @@ struct engine {
 	unsigned zeroed;
 	int zero_error;
 	bool refuse_replies;
+	unsigned reconnects; /* so many times a lane that closed is connected again at once */
+	struct peers *peers;
 };
 
 struct world {
@@ -55,6 +58,8 @@ struct world {
 	struct engine engine;
 	struct peers *peers;
 	unsigned legs;
+	bool tight_sockets;
+	uint64_t last_notification; /* user_data */
 	int remote[WORLD_LEGS_MAX][LANE_COUNT]; /* the replica's end */
 	int local[WORLD_LEGS_MAX][LANE_COUNT];	/* the lane's: only to ask for its state */
 };

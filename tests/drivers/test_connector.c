@@ -25,7 +25,7 @@ struct office {
 
 static int listen_here(uint16_t *ret_port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -51,7 +51,7 @@ static void office_open(struct office *office, const char *first, const char *se
 {
 	struct connector_options options;
 	struct volume_spec *spec = calloc(1, sizeof(*spec));
-	struct err err = { 0 };
+	struct err err = {0};
 
 	spec->set_count = 1;
 	spec->sets[0].replica_count = 3;
@@ -90,7 +90,7 @@ static struct letter office_letter(struct office *office)
 
 static void ask(struct office *office, unsigned leg, enum lane lane, uint32_t attempt)
 {
-	const struct letter letter = { .kind = LETTER_CONNECT, .a = leg, .b = letter_lane(lane, attempt), .fd = -1 };
+	const struct letter letter = {.kind = LETTER_CONNECT, .a = leg, .b = letter_lane(lane, attempt), .fd = -1};
 
 	connector_connect(office->connector, &letter);
 }

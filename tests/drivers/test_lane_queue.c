@@ -105,7 +105,7 @@ static void random_traffic_comes_out_as_it_went_in(void)
 
 static void a_batch_comes_back_when_every_leg_has_put_it(void)
 {
-	struct batch_pool pool = { 0 };
+	struct batch_pool pool = {0};
 	struct batch *batch;
 
 	CHECK_OK(batch_pool_init(&pool));
@@ -122,7 +122,7 @@ static void a_batch_comes_back_when_every_leg_has_put_it(void)
 
 static void an_open_batch_is_found_by_set_and_legs_while_it_has_room(void)
 {
-	struct batch_pool pool = { 0 };
+	struct batch_pool pool = {0};
 	struct batch *batch;
 
 	CHECK_OK(batch_pool_init(&pool));
@@ -141,7 +141,7 @@ static void an_open_batch_is_found_by_set_and_legs_while_it_has_room(void)
 
 static void a_pool_without_free_batches_gives_none(void)
 {
-	struct batch_pool pool = { 0 };
+	struct batch_pool pool = {0};
 
 	CHECK_OK(batch_pool_init(&pool));
 	for (unsigned i = 0; i < BATCH_COUNT; i++)

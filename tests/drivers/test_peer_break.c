@@ -15,8 +15,7 @@ static uint8_t stream[2 * IO_BYTES_MAX], payload[IO_BYTES_MAX];
 /* World's end checks that nothing was released after the close, and that each lane closed once. */
 static void check_abort_with_sends(enum world_memory memory, enum zc_force zero_copy, unsigned turns)
 {
-	struct world *world =
-		world_new(&(struct world_options){ .legs = 2, .memory = memory, .zero_copy = zero_copy });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = memory, .zero_copy = zero_copy});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 
 	world_connect_all(world);
@@ -56,7 +55,7 @@ static void abort_takes_back_sends_from_a_peer_that_does_not_read(void)
 static void nothing_written_after_the_close_reaches_the_peer(void)
 {
 	struct world *world = world_new(
-		&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS });
+		&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS});
 	ssize_t got;
 
 	world_connect_all(world);
@@ -76,7 +75,7 @@ static void nothing_written_after_the_close_reaches_the_peer(void)
 
 static void check_abort_with_receive(enum world_memory memory, enum peers_recv recv)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = memory, .recv = recv });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = memory, .recv = recv});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_BULK];
 	size_t len = world_read_reply(1, payload, IO_BYTES_MAX, stream);
 
@@ -106,7 +105,7 @@ static void abort_takes_back_the_memory_of_a_read_that_is_half_received(void)
 static void a_lane_is_used_again_after_an_abort(void)
 {
 	struct world *world = world_new(
-		&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS });
+		&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 
 	for (unsigned round = 1; round <= 20; round++) {
@@ -129,9 +128,42 @@ static void a_lane_is_used_again_after_an_abort(void)
 	world_free(world);
 }
 
+/* The kernel may owe one for a send that its broken chain never started. */
+static void a_notification_of_an_earlier_connection_is_ignored(void)
+{
+	struct world *world = world_new(&(struct world_options){
+		.legs = 1, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS, .tight_sockets = true});
+	struct io_uring_cqe late = {.res = 0, .flags = IORING_CQE_F_NOTIF};
+	unsigned released;
+
+	world_connect(world, 0, LANE_MAIN);
+	world_write(world, 1, 100000, WRITE_BULK);
+	world_recv(world, 0, LANE_MAIN, stream, FRAME_BYTES + 100000);
+	WORLD_UNTIL(world, world->engine.released[0] == 1);
+	late.user_data = world->last_notification;
+	peers_abort(world->peers, 0, LANE_MAIN, "enough");
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
+	world_connect(world, 0, LANE_MAIN);
+	/* One by one until a write is sent as far as the lane is concerned, but its notification is due: the peer's
+	 * window is closed. */
+	do {
+		released = world->engine.released[0];
+		world_write(world, released, 2048, WRITE_BULK);
+		for (unsigned i = 0; i < 5; i++)
+			world_turn(world);
+	} while (world->engine.released[0] > released && released < WORLD_DEPTH);
+	CHECK_TRUE(released < WORLD_DEPTH);
+	for (unsigned ref = 0; ref < 2 * WORLD_DEPTH; ref++) {
+		late.user_data = (late.user_data & ~0xffffull) | ref;
+		peers_on_cqe(world->peers, &late);
+	}
+	CHECK_EQ_U64(released, world->engine.released[0]);
+	world_free(world);
+}
+
 static void deferred_writes_are_released_with_their_leg_and_still_reach_the_others(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
 	unsigned copied = 0, next = 0;
 
 	world_connect_all(world);
@@ -158,13 +190,13 @@ static void deferred_writes_are_released_with_their_leg_and_still_reach_the_othe
 
 static void what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
 
 	world_connect_all(world);
 	peers_abort(world->peers, 0, LANE_MAIN, "enough");
 	CHECK_FALSE(world_write(world, 1, 100000, WRITE_BULK));
 	CHECK_TRUE(world_write(world, 2, 4096, WRITE_GATHER));
-	peers_send_frame(world->peers, 0, LANE_MAIN, &(struct frame){ .type = FRAME_PING });
+	peers_send_frame(world->peers, 0, LANE_MAIN, &(struct frame){.type = FRAME_PING});
 	CHECK_EQ_U64(0, world->engine.released[0]);
 	WORLD_UNTIL(world, world->engine.lanes[0][LANE_MAIN].closed == 1);
 	CHECK_EQ_U64(1, world->engine.lanes[0][LANE_MAIN].released_before_close);
@@ -174,9 +206,9 @@ static void what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released(void
 /* A message, a reply with payload, a reply without, cut off by the replica's death at every byte. */
 static void check_hang_up_at_every_byte(enum lane lane, enum world_memory memory, enum peers_recv recv)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = memory, .recv = recv });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = memory, .recv = recv});
 	struct lane_notes *notes = &world->engine.lanes[0][lane];
-	const struct message accepted = { .kind = MESSAGE_ACCEPTED, .accepted = { .gen = 11 } };
+	const struct message accepted = {.kind = MESSAGE_ACCEPTED, .accepted = {.gen = 11}};
 	size_t control, read, len;
 	unsigned round = 0;
 
@@ -215,8 +247,8 @@ static void a_bulk_lane_cut_off_at_any_byte_is_closed_once_and_places_only_whole
 static void a_replica_that_resets_under_load_releases_everything(void)
 {
 	struct world *world = world_new(
-		&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS });
-	struct linger now = { .l_onoff = 1, .l_linger = 0 };
+		&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS});
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
 
 	world_connect_all(world);
 	for (unsigned slot = 0; slot < 40; slot++)
@@ -231,7 +263,7 @@ static void a_replica_that_resets_under_load_releases_everything(void)
 
 static struct letter take_connect(struct world *world)
 {
-	struct letter letter = { 0 };
+	struct letter letter = {0};
 
 	CHECK_TRUE(mailbox_take(world->to_control, &letter));
 	CHECK_EQ_INT(LETTER_CONNECT, letter.kind);
@@ -240,7 +272,7 @@ static struct letter take_connect(struct world *world)
 
 static void a_connection_that_comes_after_its_attempt_was_aborted_is_closed(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 	struct letter letter;
 	int fds[2];
@@ -264,9 +296,9 @@ static void a_connection_that_comes_after_its_attempt_was_aborted_is_closed(void
 
 static void a_failed_attempt_is_reported_closed_with_its_reason(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_BULK];
-	struct err why = { .code = -ECONNREFUSED, .text = "10.0.0.1:7420: no connection" };
+	struct err why = {.code = -ECONNREFUSED, .text = "10.0.0.1:7420: no connection"};
 
 	peers_connect(world->peers, 0, LANE_BULK);
 	peers_lane_failed(world->peers, 0, take_connect(world).b, &why);
@@ -279,15 +311,31 @@ static void a_failed_attempt_is_reported_closed_with_its_reason(void)
 
 static void a_control_thread_that_takes_no_letters_closes_the_lane(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 
-	while (mailbox_post(world->to_control, &(struct letter){ .fd = -1 }) == 0)
+	while (mailbox_post(world->to_control, &(struct letter){.fd = -1}) == 0)
 		;
 	peers_connect(world->peers, 0, LANE_MAIN);
 	CHECK_EQ_U64(0, notes->closed);
 	WORLD_UNTIL(world, notes->closed == 1);
 	notes->connected = 1;
+	world_free(world);
+}
+
+/* No completion would wake the loop for the second close. */
+static void what_a_report_leads_to_is_reported_in_the_same_turn(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
+	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
+
+	while (mailbox_post(world->to_control, &(struct letter){.fd = -1}) == 0)
+		;
+	world->engine.reconnects = 3;
+	peers_connect(world->peers, 0, LANE_MAIN);
+	peers_flush(world->peers);
+	CHECK_EQ_U64(4, notes->closed);
+	notes->connected = 4;
 	world_free(world);
 }
 
@@ -297,6 +345,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(nothing_written_after_the_close_reaches_the_peer),
 	CHECK_TEST(abort_takes_back_the_memory_of_a_read_that_is_half_received),
 	CHECK_TEST(a_lane_is_used_again_after_an_abort),
+	CHECK_TEST(a_notification_of_an_earlier_connection_is_ignored),
 	CHECK_TEST(deferred_writes_are_released_with_their_leg_and_still_reach_the_others),
 	CHECK_TEST(what_is_sent_to_a_lane_that_is_breaking_is_dropped_and_released),
 	CHECK_TEST(a_main_lane_cut_off_at_any_byte_is_closed_once_and_places_only_whole_replies),
@@ -304,6 +353,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_replica_that_resets_under_load_releases_everything),
 	CHECK_TEST(a_connection_that_comes_after_its_attempt_was_aborted_is_closed),
 	CHECK_TEST(a_failed_attempt_is_reported_closed_with_its_reason),
+	CHECK_TEST(what_a_report_leads_to_is_reported_in_the_same_turn),
 	CHECK_TEST(a_control_thread_that_takes_no_letters_closes_the_lane),
 };
 

@@ -21,7 +21,7 @@ static void payload_fill(uint32_t seed)
 
 static size_t put_reply(uint8_t type, uint64_t id, uint8_t *out)
 {
-	const struct frame frame = { .type = type | FRAME_REPLY, .epoch = 7, .id = id };
+	const struct frame frame = {.type = type | FRAME_REPLY, .epoch = 7, .id = id};
 
 	frame_encode(&frame, out);
 	return FRAME_BYTES;
@@ -30,7 +30,7 @@ static size_t put_reply(uint8_t type, uint64_t id, uint8_t *out)
 /* A message, a write's acknowledgement (MAIN), a read with payload into slot 3, an empty read. */
 static size_t put_everything(enum lane lane, uint8_t *out)
 {
-	const struct message accepted = { .kind = MESSAGE_ACCEPTED, .accepted = { .gen = 11 } };
+	const struct message accepted = {.kind = MESSAGE_ACCEPTED, .accepted = {.gen = 11}};
 	size_t len = world_control(&accepted, out, 4096);
 
 	if (lane == LANE_MAIN)
@@ -58,7 +58,7 @@ static void check_everything(struct world *world, enum lane lane)
 
 static void check_every_cut(enum lane lane, enum world_memory memory, enum peers_recv recv)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = memory, .recv = recv });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = memory, .recv = recv});
 	size_t len;
 
 	payload_fill(1);
@@ -101,10 +101,10 @@ static void bulk_lane_understands_frames_cut_at_every_byte_through_its_own_buffe
 
 static void fixed_receive_is_refused_where_the_kernel_lacks_it_and_works_where_it_has_it(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_FIXED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_FIXED});
 	struct peers_options options;
 	struct peers_stats stats;
-	struct err err = { 0 };
+	struct err err = {0};
 	struct peers *second;
 
 	peers_stats(world->peers, &stats);
@@ -125,7 +125,7 @@ static void fixed_receive_is_refused_where_the_kernel_lacks_it_and_works_where_i
 /* Reads one after the other, larger than socket buffers hold at once, all in the socket before the first is placed. */
 static void check_large_reads(enum world_memory memory, enum peers_recv recv, enum lane lane)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = memory, .recv = recv });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = memory, .recv = recv});
 	struct lane_notes *notes = &world->engine.lanes[0][lane];
 	struct peers_stats stats;
 	size_t len = 0;
@@ -157,7 +157,7 @@ static void large_reads_are_placed_by_every_way(void)
 /* More at once than the lane has receive buffers. */
 static void a_flood_of_acknowledgements_loses_none(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 	size_t len = 0;
 
@@ -173,7 +173,7 @@ static void a_flood_of_acknowledgements_loses_none(void)
 /* Fills the lane's completion queue with more receives than buffers: one frame at a time, without a turn between. */
 static void receiving_goes_on_after_the_buffers_ran_out(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	struct lane_notes *notes = &world->engine.lanes[0][LANE_MAIN];
 
 	world_connect_all(world);
@@ -191,7 +191,7 @@ static void receiving_goes_on_after_the_buffers_ran_out(void)
 
 static void check_nonsense(enum lane lane, const void *bytes, size_t len, const char *reason)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_MAPPED});
 	struct lane_notes *notes = &world->engine.lanes[0][lane];
 
 	world_connect_all(world);
@@ -205,7 +205,7 @@ static void check_nonsense(enum lane lane, const void *bytes, size_t len, const 
 
 static void check_nonsense_frame(const struct frame *frame, const char *reason)
 {
-	uint8_t bytes[FRAME_BYTES + 64] = { 0 };
+	uint8_t bytes[FRAME_BYTES + 64] = {0};
 
 	frame_encode(frame, bytes);
 	check_nonsense(LANE_MAIN, bytes, sizeof(bytes), reason);
@@ -222,30 +222,30 @@ static void bytes_that_are_no_frame_break_the_lane(void)
 
 static void a_request_from_a_replica_breaks_the_lane(void)
 {
-	check_nonsense_frame(&(struct frame){ .type = FRAME_FLUSH, .id = 1 }, "request from a replica");
+	check_nonsense_frame(&(struct frame){.type = FRAME_FLUSH, .id = 1}, "request from a replica");
 }
 
 static void a_control_message_that_is_too_long_breaks_the_lane(void)
 {
-	check_nonsense_frame(&(struct frame){ .type = FRAME_CONTROL, .length = LANE_MESSAGE_MAX + 1 }, "length");
+	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = LANE_MESSAGE_MAX + 1}, "length");
 }
 
 static void a_control_message_with_a_wrong_checksum_breaks_the_lane(void)
 {
-	check_nonsense_frame(&(struct frame){ .type = FRAME_CONTROL, .length = 64, .crc = 12345 }, "checksum");
+	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .crc = 12345}, "checksum");
 }
 
 static void a_control_message_that_says_nothing_breaks_the_lane(void)
 {
 	static const uint8_t zeros[64];
 
-	check_nonsense_frame(&(struct frame){ .type = FRAME_CONTROL, .length = 64, .crc = crc32c(0, zeros, 64) },
+	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .crc = crc32c(0, zeros, 64)},
 			     "bad control message");
 }
 
 static void a_reply_the_engine_refuses_breaks_the_lane(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED});
 
 	world_connect_all(world);
 	world->engine.refuse_replies = true;
@@ -262,7 +262,7 @@ static void a_reply_the_engine_refuses_breaks_the_lane(void)
 
 static void memory_that_refuses_its_payload_breaks_the_lane(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	world->copy_error = -14;
@@ -276,11 +276,11 @@ static void memory_that_refuses_its_payload_breaks_the_lane(void)
 
 static void check_zeroes(enum world_memory memory)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = memory });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = memory});
 	uint8_t *bytes = world_payload(world, 9);
 
 	memset(bytes, 0xee, WORLD_SLOT_BYTES);
-	peers_zero(world->peers, &(struct read_target){ .slot = 9, .buf_offset = 513, .length = 700001, .id = 1 });
+	peers_zero(world->peers, &(struct read_target){.slot = 9, .buf_offset = 513, .length = 700001, .id = 1});
 	CHECK_EQ_U64(0, world->engine.zeroed);
 	WORLD_UNTIL(world, world->engine.zeroed == 1);
 	CHECK_OK(world->engine.zero_error);
@@ -300,11 +300,11 @@ static void zeroes_exactly_the_range_in_every_kind_of_memory(void)
 
 static void a_whole_queue_may_be_zeroed_at_once(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_FIXED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_FIXED});
 
 	memset(world_payload(world, 0), 0xee, WORLD_DEPTH * WORLD_SLOT_BYTES);
 	for (unsigned slot = 0; slot < WORLD_DEPTH; slot++)
-		peers_zero(world->peers, &(struct read_target){ .slot = slot, .length = 4096, .id = slot });
+		peers_zero(world->peers, &(struct read_target){.slot = slot, .length = 4096, .id = slot});
 	WORLD_UNTIL(world, world->engine.zeroed == WORLD_DEPTH);
 	for (unsigned slot = 0; slot < WORLD_DEPTH; slot++)
 		CHECK_EQ_U64(0, world_payload(world, slot)[4095]);

@@ -14,7 +14,7 @@ static uint8_t buffer[IO_BYTES_MAX], other[IO_BYTES_MAX];
 
 static void send_flush(struct world *world, unsigned leg, uint64_t id)
 {
-	const struct frame frame = { .type = FRAME_FLUSH, .epoch = 7, .session = 100 + leg, .id = id };
+	const struct frame frame = {.type = FRAME_FLUSH, .epoch = 7, .session = 100 + leg, .id = id};
 
 	peers_send_frame(world->peers, leg, LANE_MAIN, &frame);
 }
@@ -63,7 +63,7 @@ static unsigned expect_batch(struct world *world, unsigned leg, unsigned first, 
 
 static void everything_queued_in_a_turn_leaves_all_legs_in_one_enter(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 3, .memory = MEMORY_MAPPED });
+	struct world *world = world_new(&(struct world_options){.legs = 3, .memory = MEMORY_MAPPED});
 	uint64_t enters;
 
 	world_connect_all(world);
@@ -96,7 +96,7 @@ static void everything_queued_in_a_turn_leaves_all_legs_in_one_enter(void)
 static void check_bulk_order(enum world_memory memory, enum zc_force zero_copy, enum write_path path)
 {
 	struct world *world = world_new(&(struct world_options){
-		.legs = 2, .memory = memory, .zero_copy = zero_copy, .sq_entries = CHAIN_SQE_MAX + 1 });
+		.legs = 2, .memory = memory, .zero_copy = zero_copy, .sq_entries = CHAIN_SQE_MAX + 1});
 	uint32_t bytes[100];
 
 	world_connect_all(world);
@@ -116,6 +116,53 @@ static void check_bulk_order(enum world_memory memory, enum zc_force zero_copy, 
 	WORLD_UNTIL(world, world->engine.released[0] == 100 && world->engine.released[1] == 100);
 	for (unsigned i = 0; i < 100; i++)
 		CHECK_EQ_U64(1, world->engine.released_ids[1][i]);
+	world_free(world);
+}
+
+/* A chain that is submitted in two parts is two chains, and their bytes may mix. */
+static void a_chain_is_never_cut_by_a_submit(void)
+{
+	struct world *world =
+		world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED, .sq_entries = CHAIN_SQE_MAX});
+
+	world_connect_all(world);
+	for (unsigned i = 0; i < world->ring.uring.sq.ring_entries - 10; i++)
+		io_uring_prep_nop(ring_sqe(&world->ring));
+	for (unsigned i = 0; i < CHAIN_PAYLOAD_MAX + 8; i++)
+		world_write(world, i, 70000, WRITE_BULK);
+	peers_flush(world->peers);
+	CHECK_EQ_U64(2 * CHAIN_PAYLOAD_MAX, io_uring_sq_ready(&world->ring.uring));
+	for (unsigned i = 0; i < CHAIN_PAYLOAD_MAX + 8; i++)
+		expect_bulk(world, 0, i, 70000);
+	world_free(world);
+}
+
+/* The first try does not wait, and the socket takes a part only: the rest follows at the right byte, in every iovec. */
+static void a_batch_larger_than_the_socket_arrives_whole(void)
+{
+	struct world *world =
+		world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN, .tight_sockets = true});
+
+	world_connect_all(world);
+	for (unsigned round = 0; round < 20; round++) {
+		uint32_t bytes = 4096 + 512 * round;
+
+		for (unsigned leg = 0; leg < 2; leg++)
+			send_flush(world, leg, 1);
+		for (unsigned slot = 0; slot < 100; slot++) {
+			world_fill(world, slot, bytes);
+			CHECK_TRUE(world_write(world, slot, bytes, WRITE_GATHER));
+		}
+		world_turn(world);
+		for (unsigned leg = 0; leg < 2; leg++)
+			send_flush(world, leg, 2);
+		for (unsigned leg = 0; leg < 2; leg++) {
+			expect_flush(world, leg, 1);
+			for (unsigned next = 0; next < 100;)
+				next = expect_batch(world, leg, next, bytes);
+			expect_flush(world, leg, 2);
+		}
+	}
 	world_free(world);
 }
 
@@ -143,12 +190,12 @@ static uint64_t zero_copy_attempts(struct world *world)
 	return stats.legs[0].zero_copied_bytes + stats.legs[0].copied_bytes;
 }
 
-/* Registered memory that cannot be mapped goes zero-copy even when the policy says no: there is no other way but our own
- * copy. Metadata never does. */
+/* Registered memory that cannot be mapped goes zero-copy even when the policy says no: there is no other way but our
+ * own copy. Metadata never does. */
 static void bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces(void)
 {
 	struct world *world =
-		world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS });
+		world_new(&(struct world_options){.legs = 2, .memory = MEMORY_FIXED, .zero_copy = ZC_ALWAYS});
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -163,7 +210,7 @@ static void bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces(void
 
 static void memory_no_sqe_can_name_is_copied_in_pieces(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < 4; i++) {
@@ -178,7 +225,7 @@ static void memory_no_sqe_can_name_is_copied_in_pieces(void)
 
 static void loopback_is_reported_as_copied_and_then_sent_without_notifications(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_MAPPED_AND_FIXED });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_MAPPED_AND_FIXED});
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -197,7 +244,7 @@ static void loopback_is_reported_as_copied_and_then_sent_without_notifications(v
 
 static void small_writes_of_a_turn_are_one_batch_with_each_legs_session(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 3, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 3, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	for (unsigned i = 0; i < 30; i++) {
@@ -211,7 +258,7 @@ static void small_writes_of_a_turn_are_one_batch_with_each_legs_session(void)
 
 static void writes_beyond_a_batch_begin_the_next_one(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	unsigned next = 0, batches = 0;
 
 	world_connect_all(world);
@@ -228,8 +275,8 @@ static void writes_beyond_a_batch_begin_the_next_one(void)
 /* More than all batch buffers hold, to a leg that reads nothing yet. */
 static void writes_without_a_buffer_wait_and_are_released_when_copied(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
-	unsigned copied = 0, next[2] = { 0, 0 };
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
+	unsigned copied = 0, next[2] = {0, 0};
 	struct peers_stats stats;
 
 	world_connect_all(world);
@@ -252,10 +299,30 @@ static void writes_without_a_buffer_wait_and_are_released_when_copied(void)
 	world_free(world);
 }
 
-/* A megabyte in pieces takes four buffers; it waits like everything else and overtakes nothing that is copied. */
+/* Seven times three of the buffers, and three are left: not enough for the next, enough for the last. */
+static void a_write_that_fits_does_not_overtake_one_that_waits(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
+
+	world_connect_all(world);
+	for (unsigned i = 0; i < 9; i++)
+		world_fill(world, i, IO_BYTES_MAX);
+	for (unsigned i = 0; i < 7; i++)
+		CHECK_TRUE(world_write(world, i, 700000, WRITE_BULK));
+	CHECK_FALSE(world_write(world, 7, IO_BYTES_MAX, WRITE_BULK));
+	CHECK_FALSE(world_write(world, 8, 4096, WRITE_GATHER));
+	for (unsigned i = 0; i < 7; i++)
+		expect_bulk(world, 0, i, 700000);
+	expect_bulk(world, 0, 7, IO_BYTES_MAX);
+	CHECK_EQ_U64(9, expect_batch(world, 0, 8, 4096));
+	CHECK_EQ_U64(2, world->engine.released[0]);
+	world_free(world);
+}
+
+/* A megabyte in pieces takes four buffers. */
 static void large_copies_wait_for_buffers_too(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
 	unsigned copied = 0;
 
 	world_connect_all(world);
@@ -272,7 +339,7 @@ static void large_copies_wait_for_buffers_too(void)
 
 static void a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 2, .memory = MEMORY_HIDDEN });
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
 
 	world_connect_all(world);
 	world->copy_error = -14;
@@ -286,9 +353,9 @@ static void a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing(void
 
 static void messages_travel_with_their_checksum_on_both_lanes(void)
 {
-	struct world *world = world_new(&(struct world_options){ .legs = 1, .memory = MEMORY_HIDDEN });
-	const struct message hello = { .kind = MESSAGE_HELLO,
-				       .hello = { .version = 1, .role = HELLO_ADMIN, .client = "a test" } };
+	struct world *world = world_new(&(struct world_options){.legs = 1, .memory = MEMORY_HIDDEN});
+	const struct message hello = {.kind = MESSAGE_HELLO,
+				      .hello = {.version = 1, .role = HELLO_ADMIN, .client = "a test"}};
 	struct message *got = calloc(1, sizeof(*got));
 
 	world_connect_all(world);
@@ -310,6 +377,8 @@ static void messages_travel_with_their_checksum_on_both_lanes(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(everything_queued_in_a_turn_leaves_all_legs_in_one_enter),
+	CHECK_TEST(a_chain_is_never_cut_by_a_submit),
+	CHECK_TEST(a_batch_larger_than_the_socket_arrives_whole),
 	CHECK_TEST(a_hundred_bulk_writes_by_send_arrive_whole_and_in_order),
 	CHECK_TEST(a_hundred_bulk_writes_by_zero_copy_send_arrive_whole_and_in_order),
 	CHECK_TEST(a_hundred_bulk_writes_by_changing_ways_arrive_whole_and_in_order),
@@ -319,6 +388,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(small_writes_of_a_turn_are_one_batch_with_each_legs_session),
 	CHECK_TEST(writes_beyond_a_batch_begin_the_next_one),
 	CHECK_TEST(writes_without_a_buffer_wait_and_are_released_when_copied),
+	CHECK_TEST(a_write_that_fits_does_not_overtake_one_that_waits),
 	CHECK_TEST(large_copies_wait_for_buffers_too),
 	CHECK_TEST(a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing),
 	CHECK_TEST(messages_travel_with_their_checksum_on_both_lanes),

@@ -18,7 +18,7 @@ nothing_was_made()
 	[[ -z $(find "$tmp/a" "$tmp/b" -mindepth 1 -maxdepth 1 -name 'v.*') ]] || fail "a replica stays behind after $1"
 }
 
-says 6 "$ip:9: nobody listens there; start lockstep-replica" "$cli" volume create v --size 1M --replica "$a" --replica "$ip:9"
+says 6 "$ip:9: nobody listens there \(.*\); start lockstep-replica" "$cli" volume create v --size 1M --replica "$a" --replica "$ip:9"
 nothing_was_made "an unreachable server"
 says 6 "no-such-host.invalid.*check the name" "$cli" volume create v --size 1M --replica "$a" --replica no-such-host.invalid
 nothing_was_made "a name that does not resolve"

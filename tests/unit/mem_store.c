@@ -38,11 +38,11 @@ static void buf_put(struct store *store, struct io_buf *buf)
 	free(buf);
 }
 
-static const struct store_ops ops = { .submit = submit, .buf_get = buf_get, .buf_put = buf_put };
+static const struct store_ops ops = {.submit = submit, .buf_get = buf_get, .buf_put = buf_put};
 
 void mem_store_init(struct mem_store *mem, uint64_t set_bytes)
 {
-	*mem = (struct mem_store){ .store.ops = &ops, .data_bytes = set_bytes, .buf_limit = 64 };
+	*mem = (struct mem_store){.store.ops = &ops, .data_bytes = set_bytes, .buf_limit = 64};
 	list_init(&mem->pending);
 	mem->data = calloc(1, set_bytes);
 	mem->superblock = calloc(1, SUPERBLOCK_FILE_BYTES);

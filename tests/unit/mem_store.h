@@ -1,4 +1,5 @@
-/* The store seam in memory: operations wait until the test completes them, in the order and with the result it wants. */
+/* The store seam in memory: operations wait until the test completes them, in the order and with the result it wants.
+ */
 #ifndef TESTS_UNIT_MEM_STORE_H
 #define TESTS_UNIT_MEM_STORE_H
 

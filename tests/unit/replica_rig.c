@@ -8,7 +8,7 @@
 
 #include "tests/unit/check.h"
 
-const struct uuid rig_volume = { { 1, 1 } }, rig_set = { { 2, 2 } }, rig_replica = { { 3, 3 } };
+const struct uuid rig_volume = {{1, 1}}, rig_set = {{2, 2}}, rig_replica = {{3, 3}};
 
 static struct rig_lane *of(struct lane *lane)
 {
@@ -71,22 +71,22 @@ void rig_superblock(struct superblock *ret)
 		.volume_name = "vol",
 		.created_s = 100,
 		.updated_s = 100,
-		.config = { .volume_uuid = rig_volume,
-			    .set_uuid = rig_set,
-			    .set_count = 1,
-			    .block_bytes = RIG_BLOCK,
-			    .chunk_bytes = CHUNK_BYTES_DEFAULT,
-			    .set_bytes = RIG_SET_BYTES,
-			    .volume_bytes = RIG_SET_BYTES,
-			    .gen = 1,
-			    .voter_count = 1 },
+		.config = {.volume_uuid = rig_volume,
+			   .set_uuid = rig_set,
+			   .set_count = 1,
+			   .block_bytes = RIG_BLOCK,
+			   .chunk_bytes = CHUNK_BYTES_DEFAULT,
+			   .set_bytes = RIG_SET_BYTES,
+			   .volume_bytes = RIG_SET_BYTES,
+			   .gen = 1,
+			   .voter_count = 1},
 	};
-	ret->config.voters[0] = (struct voter){ .uuid = rig_replica,
-						.kind = VOTER_REPLICA,
-						.address = "10.0.0.1:7420",
-						.state = VOTER_IN,
-						.compare = COMPARE_STAMPS,
-						.in_sync_gen = 1 };
+	ret->config.voters[0] = (struct voter){.uuid = rig_replica,
+					       .kind = VOTER_REPLICA,
+					       .address = "10.0.0.1:7420",
+					       .state = VOTER_IN,
+					       .compare = COMPARE_STAMPS,
+					       .in_sync_gen = 1};
 }
 
 void rig_init(struct rig *rig)
@@ -129,7 +129,7 @@ struct rig_lane *rig_lane(struct rig *rig, unsigned idx, enum lane_role role)
 {
 	struct rig_lane *lane = &rig->lanes[idx];
 
-	*lane = (struct rig_lane){ .attached = true };
+	*lane = (struct rig_lane){.attached = true};
 	lane->lane.ops = &lane_ops;
 	lane->lane.role = role;
 	replica_lane_attach(&rig->replica, &lane->lane);
@@ -144,14 +144,14 @@ void rig_lane_gone(struct rig *rig, unsigned idx)
 
 void rig_promise(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce)
 {
-	struct message message = { .kind = MESSAGE_PROMISE, .promise.ballot = { epoch, nonce } };
+	struct message message = {.kind = MESSAGE_PROMISE, .promise.ballot = {epoch, nonce}};
 
 	replica_message(&rig->lanes[idx].lane, &message);
 }
 
 void rig_accept(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, const struct config *config)
 {
-	struct message message = { .kind = MESSAGE_ACCEPT, .accept.ballot = { epoch, nonce } };
+	struct message message = {.kind = MESSAGE_ACCEPT, .accept.ballot = {epoch, nonce}};
 
 	message.accept.config = *config;
 	replica_message(&rig->lanes[idx].lane, &message);
@@ -159,7 +159,7 @@ void rig_accept(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, c
 
 static void send_open(struct rig *rig, unsigned idx, enum message_kind kind, struct ballot ballot, uint32_t session)
 {
-	struct message message = { .kind = kind };
+	struct message message = {.kind = kind};
 
 	message.open.ballot = ballot;
 	message.open.session = session;
@@ -168,12 +168,12 @@ static void send_open(struct rig *rig, unsigned idx, enum message_kind kind, str
 
 void rig_open(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session)
 {
-	send_open(rig, idx, MESSAGE_OPEN, (struct ballot){ epoch, nonce }, session);
+	send_open(rig, idx, MESSAGE_OPEN, (struct ballot){epoch, nonce}, session);
 }
 
 void rig_join(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session)
 {
-	send_open(rig, idx, MESSAGE_JOIN, (struct ballot){ epoch, nonce }, session);
+	send_open(rig, idx, MESSAGE_JOIN, (struct ballot){epoch, nonce}, session);
 }
 
 void rig_serve(struct rig *rig)
@@ -213,25 +213,24 @@ int rig_frame(struct rig *rig, unsigned idx, const struct frame *frame, uint8_t 
 
 struct frame rig_write(struct rig *rig, uint64_t offset, uint32_t length)
 {
-	return (struct frame){ .type = FRAME_WRITE,
-			       .epoch = 1,
-			       .session = 1,
-			       .id = 1000 + rig->wseq,
-			       .offset = offset,
-			       .length = length,
-			       .wseq = ++rig->wseq };
+	return (struct frame){.type = FRAME_WRITE,
+			      .epoch = 1,
+			      .session = 1,
+			      .id = 1000 + rig->wseq,
+			      .offset = offset,
+			      .length = length,
+			      .wseq = ++rig->wseq};
 }
 
 struct frame rig_read(uint64_t offset, uint32_t length)
 {
 	return (struct frame){
-		.type = FRAME_READ, .epoch = 1, .session = 1, .id = 2000 + offset, .offset = offset, .length = length
-	};
+		.type = FRAME_READ, .epoch = 1, .session = 1, .id = 2000 + offset, .offset = offset, .length = length};
 }
 
 struct frame rig_flush(void)
 {
-	return (struct frame){ .type = FRAME_FLUSH, .epoch = 1, .session = 1, .id = 3000 };
+	return (struct frame){.type = FRAME_FLUSH, .epoch = 1, .session = 1, .id = 3000};
 }
 
 unsigned rig_status(const struct rig_lane *lane)

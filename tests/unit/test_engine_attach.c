@@ -119,6 +119,48 @@ static void an_accept_whose_answer_was_lost_is_not_repeated(void)
 	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
 }
 
+static void no_config_is_adopted_before_every_replica_has_promised(void)
+{
+	start(1, 3);
+	h.replicas[2].refuse_on = MESSAGE_PROMISE;
+	h.replicas[2].refusal = REFUSAL_LIMIT;
+	/* It holds the newest config, and tells it with its promise. */
+	h.replicas[2].config.gen = 6;
+	engine_attach(h.engine);
+	harness_pump(&h);
+	CHECK_EQ_U64(1, h.replicas[0].config.gen);
+	h.replicas[2].refuse_on = 0;
+	harness_raise(&h, 2);
+	CHECK_EQ_U64(7, h.replicas[0].config.gen);
+}
+
+static void no_session_is_opened_before_every_replica_has_stored_the_config(void)
+{
+	start(2, 2);
+	h.replicas[3].refuse_on = MESSAGE_ACCEPT;
+	h.replicas[3].refusal = REFUSAL_LIMIT;
+	engine_attach(h.engine);
+	harness_pump(&h);
+	CHECK_EQ_U64(2, h.replicas[0].config.gen);
+	CHECK_EQ_U64(0, h.replicas[0].session);
+	h.replicas[3].refuse_on = 0;
+	harness_raise(&h, 3);
+	CHECK_EQ_U64(1, h.replicas[0].session);
+}
+
+static void losing_the_first_connection_gives_up_the_second(void)
+{
+	start(1, 1);
+	engine_attach(h.engine);
+	while (h.lanes[0][LANE_BULK].state == HARNESS_CLOSED)
+		CHECK_TRUE(harness_step(&h));
+	harness_break(&h, 0, LANE_MAIN);
+	CHECK_TRUE(h.lanes[0][LANE_BULK].is_aborted);
+	harness_pump(&h);
+	harness_raise(&h, 0);
+	CHECK_OK(h.attached_error);
+}
+
 static void a_silent_handshake_is_given_up_after_the_deadline(void)
 {
 	start(1, 2);
@@ -288,6 +330,24 @@ static void a_lost_leg_suspends_the_volume_until_it_is_back(void)
 	CHECK_EQ_U64(1, harness_status(&h).legs[3].reconnects);
 	CHECK_EQ_U64(1, h.replicas[3].promised.epoch);
 	CHECK_EQ_U64(1, h.attached_count);
+}
+
+static void a_leg_that_was_up_is_tried_again_after_the_shortest_pause(void)
+{
+	start(1, 1);
+	h.replicas[0].is_reachable = false;
+	engine_attach(h.engine);
+	for (unsigned i = 0; i < 5; i++) {
+		harness_tick(&h, 16 * h.options.reconnect_ns);
+		harness_pump(&h);
+	}
+	harness_raise(&h, 0);
+	harness_break(&h, 0, LANE_MAIN);
+	harness_pump(&h);
+	harness_tick(&h, h.options.reconnect_ns - 1);
+	CHECK_EQ_INT(HARNESS_CLOSED, h.lanes[0][LANE_MAIN].state);
+	harness_tick(&h, 1);
+	CHECK_EQ_INT(HARNESS_CONNECTING, h.lanes[0][LANE_MAIN].state);
 }
 
 static void losing_either_lane_loses_both(void)
@@ -503,6 +563,9 @@ static const struct check_test tests[] = {
 	CHECK_TEST(requests_before_attached_wait_and_are_not_lost),
 	CHECK_TEST(a_connection_lost_at_any_step_is_made_again),
 	CHECK_TEST(an_accept_whose_answer_was_lost_is_not_repeated),
+	CHECK_TEST(no_config_is_adopted_before_every_replica_has_promised),
+	CHECK_TEST(no_session_is_opened_before_every_replica_has_stored_the_config),
+	CHECK_TEST(losing_the_first_connection_gives_up_the_second),
 	CHECK_TEST(a_silent_handshake_is_given_up_after_the_deadline),
 	CHECK_TEST(final_refusals_of_a_replica_end_the_attach_by_name),
 	CHECK_TEST(refusals_that_may_pass_are_tried_again),
@@ -515,6 +578,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_contender_that_promised_meanwhile_ends_the_attach),
 	CHECK_TEST(requests_of_a_refused_attach_fail),
 	CHECK_TEST(a_lost_leg_suspends_the_volume_until_it_is_back),
+	CHECK_TEST(a_leg_that_was_up_is_tried_again_after_the_shortest_pause),
 	CHECK_TEST(losing_either_lane_loses_both),
 	CHECK_TEST(a_restarted_server_between_the_two_connections_is_noticed),
 	CHECK_TEST(a_rolled_back_replica_does_not_come_back),

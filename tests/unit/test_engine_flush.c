@@ -191,6 +191,23 @@ static void completed_writes_are_synced_in_the_background(void)
 	CHECK_EQ_U64(0, harness_status(&h).flush_count);
 }
 
+static void what_completes_during_a_sync_is_synced_next(void)
+{
+	start(1, 2);
+	write_block(0, 0);
+	harness_answer_all(&h);
+	harness_tick(&h, 1000);
+	write_block(0, 1);
+	answer(0, FRAME_WRITE, WIRE_OK);
+	answer(1, FRAME_WRITE, WIRE_OK);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, stable_now());
+	harness_tick(&h, 1000);
+	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
+	harness_answer_all(&h);
+	CHECK_EQ_U64(2, stable_now());
+}
+
 static void a_flush_of_the_application_makes_a_sync_unnecessary(void)
 {
 	start(1, 2);
@@ -266,6 +283,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_failed_flush_fails_and_is_never_retried_into_success),
 	CHECK_TEST(a_failed_write_is_never_stable),
 	CHECK_TEST(completed_writes_are_synced_in_the_background),
+	CHECK_TEST(what_completes_during_a_sync_is_synced_next),
 	CHECK_TEST(a_flush_of_the_application_makes_a_sync_unnecessary),
 	CHECK_TEST(a_sync_that_fails_is_told_to_the_next_flush),
 	CHECK_TEST(a_lost_sync_is_sent_again),

@@ -203,6 +203,8 @@ static void a_lost_replicas_reads_go_to_another_after_both_connections_are_close
 static void new_reads_wait_while_the_set_is_suspended(void)
 {
 	start(1, 2);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	harness_answer_all(&h);
 	harness_kill(&h, 0);
 	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
 	CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));

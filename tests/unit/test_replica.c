@@ -25,7 +25,7 @@ static void check_refused(const struct rig_lane *lane, enum refusal refusal, con
 static struct superblock on_disk(void)
 {
 	struct superblock_slots slots;
-	struct superblock sb = { 0 };
+	struct superblock sb = {0};
 
 	CHECK_OK(superblock_choose(rig.mem.superblock, &sb, &slots));
 	return sb;
@@ -35,7 +35,7 @@ static struct config next_config(uint32_t epoch, uint64_t nonce, uint32_t gen)
 {
 	struct config config = rig.sb.config;
 
-	config.ballot = (struct ballot){ epoch, nonce };
+	config.ballot = (struct ballot){epoch, nonce};
 	config.gen = gen;
 	return config;
 }
@@ -44,7 +44,7 @@ static struct config next_config(uint32_t epoch, uint64_t nonce, uint32_t gen)
 
 static void a_probe_promises_nothing(void)
 {
-	struct message probe = { .kind = MESSAGE_PROBE };
+	struct message probe = {.kind = MESSAGE_PROBE};
 	struct rig_lane *lane = begin();
 
 	replica_message(&lane->lane, &probe);
@@ -350,15 +350,15 @@ static void the_bulk_lane_joins_only_the_open_session(void)
 
 static void messages_out_of_place_end_the_connection(void)
 {
-	struct message message = { .kind = MESSAGE_PROBE };
+	struct message message = {.kind = MESSAGE_PROBE};
 
 	begin();
 	rig_lane(&rig, 1, LANE_BULK);
 	replica_message(&rig.lanes[1].lane, &message);
 	check_refused(&rig.lanes[1], REFUSAL_ORDER, "PROBE");
 	for (message.kind = MESSAGE_HELLO; message.kind < MESSAGE_KIND_COUNT; message.kind++) {
-		if (message.kind == MESSAGE_PROBE || message.kind == MESSAGE_PROMISE || message.kind == MESSAGE_ACCEPT ||
-		    message.kind == MESSAGE_OPEN)
+		if (message.kind == MESSAGE_PROBE || message.kind == MESSAGE_PROMISE ||
+		    message.kind == MESSAGE_ACCEPT || message.kind == MESSAGE_OPEN)
 			continue;
 		rig_lane(&rig, 2, LANE_MAIN);
 		replica_message(&rig.lanes[2].lane, &message);
@@ -470,7 +470,7 @@ static void a_config_needs_the_promised_ballot(void)
 
 static void a_hello_for_another_volume_or_set_is_refused(void)
 {
-	struct message_hello hello = { .volume_uuid = rig_volume, .set_uuid = rig_set, .replica_uuid = rig_replica };
+	struct message_hello hello = {.volume_uuid = rig_volume, .set_uuid = rig_set, .replica_uuid = rig_replica};
 	struct replica_identity identity;
 	struct message_refused refused;
 	struct superblock sb;

@@ -392,8 +392,8 @@ static void stale_epochs_and_sessions_execute_nothing(void)
 {
 	static const struct {
 		uint32_t epoch, session;
-	} wrong[] = { { 0, 1 }, { 2, 1 }, { 1, 0 }, { 1, 2 }, { UINT32_MAX, UINT32_MAX } };
-	static const uint8_t types[] = { FRAME_WRITE, FRAME_READ, FRAME_FLUSH, FRAME_DISCARD, FRAME_ZEROES, FRAME_PING };
+	} wrong[] = {{0, 1}, {2, 1}, {1, 0}, {1, 2}, {UINT32_MAX, UINT32_MAX}};
+	static const uint8_t types[] = {FRAME_WRITE, FRAME_READ, FRAME_FLUSH, FRAME_DISCARD, FRAME_ZEROES, FRAME_PING};
 
 	begin();
 	for (unsigned i = 0; i < ARRAY_COUNT(wrong); i++) {
@@ -425,7 +425,7 @@ static void data_before_open_costs_the_connection(void)
 
 static void the_bulk_lane_carries_reads_and_pings_only(void)
 {
-	static const uint8_t types[] = { FRAME_WRITE, FRAME_FLUSH, FRAME_DISCARD, FRAME_ZEROES, FRAME_BATCH };
+	static const uint8_t types[] = {FRAME_WRITE, FRAME_FLUSH, FRAME_DISCARD, FRAME_ZEROES, FRAME_BATCH};
 	const char *reason;
 
 	rig_init(&rig);
@@ -442,7 +442,7 @@ static void the_bulk_lane_carries_reads_and_pings_only(void)
 
 static void replies_sent_to_a_replica_are_nonsense(void)
 {
-	struct frame frame = { .type = FRAME_READ | FRAME_REPLY, .epoch = 1, .session = 1 };
+	struct frame frame = {.type = FRAME_READ | FRAME_REPLY, .epoch = 1, .session = 1};
 	const char *reason;
 
 	begin();
@@ -458,12 +458,18 @@ static void ranges_outside_the_set_or_off_the_block_are_refused(void)
 		uint64_t offset;
 		uint32_t length;
 	} wrong[] = {
-		{ RIG_SET_BYTES, 4096 },	 { RIG_SET_BYTES - 4096, 8192 }, { UINT64_MAX - 4095, 4096 },
-		{ 1, 4096 },			 { 512, 4096 },			 { 0, 512 },
-		{ 0, 4097 },			 { 0, 0 },			 { 1ull << 63, 4096 },
-		{ RIG_SET_BYTES - 4096, 1 << 20 },
+		{RIG_SET_BYTES, 4096},
+		{RIG_SET_BYTES - 4096, 8192},
+		{UINT64_MAX - 4095, 4096},
+		{1, 4096},
+		{512, 4096},
+		{0, 512},
+		{0, 4097},
+		{0, 0},
+		{1ull << 63, 4096},
+		{RIG_SET_BYTES - 4096, 1 << 20},
 	};
-	static const uint8_t types[] = { FRAME_WRITE, FRAME_READ, FRAME_DISCARD, FRAME_ZEROES };
+	static const uint8_t types[] = {FRAME_WRITE, FRAME_READ, FRAME_DISCARD, FRAME_ZEROES};
 
 	begin();
 	for (unsigned i = 0; i < ARRAY_COUNT(wrong); i++) {
@@ -500,7 +506,7 @@ static void a_discard_of_the_whole_set_is_fine(void)
 
 static struct frame batch_of(uint32_t length)
 {
-	return (struct frame){ .type = FRAME_BATCH, .epoch = 1, .session = 1, .length = length };
+	return (struct frame){.type = FRAME_BATCH, .epoch = 1, .session = 1, .length = length};
 }
 
 static struct frame in_batch(uint32_t length)
@@ -764,7 +770,7 @@ static void random_traffic_leaves_nothing_behind(void)
 			if (rig.mem.pending_count && check_random_below(&random, 2))
 				mem_store_complete(&rig.mem,
 						   mem_store_pending(&rig.mem, (unsigned)check_random_below(
-									 &random, rig.mem.pending_count)),
+										       &random, rig.mem.pending_count)),
 						   check_random_below(&random, 50) ? 0 : -ENOSPC);
 			(void)rig_frame(&rig, 0, &frame, (uint8_t)i); /* -EAGAIN is fine */
 		}

@@ -54,7 +54,7 @@ static void sizes_round_up(void)
 
 static void the_header_names_its_replica(void)
 {
-	struct stamps_header header = { .set_uuid = { { 2 } }, .replica_uuid = { { 3 } }, .region_count = 5 }, back;
+	struct stamps_header header = {.set_uuid = {{2}}, .replica_uuid = {{3}}, .region_count = 5}, back;
 	const char *reason;
 
 	stamps_header_encode(&header, block);
@@ -96,7 +96,7 @@ static void a_hole_is_a_block_of_zeros(void)
 
 static void a_damaged_or_misplaced_block_counts_as_changed(void)
 {
-	uint32_t gens[STAMPS_PER_BLOCK] = { 1 }, back[STAMPS_PER_BLOCK];
+	uint32_t gens[STAMPS_PER_BLOCK] = {1}, back[STAMPS_PER_BLOCK];
 
 	stamps_block_encode(4, gens, block);
 	CHECK_ERRNO(-EBADMSG, stamps_block_decode(5, block, back));

@@ -22,7 +22,7 @@ static void put(unsigned idx, uint64_t sequence, uint32_t epoch)
 
 	rig_superblock(&sb);
 	sb.sequence = sequence;
-	sb.promised = (struct ballot){ epoch, 0x1122334455667788 };
+	sb.promised = (struct ballot){epoch, 0x1122334455667788};
 	CHECK_OK(superblock_encode(&sb, slot(idx)));
 }
 
@@ -43,19 +43,27 @@ static int decode(unsigned idx, const char **ret_reason)
 static void the_header_has_its_golden_bytes(void)
 {
 	static const uint8_t golden[] = {
-		'L', 'S', 'R', 'E', 'P', 'S', 'B', '1', 1, 0, 0, 0, 0, 0x10, 0, 0, /* magic, version, header bytes */
-		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* compat, incompat */
-		5, 0, 0, 0, 0, 0, 0, 0, /* sequence */
-		1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* volume */
-		2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* set */
-		3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* replica */
-		0, 0, 0, 0, 1, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0x10, 0, /* set index, count, block, chunk */
-		0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, /* set and volume bytes */
-		9, 0, 0, 0, 0xb4, 1, 0, 0, /* promised epoch, config length 436 */
+		'L',  'S',  'R',  'E',	'P',  'S',  'B',  '1',
+		1,    0,    0,	  0,	0,    0x10, 0,	  0, /* magic, version, header bytes */
+		0,    0,    0,	  0,	0,    0,    0,	  0,
+		0,    0,    0,	  0,	0,    0,    0,	  0, /* compat, incompat */
+		5,    0,    0,	  0,	0,    0,    0,	  0, /* sequence */
+		1,    1,    0,	  0,	0,    0,    0,	  0,
+		0,    0,    0,	  0,	0,    0,    0,	  0, /* volume */
+		2,    2,    0,	  0,	0,    0,    0,	  0,
+		0,    0,    0,	  0,	0,    0,    0,	  0, /* set */
+		3,    3,    0,	  0,	0,    0,    0,	  0,
+		0,    0,    0,	  0,	0,    0,    0,	  0, /* replica */
+		0,    0,    0,	  0,	1,    0,    0,	  0,
+		0,    0x10, 0,	  0,	0,    0,    0x10, 0, /* set index, count, block, chunk */
+		0,    0,    0x40, 0,	0,    0,    0,	  0,
+		0,    0,    0x40, 0,	0,    0,    0,	  0,	/* set and volume bytes */
+		9,    0,    0,	  0,	0xb4, 1,    0,	  0,	/* promised epoch, config length 436 */
 		0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* nonce */
-		0, 0, 0, 0, 0, 0, 0x10, 0, /* flags, region bytes */
-		100, 0, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0, 0, /* created, updated */
-		'v', 'o', 'l', 0,
+		0,    0,    0,	  0,	0,    0,    0x10, 0,	/* flags, region bytes */
+		100,  0,    0,	  0,	0,    0,    0,	  0,
+		100,  0,    0,	  0,	0,    0,    0,	  0, /* created, updated */
+		'v',  'o',  'l',  0,
 	};
 
 	put(0, 5, 9);
@@ -155,12 +163,12 @@ static void fields_that_contradict_each_other_are_refused(void)
 {
 	check_field_refused(8, 0, "version");
 	check_field_refused(12, 512, "header size");
-	check_field_refused(40, 7, "different sets");	 /* volume */
-	check_field_refused(56, 7, "different sets");	 /* set */
-	check_field_refused(88, 7, "different sets");	 /* index */
-	check_field_refused(92, 7, "different sets");	 /* count */
-	check_field_refused(96, 512, "different sets");	 /* block */
-	check_field_refused(100, 1, "different sets");	 /* chunk */
+	check_field_refused(40, 7, "different sets");	  /* volume */
+	check_field_refused(56, 7, "different sets");	  /* set */
+	check_field_refused(88, 7, "different sets");	  /* index */
+	check_field_refused(92, 7, "different sets");	  /* count */
+	check_field_refused(96, 512, "different sets");	  /* block */
+	check_field_refused(100, 1, "different sets");	  /* chunk */
 	check_field_refused(104, 4096, "different sets"); /* set bytes */
 	check_field_refused(112, 4096, "different sets"); /* volume bytes */
 	check_field_refused(124, CONFIG_BYTES_MAX + 1, "beyond the slot");
@@ -277,7 +285,8 @@ static void random_bytes_never_pass(void)
 	for (unsigned i = 0; i < 300; i++) {
 		put(0, 5, 9);
 		for (unsigned n = 0; n <= i % 7; n++)
-			slot(0)[check_random_below(&random, SUPERBLOCK_SLOT_BYTES)] = (uint8_t)check_random_next(&random);
+			slot(0)[check_random_below(&random, SUPERBLOCK_SLOT_BYTES)] =
+				(uint8_t)check_random_next(&random);
 		reseal(0);
 		(void)decode(0, &reason); /* must return; what it says depends on the byte */
 	}

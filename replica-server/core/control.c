@@ -1,0 +1,280 @@
+/* PROMISE, ACCEPT, OPEN and JOIN of one replica, one at a time (replication.md R1, R2). Must not know connections or
+ * files. Not on a request's path: what is answered here decides whose requests session.c serves. */
+#include "replica-server/core/control.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void control_next(struct replica *replica);
+static void control_drained(struct replica *replica);
+static void control_persisted(struct replica *replica, int error);
+
+/* -- Answers -- */
+
+static void send_message(struct lane *lane, const struct message *message)
+{
+	if (lane && !lane->ending)
+		lane->ops->message(lane, message);
+}
+
+void control_send_state(const struct replica *replica, struct lane *lane)
+{
+	struct message message = {.kind = MESSAGE_STATE};
+	struct message_state *state = &message.state;
+
+	state->promised = replica->sb.promised;
+	state->incarnation = replica->server->incarnation;
+	state->boot_id = replica->server->boot_id;
+	state->list_is_everything = unstable_is_everything(&replica->unstable);
+	state->unstable_extents = unstable_count(&replica->unstable);
+	state->config = replica->sb.config;
+	send_message(lane, &message);
+}
+
+static void send_opened(const struct replica *replica, struct lane *lane, enum message_kind kind)
+{
+	struct message message = {.kind = kind};
+
+	message.opened.session = replica->session.number;
+	message.opened.incarnation = replica->server->incarnation;
+	message.opened.boot_id = replica->server->boot_id;
+	send_message(lane, &message);
+}
+
+/* -- The queue -- */
+
+static bool ballot_equal(const struct ballot *a, const struct ballot *b)
+{
+	return a->epoch == b->epoch && a->nonce == b->nonce;
+}
+
+void control_queue(struct lane *lane, const struct message *message)
+{
+	struct control_request *control = &lane->control;
+
+	control->kind = message->kind;
+	if (message->kind == MESSAGE_PROMISE)
+		control->ballot = message->promise.ballot;
+	if (message->kind == MESSAGE_ACCEPT) {
+		control->ballot = message->accept.ballot;
+		control->config = message->accept.config;
+	}
+	if (message->kind == MESSAGE_OPEN || message->kind == MESSAGE_JOIN) {
+		control->ballot = message->open.ballot;
+		control->session = message->open.session;
+	}
+	lane->control_pending = true;
+	list_add_tail(&lane->replica->control_queue, &lane->control_node);
+	control_next(lane->replica);
+}
+
+/* The running request is answered or refused: on to the next. */
+static void control_end(struct replica *replica)
+{
+	if (replica->control_lane)
+		replica->control_lane->control_pending = false;
+	replica->control_running = false;
+	replica->control_lane = NULL;
+	replica->changed(replica);
+	if (replica->stopping)
+		replica_stop_progress(replica);
+	else
+		control_next(replica);
+}
+
+static void control_refuse(struct replica *replica, enum refusal refusal, const char *why)
+{
+	if (replica->control_lane)
+		lane_refuse(replica->control_lane, refusal, &replica->sb.promised, "replica of volume %s: %s",
+			    replica->identity.volume_name, why);
+	control_end(replica);
+}
+
+static void run_promise(struct replica *replica)
+{
+	const struct ballot *asked = &replica->control.ballot;
+	struct ballot *promised = &replica->sb.promised;
+
+	if (ballot_equal(asked, promised) && asked->epoch) {
+		control_send_state(replica, replica->control_lane);
+		control_end(replica);
+		return;
+	}
+	if (asked->epoch <= promised->epoch) {
+		control_refuse(replica, REFUSAL_STALE_EPOCH,
+			       "a promise of this epoch or a higher one was given to another attachment; "
+			       "attach again with a higher epoch");
+		return;
+	}
+	/* From here on nothing older is executed, even if the promise never becomes durable. */
+	*promised = *asked;
+	replica->last_session = 0;
+	session_drain(replica, replica->control_lane, "a higher epoch was promised");
+}
+
+/* NULL, or what is wrong with the config beyond what config_decode() checked. */
+static const char *config_misfit(const struct replica *replica)
+{
+	const struct config *ours = &replica->sb.config, *asked = &replica->control.config;
+	uint8_t a[CONFIG_BYTES_MAX], b[CONFIG_BYTES_MAX];
+	int order = config_compare(asked, ours), a_bytes, b_bytes;
+
+	if (!uuid_equal(&asked->volume_uuid, &ours->volume_uuid) || !uuid_equal(&asked->set_uuid, &ours->set_uuid) ||
+	    asked->set_index != ours->set_index || asked->set_count != ours->set_count)
+		return "the config is of another set; correct the volume's file";
+	if (asked->block_bytes != ours->block_bytes || asked->chunk_bytes != ours->chunk_bytes ||
+	    asked->set_bytes != ours->set_bytes || asked->volume_bytes != ours->volume_bytes)
+		return "the config has another geometry; correct the volume's file";
+	if (!config_voter(asked, &replica->identity.replica_uuid))
+		return "this replica is not a voter of the config; correct the volume's file";
+	if (!ballot_equal(&asked->ballot, &replica->control.ballot))
+		return "the config names another attachment than the one that proposes it; the gateway is faulty";
+	if (order < 0)
+		return "a newer config was accepted already; attach again";
+	a_bytes = config_encode(asked, a, sizeof(a));
+	b_bytes = config_encode(ours, b, sizeof(b));
+	if (a_bytes < 0)
+		return "the config does not fit its limits; the gateway is faulty";
+	if (order == 0 && (a_bytes != b_bytes || memcmp(a, b, (size_t)a_bytes)))
+		return "another config with the same gen was accepted already; the gateway is faulty";
+	return NULL;
+}
+
+/* Under which ballot may something be accepted or opened: exactly the promised one. True: refused and ended. */
+static bool refuse_ballot(struct replica *replica)
+{
+	const struct ballot *asked = &replica->control.ballot, *promised = &replica->sb.promised;
+
+	if (ballot_equal(asked, promised) && asked->epoch)
+		return false;
+	if (asked->epoch > promised->epoch || asked->epoch == 0)
+		control_refuse(replica, REFUSAL_NOT_PROMISED,
+			       "this epoch was never promised here; ask for a promise first");
+	else
+		control_refuse(replica, REFUSAL_STALE_EPOCH,
+			       "a higher epoch, or the same of another attachment, was promised; "
+			       "this attachment is over");
+	return true;
+}
+
+static void run_accept(struct replica *replica)
+{
+	const char *misfit;
+
+	if (refuse_ballot(replica))
+		return;
+	misfit = config_misfit(replica);
+	if (misfit) {
+		control_refuse(replica, REFUSAL_BAD_CONFIG, misfit);
+		return;
+	}
+	replica->sb.config = replica->control.config;
+	replica_write_superblock(replica, control_persisted);
+}
+
+static void run_open(struct replica *replica)
+{
+	if (refuse_ballot(replica))
+		return;
+	if (replica->control.session <= replica->last_session) {
+		control_refuse(replica, REFUSAL_STALE_SESSION,
+			       "a session with this number or a higher one was opened; open with a higher number");
+		return;
+	}
+	replica->last_session = replica->control.session;
+	session_drain(replica, replica->control_lane, "a newer session was opened");
+}
+
+static void run_join(struct replica *replica)
+{
+	struct session *session = &replica->session;
+
+	if (refuse_ballot(replica))
+		return;
+	if (session->state != SESSION_OPEN || !session->main || session->number != replica->control.session) {
+		control_refuse(replica, REFUSAL_STALE_SESSION, "this session is not open here; open it first");
+		return;
+	}
+	if (session->bulk) {
+		control_refuse(replica, REFUSAL_ORDER, "the session has a bulk lane already; open a new session");
+		return;
+	}
+	if (replica->control_lane && !replica->control_lane->ending) {
+		session->bulk = replica->control_lane;
+		send_opened(replica, replica->control_lane, MESSAGE_JOINED);
+	}
+	control_end(replica);
+}
+
+static void control_next(struct replica *replica)
+{
+	struct lane *lane;
+
+	if (replica->control_running || replica->stopping || list_is_empty(&replica->control_queue))
+		return;
+	lane = list_first(&replica->control_queue, struct lane, control_node);
+	list_del(&lane->control_node);
+	replica->control_running = true;
+	replica->control_lane = lane;
+	replica->control = lane->control;
+	if (replica->state == REPLICA_FAILED) {
+		control_refuse(replica, REFUSAL_STORE, replica->health);
+		return;
+	}
+	switch (replica->control.kind) {
+	case MESSAGE_PROMISE:
+		run_promise(replica);
+		break;
+	case MESSAGE_ACCEPT:
+		run_accept(replica);
+		break;
+	case MESSAGE_OPEN:
+		run_open(replica);
+		break;
+	default:
+		run_join(replica);
+	}
+}
+
+void replica_session_drained(struct replica *replica)
+{
+	control_drained(replica); /* only a running PROMISE or OPEN drains */
+}
+
+/* The older session has no request and no connection left. */
+static void control_drained(struct replica *replica)
+{
+	if (replica->state == REPLICA_FAILED) {
+		control_refuse(replica, REFUSAL_STORE, replica->health);
+		return;
+	}
+	if (replica->control.kind == MESSAGE_PROMISE) {
+		replica_write_superblock(replica, control_persisted);
+		return;
+	}
+	if (replica->control_lane && !replica->control_lane->ending) {
+		session_open(&replica->session, replica->control.ballot, replica->control.session,
+			     replica->control_lane);
+		unstable_epoch(&replica->unstable, replica->control.ballot.epoch);
+		send_opened(replica, replica->control_lane, MESSAGE_OPENED);
+	}
+	control_end(replica);
+}
+
+static void control_persisted(struct replica *replica, int error)
+{
+	struct message message = {.kind = MESSAGE_ACCEPTED};
+
+	if (error) {
+		replica_fail(replica, "superblock", error);
+		control_refuse(replica, REFUSAL_STORE, replica->health);
+		return;
+	}
+	if (replica->control.kind == MESSAGE_PROMISE) {
+		control_send_state(replica, replica->control_lane);
+	} else {
+		message.accepted.gen = replica->sb.config.gen;
+		send_message(replica->control_lane, &message);
+	}
+	control_end(replica);
+}

@@ -4,15 +4,20 @@
 
 #include "replica-server/core/replica.h"
 
+bool admission_is_current(const struct replica_lane *lane, uint32_t epoch, uint32_t session)
+{
+	const struct session *open = &lane->replica->session;
+
+	return open->state == SESSION_OPEN && epoch == open->ballot.epoch && session == open->number;
+}
+
 /* WIRE_OK, or why this request cannot be served here and now. */
-enum wire_status admission_status(const struct lane *lane, const struct frame *frame)
+enum wire_status admission_status(const struct replica_lane *lane, const struct frame *frame)
 {
 	const struct replica *replica = lane->replica;
-	const struct session *session = &replica->session;
 	uint32_t block = replica->identity.block_bytes;
 
-	if (session->state != SESSION_OPEN || frame->epoch != session->ballot.epoch ||
-	    (lane->batch_left ? lane->batch.session : frame->session) != session->number)
+	if (!admission_is_current(lane, frame->epoch, lane->batch_left ? lane->batch.session : frame->session))
 		return WIRE_ESTALE;
 	if (frame->type == FRAME_PING)
 		return WIRE_OK;
@@ -28,14 +33,14 @@ enum wire_status admission_status(const struct lane *lane, const struct frame *f
 }
 
 /* What a lane may carry at all; breaking it costs the connection. NULL when allowed. */
-const char *admission_forbidden(const struct lane *lane, const struct frame *frame)
+const char *admission_forbidden(const struct replica_lane *lane, const struct frame *frame)
 {
 	const struct session *session = &lane->replica->session;
 	uint32_t left;
 
 	if (session->main != lane && session->bulk != lane)
 		return "a data frame before OPEN or JOIN was answered";
-	if (lane->role == LANE_BULK && frame->type != FRAME_READ && frame->type != FRAME_PING)
+	if (lane->role == REPLICA_LANE_BULK && frame->type != FRAME_READ && frame->type != FRAME_PING)
 		return "only READ and PING may use the bulk lane";
 	if (frame->type & FRAME_REPLY)
 		return "a reply was sent to a replica";

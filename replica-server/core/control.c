@@ -11,13 +11,13 @@ static void control_persisted(struct replica *replica, int error);
 
 /* -- Answers -- */
 
-static void send_message(struct lane *lane, const struct message *message)
+static void send_message(struct replica_lane *lane, const struct message *message)
 {
 	if (lane && !lane->ending)
 		lane->ops->message(lane, message);
 }
 
-void control_send_state(const struct replica *replica, struct lane *lane)
+void control_send_state(const struct replica *replica, struct replica_lane *lane)
 {
 	struct message message = {.kind = MESSAGE_STATE};
 	struct message_state *state = &message.state;
@@ -31,7 +31,7 @@ void control_send_state(const struct replica *replica, struct lane *lane)
 	send_message(lane, &message);
 }
 
-static void send_opened(const struct replica *replica, struct lane *lane, enum message_kind kind)
+static void send_opened(const struct replica *replica, struct replica_lane *lane, enum message_kind kind)
 {
 	struct message message = {.kind = kind};
 
@@ -48,7 +48,7 @@ static bool ballot_equal(const struct ballot *a, const struct ballot *b)
 	return a->epoch == b->epoch && a->nonce == b->nonce;
 }
 
-void control_queue(struct lane *lane, const struct message *message)
+void control_queue(struct replica_lane *lane, const struct message *message)
 {
 	struct control_request *control = &lane->control;
 
@@ -208,11 +208,11 @@ static void run_join(struct replica *replica)
 
 static void control_next(struct replica *replica)
 {
-	struct lane *lane;
+	struct replica_lane *lane;
 
 	if (replica->control_running || replica->stopping || list_is_empty(&replica->control_queue))
 		return;
-	lane = list_first(&replica->control_queue, struct lane, control_node);
+	lane = list_first(&replica->control_queue, struct replica_lane, control_node);
 	list_del(&lane->control_node);
 	replica->control_running = true;
 	replica->control_lane = lane;

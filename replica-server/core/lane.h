@@ -1,7 +1,8 @@
 /* One connection of a gateway to one replica, as the core sees it. The driver's connection embeds it.
  *
- * LANE_MAIN carries control messages, writes, small reads and flushes; LANE_BULK large reads, answered strictly in
- * order. The core owns what is below; the driver fills `ops`, `role` and `replica` and calls lane_init(). One thread.
+ * REPLICA_LANE_MAIN carries control messages, writes, small reads and flushes; REPLICA_LANE_BULK large reads, answered
+ * strictly in order. The core owns what is below; the driver fills `ops`, `role` and `replica` and calls lane_init().
+ * One thread.
  */
 #ifndef REPLICA_SERVER_CORE_LANE_H
 #define REPLICA_SERVER_CORE_LANE_H
@@ -15,25 +16,25 @@
 #include "proto/message.h"
 
 struct io_buf;
-struct lane;
+struct replica_lane;
 struct replica;
 
 /* A peer that does not read its answers keeps at most this much of the thread's buffers from others. */
 #define LANE_BUFFER_BYTES_MAX (8 * MIB)
 
-enum lane_role { LANE_MAIN, LANE_BULK };
+enum lane_role { REPLICA_LANE_MAIN, REPLICA_LANE_BULK };
 
 struct lane_ops {
 	/* Queues a reply header and, for a READ with bytes, its payload. Takes `payload` (NULL: none) and gives it to
 	 * lane_put_payload() when it has been sent or the connection is gone. */
-	void (*reply)(struct lane *lane, const struct frame *reply, struct io_buf *payload);
+	void (*reply)(struct replica_lane *lane, const struct frame *reply, struct io_buf *payload);
 	/* Queues a control message (copied). */
-	void (*message)(struct lane *lane, const struct message *message);
+	void (*message)(struct replica_lane *lane, const struct message *message);
 	/* Sends what is queued, then closes. More input is not looked at. */
-	void (*finish)(struct lane *lane);
+	void (*finish)(struct replica_lane *lane);
 	/* Closes at once. Both end in replica_lane_closed(), later, never inside the call, when nothing of the
 	 * connection touches a buffer any more. */
-	void (*close)(struct lane *lane, const char *reason);
+	void (*close)(struct replica_lane *lane, const char *reason);
 };
 
 /* PROMISE, ACCEPT, OPEN and JOIN wait here for their turn: one at a time a replica. */
@@ -44,7 +45,7 @@ struct control_request {
 	struct config config;
 };
 
-struct lane {
+struct replica_lane {
 	const struct lane_ops *ops;
 	enum lane_role role;
 	struct replica *replica;
@@ -61,6 +62,6 @@ struct lane {
 };
 
 /* A payload taken by reply() is no longer needed. Before replica_lane_closed(). */
-void lane_put_payload(struct lane *lane, struct io_buf *payload);
+void lane_put_payload(struct replica_lane *lane, struct io_buf *payload);
 
 #endif

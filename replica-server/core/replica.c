@@ -104,7 +104,7 @@ enum refusal replica_check_hello(const struct replica_identity *identity, const 
 
 /* -- Answers -- */
 
-void lane_refuse(struct lane *lane, enum refusal refusal, const struct ballot *seen, const char *format, ...)
+void lane_refuse(struct replica_lane *lane, enum refusal refusal, const struct ballot *seen, const char *format, ...)
 {
 	struct message message = {.kind = MESSAGE_REFUSED};
 	va_list args;
@@ -124,7 +124,7 @@ void lane_refuse(struct lane *lane, enum refusal refusal, const struct ballot *s
 
 /* -- Lanes -- */
 
-void replica_lane_attach(struct replica *replica, struct lane *lane)
+void replica_lane_attach(struct replica *replica, struct replica_lane *lane)
 {
 	lane->replica = replica;
 	lane->control_pending = false;
@@ -138,7 +138,7 @@ void replica_lane_attach(struct replica *replica, struct lane *lane)
 	list_add_tail(&replica->lanes, &lane->node);
 }
 
-void replica_lane_closed(struct lane *lane)
+void replica_lane_closed(struct replica_lane *lane)
 {
 	struct replica *replica = lane->replica;
 
@@ -154,14 +154,14 @@ void replica_lane_closed(struct lane *lane)
 
 /* -- Messages -- */
 
-static bool allowed_on(const struct lane *lane, enum message_kind kind)
+static bool allowed_on(const struct replica_lane *lane, enum message_kind kind)
 {
-	if (lane->role == LANE_BULK)
+	if (lane->role == REPLICA_LANE_BULK)
 		return kind == MESSAGE_JOIN;
 	return kind == MESSAGE_PROBE || kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN;
 }
 
-void replica_message(struct lane *lane, const struct message *message)
+void replica_message(struct replica_lane *lane, const struct message *message)
 {
 	assert(!lane->control_pending);
 	if (lane->ending)
@@ -170,7 +170,7 @@ void replica_message(struct lane *lane, const struct message *message)
 		lane_refuse(lane, REFUSAL_ORDER, NULL,
 			    "replica of volume %s: %s is not allowed %s; the gateway is faulty",
 			    lane->replica->identity.volume_name, message_kind_name(message->kind),
-			    lane->role == LANE_BULK ? "on a bulk lane" : "in this state of the connection");
+			    lane->role == REPLICA_LANE_BULK ? "on a bulk lane" : "in this state of the connection");
 		return;
 	}
 	if (message->kind == MESSAGE_PROBE)
@@ -223,7 +223,7 @@ void replica_stop(struct replica *replica)
 
 	replica->stopping = true;
 	list_for_each (it, next, &replica->lanes) {
-		struct lane *lane = container_of(it, struct lane, node);
+		struct replica_lane *lane = container_of(it, struct replica_lane, node);
 
 		if (!lane->ending)
 			lane->ops->close(lane, "the server stops");

@@ -56,7 +56,7 @@ struct replica {
 	struct list lanes;
 	struct list control_queue; /* lanes whose control request waits */
 	bool control_running;
-	struct lane *control_lane; /* whose request runs; NULL: it went away meanwhile */
+	struct replica_lane *control_lane; /* whose request runs; NULL: it went away meanwhile */
 	struct control_request control;
 	struct store_op meta; /* superblock writes, and the last sync */
 	void (*meta_next)(struct replica *replica, int error);
@@ -90,11 +90,11 @@ enum refusal replica_check_hello(const struct replica_identity *identity, const 
 				 struct message_refused *ret);
 
 /* A connection whose HELLO was accepted. `lane->ops`, `role` are set. */
-void replica_lane_attach(struct replica *replica, struct lane *lane);
+void replica_lane_attach(struct replica *replica, struct replica_lane *lane);
 /* A control message. Not while lane->control_pending. Answers and refusals go out through the lane. */
-void replica_message(struct lane *lane, const struct message *message);
+void replica_message(struct replica_lane *lane, const struct message *message);
 /* The connection is gone; nothing of it touches memory any more. */
-void replica_lane_closed(struct lane *lane);
+void replica_lane_closed(struct replica_lane *lane);
 
 /* Orderly end: closes all lanes, drains, syncs, writes the clean flag, then `stopped`. */
 void replica_stop(struct replica *replica);
@@ -107,7 +107,7 @@ void replica_stop_progress(struct replica *replica);
 void replica_info(const struct replica *replica, struct replica_info *ret);
 
 /* Refuses on a lane and ends it. */
-void lane_refuse(struct lane *lane, enum refusal refusal, const struct ballot *seen, const char *format, ...)
+void lane_refuse(struct replica_lane *lane, enum refusal refusal, const struct ballot *seen, const char *format, ...)
 	printf_like(4, 5);
 
 #endif

@@ -43,7 +43,7 @@ void session_init(struct session *session)
 	session->sync.done = sync_done;
 }
 
-void session_open(struct session *session, struct ballot ballot, uint32_t number, struct lane *main)
+void session_open(struct session *session, struct ballot ballot, uint32_t number, struct replica_lane *main)
 {
 	assert(session->state == SESSION_CLOSED && session_is_quiet(session));
 	session->state = SESSION_OPEN;
@@ -62,7 +62,7 @@ static bool is_change(const struct frame *frame)
 	return frame->type == FRAME_WRITE || frame->type == FRAME_DISCARD || frame->type == FRAME_ZEROES;
 }
 
-static struct served *served_get(struct lane *lane, const struct frame *frame)
+static struct served *served_get(struct replica_lane *lane, const struct frame *frame)
 {
 	struct replica *replica = lane->replica;
 	struct served_pool *pool = replica->pool;
@@ -85,7 +85,7 @@ static struct served *served_get(struct lane *lane, const struct frame *frame)
 	return served;
 }
 
-void lane_put_payload(struct lane *lane, struct io_buf *payload)
+void lane_put_payload(struct replica_lane *lane, struct io_buf *payload)
 {
 	lane->held_bytes -= payload->cap;
 	lane->replica->store->ops->buf_put(lane->replica->store, payload);
@@ -133,7 +133,7 @@ static void send_reply(struct served *served)
 }
 
 /* The bulk lane's replies leave in the order of its requests. */
-static void send_in_order(struct lane *lane)
+static void send_in_order(struct replica_lane *lane)
 {
 	struct served *served;
 
@@ -163,7 +163,7 @@ static void answer(struct served *served, enum wire_status status)
 		served->reply.crc = served->frame.crc;
 	if (status != WIRE_OK)
 		session->counters.errors++;
-	if (!served->lane || served->lane->role == LANE_MAIN) {
+	if (!served->lane || served->lane->role == REPLICA_LANE_MAIN) {
 		send_reply(served);
 		return;
 	}
@@ -173,7 +173,7 @@ static void answer(struct served *served, enum wire_status status)
 
 /* An answer that needs no request of its own. Refused ones may overtake: only the bulk lane promises an order, and
  * there everything is a request. */
-static void answer_now(struct lane *lane, const struct frame *frame, enum wire_status status)
+static void answer_now(struct replica_lane *lane, const struct frame *frame, enum wire_status status)
 {
 	struct session *session = &lane->replica->session;
 	struct frame reply = reply_to(frame, session->number, status);
@@ -271,15 +271,13 @@ void session_stamps_advanced(struct replica *replica)
 	}
 }
 
-static int begin_batch(struct lane *lane, const struct frame *frame, const char **ret_reason)
+/* Its writes come as frames of their own; a stale batch's are refused one by one, so that each has its answer. */
+static void begin_batch(struct replica_lane *lane, const struct frame *frame)
 {
-	if (lane->batch_left) {
-		*ret_reason = "a batch inside a batch";
-		return -EPROTO;
-	}
 	lane->batch = *frame;
 	lane->batch_left = frame->length;
-	return 0;
+	if (admission_is_current(lane, frame->epoch, frame->session))
+		unstable_prune(&lane->replica->unstable, frame->stable_upto);
 }
 
 /* A buffer for the payload of a WRITE or READ, or none needed. */
@@ -325,13 +323,13 @@ static void start(struct served *served, struct served **ret)
 	}
 }
 
-static void leave_batch(struct lane *lane, const struct frame *frame)
+static void leave_batch(struct replica_lane *lane, const struct frame *frame)
 {
 	if (lane->batch_left)
 		lane->batch_left -= FRAME_BYTES + frame->length;
 }
 
-int session_frame(struct lane *lane, const struct frame *frame, struct served **ret, const char **ret_reason)
+int session_frame(struct replica_lane *lane, const struct frame *frame, struct served **ret, const char **ret_reason)
 {
 	struct session *session = &lane->replica->session;
 	struct served *served;
@@ -341,12 +339,14 @@ int session_frame(struct lane *lane, const struct frame *frame, struct served **
 	*ret_reason = admission_forbidden(lane, frame);
 	if (*ret_reason)
 		return -EPROTO;
-	if (frame->type == FRAME_BATCH)
-		return begin_batch(lane, frame, ret_reason);
+	if (frame->type == FRAME_BATCH) {
+		begin_batch(lane, frame);
+		return 0;
+	}
 	status = admission_status(lane, frame);
 	if (status == WIRE_OK)
 		unstable_prune(&lane->replica->unstable, frame->stable_upto);
-	if (status != WIRE_OK && lane->role == LANE_MAIN) {
+	if (status != WIRE_OK && lane->role == REPLICA_LANE_MAIN) {
 		answer_now(lane, frame, status);
 		leave_batch(lane, frame);
 		return 0;
@@ -453,7 +453,7 @@ static void sync_done(struct store_op *op)
 	advance(replica);
 }
 
-static void detach(struct session *session, struct lane *lane)
+static void detach(struct session *session, struct replica_lane *lane)
 {
 	if (session->main == lane)
 		session->main = NULL;
@@ -461,10 +461,10 @@ static void detach(struct session *session, struct lane *lane)
 		session->bulk = NULL;
 }
 
-void session_drain(struct replica *replica, struct lane *except, const char *reason)
+void session_drain(struct replica *replica, struct replica_lane *except, const char *reason)
 {
 	struct session *session = &replica->session;
-	struct lane *lanes[2] = {session->main, session->bulk};
+	struct replica_lane *lanes[2] = {session->main, session->bulk};
 
 	session->state = SESSION_DRAINING;
 	for (unsigned i = 0; i < ARRAY_COUNT(lanes); i++) {
@@ -484,7 +484,7 @@ static void orphan(struct served *served)
 		served_put(served);
 }
 
-void session_lane_closed(struct lane *lane)
+void session_lane_closed(struct replica_lane *lane)
 {
 	struct replica *replica = lane->replica;
 	struct served *served;

@@ -18,7 +18,7 @@
 #include "proto/status.h"
 #include "replica-server/core/store.h"
 
-struct lane;
+struct replica_lane;
 struct replica;
 
 enum served_state {
@@ -34,7 +34,7 @@ struct served {
 	struct list node;      /* the pool's free list, session->changes or session->flushes */
 	struct list lane_node; /* lane->requests */
 	struct list stamp_node;
-	struct lane *lane; /* NULL: the connection is gone, the answer is dropped */
+	struct replica_lane *lane; /* NULL: the connection is gone, the answer is dropped */
 	struct replica *replica;
 	struct served_pool *pool;
 	enum served_state state;
@@ -67,7 +67,7 @@ struct session {
 	enum session_state state;
 	struct ballot ballot;
 	uint32_t number;
-	struct lane *main, *bulk;
+	struct replica_lane *main, *bulk;
 	uint32_t inflight; /* requests not finished, of this session */
 	uint64_t arrivals;
 	struct list changes;  /* WRITE, DISCARD, ZEROES in order of arrival, until the store is done */
@@ -85,17 +85,17 @@ void session_init(struct session *session);
  * frame->length bytes go to (*ret)->buf->data and session_payload() follows; if it is NULL, a payload is discarded.
  * -EAGAIN: a bounded resource is used up, nothing has happened, offer the frame again later.
  * -EPROTO with `*ret_reason` (static): nonsense; refuse and close the connection. */
-int session_frame(struct lane *lane, const struct frame *frame, struct served **ret, const char **ret_reason)
+int session_frame(struct replica_lane *lane, const struct frame *frame, struct served **ret, const char **ret_reason)
 	must_check;
 /* All payload bytes are in place. */
 void session_payload(struct served *served);
 
 /* The replica's part. */
-void session_open(struct session *session, struct ballot ballot, uint32_t number, struct lane *main);
+void session_open(struct session *session, struct ballot ballot, uint32_t number, struct replica_lane *main);
 /* Nothing of the session is accepted any more; its lanes but `except` are closed. replica_session_drained() follows, at
  * once or later, when they are gone and no request is left. */
-void session_drain(struct replica *replica, struct lane *except, const char *reason);
-void session_lane_closed(struct lane *lane);
+void session_drain(struct replica *replica, struct replica_lane *except, const char *reason);
+void session_lane_closed(struct replica_lane *lane);
 /* Stamps became durable (or failed). */
 void session_stamps_advanced(struct replica *replica);
 /* No lane and no request of it is left. */

@@ -9,22 +9,37 @@ int unstable_init(struct unstable *unstable, uint32_t cap)
 {
 	*unstable = (struct unstable){.cap = cap};
 	unstable->ring = calloc(cap, sizeof(*unstable->ring));
-	return unstable->ring ? 0 : -ENOMEM;
+	unstable->older = calloc(cap, sizeof(*unstable->older));
+	if (unstable->ring && unstable->older)
+		return 0;
+	unstable_fini(unstable);
+	return -ENOMEM;
 }
 
 void unstable_fini(struct unstable *unstable)
 {
 	free(unstable->ring);
+	free(unstable->older);
 	*unstable = (struct unstable){0};
 }
 
+static const struct extent *current_extent(const struct unstable *unstable, uint32_t idx)
+{
+	return &unstable->ring[(unstable->head + idx) % unstable->cap];
+}
+
+/* What the epoch that ends leaves behind waits beside the new one's list, so that pruning that stays cheap. */
 void unstable_epoch(struct unstable *unstable, uint32_t epoch)
 {
 	if (epoch <= unstable->epoch)
 		return;
-	unstable->epoch = epoch;
-	unstable->older_count = unstable->count;
 	unstable->older_is_everything |= unstable->overflow_upto != 0;
+	unstable->older_is_everything |= unstable->count > unstable->cap - unstable->older_count;
+	for (uint32_t i = 0; i < unstable->count && unstable->older_count < unstable->cap; i++)
+		unstable->older[unstable->older_count++] = *current_extent(unstable, i);
+	unstable->epoch = epoch;
+	unstable->head = 0;
+	unstable->count = 0;
 	unstable->overflow_upto = 0;
 	unstable->stable_upto = 0;
 }
@@ -39,22 +54,6 @@ void unstable_add(struct unstable *unstable, uint64_t wseq, uint64_t offset, uin
 	unstable->ring[(unstable->head + unstable->count) % unstable->cap] =
 		(struct extent){.epoch = unstable->epoch, .wseq = wseq, .offset = offset, .length = length};
 	unstable->count++;
-}
-
-/* With older entries in front the stable ones behind them are squeezed out by moving the rest down. */
-static void prune_behind_older(struct unstable *unstable)
-{
-	uint32_t kept = unstable->older_count;
-
-	for (uint32_t i = unstable->older_count; i < unstable->count; i++) {
-		const struct extent *extent = unstable_get(unstable, i);
-
-		if (extent->wseq <= unstable->stable_upto)
-			continue;
-		unstable->ring[(unstable->head + kept) % unstable->cap] = *extent;
-		kept++;
-	}
-	unstable->count = kept;
 }
 
 /* Only the head is looked at: a re-sent write that arrived late keeps what is behind it a little longer, which is
@@ -74,16 +73,11 @@ void unstable_prune(struct unstable *unstable, uint64_t stable_upto)
 	unstable->stable_upto = stable_upto;
 	if (unstable->overflow_upto && unstable->overflow_upto <= stable_upto)
 		unstable->overflow_upto = 0;
-	if (unstable->older_count)
-		prune_behind_older(unstable);
-	else
-		prune_head(unstable);
+	prune_head(unstable);
 }
 
 void unstable_forget_older(struct unstable *unstable)
 {
-	unstable->head = (unstable->head + unstable->older_count) % unstable->cap;
-	unstable->count -= unstable->older_count;
 	unstable->older_count = 0;
 	unstable->older_is_everything = false;
 }
@@ -95,11 +89,12 @@ bool unstable_is_everything(const struct unstable *unstable)
 
 uint32_t unstable_count(const struct unstable *unstable)
 {
-	return unstable->count;
+	return unstable->older_count + unstable->count;
 }
 
 const struct extent *unstable_get(const struct unstable *unstable, uint32_t idx)
 {
-	assert(idx < unstable->count);
-	return &unstable->ring[(unstable->head + idx) % unstable->cap];
+	assert(idx < unstable_count(unstable));
+	return idx < unstable->older_count ? &unstable->older[idx]
+					   : current_extent(unstable, idx - unstable->older_count);
 }

@@ -20,16 +20,17 @@ struct extent {
 };
 
 struct unstable {
-	struct extent *ring; /* arrival order; the oldest at `head` */
+	struct extent *ring; /* of the current epoch, in order of arrival, from `head` */
 	uint32_t cap, head, count;
-	uint32_t older_count;	  /* at the head: entries of older epochs, kept */
+	struct extent *older; /* of earlier epochs; at most `cap` */
+	uint32_t older_count;
 	uint32_t epoch;		  /* current */
 	uint64_t stable_upto;	  /* of the current epoch */
 	uint64_t overflow_upto;	  /* highest wseq of this epoch that did not fit; 0: none */
-	bool older_is_everything; /* an older epoch overflowed */
+	bool older_is_everything; /* an earlier epoch overflowed, or `older` did */
 };
 
-/* `cap` extents are taken now. 0 or -ENOMEM. */
+/* Room for `cap` extents of this epoch and as many of earlier ones is taken now. 0 or -ENOMEM. */
 int unstable_init(struct unstable *unstable, uint32_t cap) must_check;
 void unstable_fini(struct unstable *unstable);
 

@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/crc32c.h"
+#include "common/err.h"
 #include "common/log.h"
 #include "common/uring.h"
 #include "proto/codec.h"
@@ -19,7 +20,7 @@
 #define DIRECT_RECV_BYTES (16 * KIB)
 #define FINISH_PATIENCE_NS (2 * NS_PER_S)
 
-static struct conn *conn_of(struct lane *lane)
+static struct conn *conn_of(struct replica_lane *lane)
 {
 	return container_of(lane, struct conn, lane);
 }
@@ -37,7 +38,7 @@ static void begin_close(struct conn *conn, const char *reason)
 	data_thread_touch(conn->thread, conn);
 }
 
-static void lane_reply(struct lane *lane, const struct frame *reply, struct io_buf *payload)
+static void lane_reply(struct replica_lane *lane, const struct frame *reply, struct io_buf *payload)
 {
 	struct conn *conn = conn_of(lane);
 
@@ -50,7 +51,7 @@ static void lane_reply(struct lane *lane, const struct frame *reply, struct io_b
 	data_thread_touch(conn->thread, conn);
 }
 
-static void lane_message(struct lane *lane, const struct message *message)
+static void lane_message(struct replica_lane *lane, const struct message *message)
 {
 	struct conn *conn = conn_of(lane);
 
@@ -64,7 +65,7 @@ static void lane_message(struct lane *lane, const struct message *message)
 		data_thread_touch(conn->thread, conn);
 }
 
-static void lane_finish(struct lane *lane)
+static void lane_finish(struct replica_lane *lane)
 {
 	struct conn *conn = conn_of(lane);
 
@@ -76,7 +77,7 @@ static void lane_finish(struct lane *lane)
 	data_thread_touch(conn->thread, conn);
 }
 
-static void lane_close(struct lane *lane, const char *reason)
+static void lane_close(struct replica_lane *lane, const char *reason)
 {
 	begin_close(conn_of(lane), reason);
 }
@@ -135,7 +136,7 @@ static void conn_free(struct conn *conn)
 		if (buf)
 			lane_put_payload(&conn->lane, buf);
 	log_info("event=closed client=\"%s\" volume=%s lane=%s reason=\"%s\"", conn->client,
-		 conn->lane.replica->identity.volume_name, conn->lane.role == LANE_BULK ? "bulk" : "main",
+		 conn->lane.replica->identity.volume_name, conn->lane.role == REPLICA_LANE_BULK ? "bulk" : "main",
 		 conn->close_reason);
 	(void)close(conn->fd);
 	data_thread_forget(conn->thread, conn);
@@ -154,7 +155,7 @@ static uint32_t available(const struct conn *conn)
 
 static void refuse(struct conn *conn, const char *what)
 {
-	struct lane *lane = &conn->lane;
+	struct replica_lane *lane = &conn->lane;
 
 	lane_refuse(lane, REFUSAL_MALFORMED, NULL,
 		    "connection of %s to the replica of volume %s: %s; the peer is faulty", conn->client,
@@ -254,7 +255,7 @@ static bool parse_frame(struct conn *conn)
  * before the next control message is read. */
 static bool may_parse(const struct conn *conn)
 {
-	const struct lane *lane = &conn->lane;
+	const struct replica_lane *lane = &conn->lane;
 
 	return conn->state == CONN_OPEN && !lane->control_pending && !list_is_linked(&conn->wait_node) &&
 	       out_room(&conn->out) > lane->request_count + 4 && conn->out.messages_used < OUT_MESSAGE_BYTES / 2;
@@ -280,7 +281,7 @@ static void received(struct conn *conn, int result)
 	if (result == -EINTR || result == -EAGAIN)
 		return;
 	if (result <= 0) {
-		begin_close(conn, result == 0 ? "the peer closed it" : "the connection broke");
+		begin_close(conn, result == 0 ? "the peer closed it" : err_name(result));
 		return;
 	}
 	conn->thread->counters.recvs++;
@@ -305,7 +306,7 @@ static void sent(struct conn *conn, int result)
 	if (result == -EINTR || result == -EAGAIN)
 		return;
 	if (result < 0) {
-		begin_close(conn, "the connection broke");
+		begin_close(conn, err_name(result));
 		return;
 	}
 	conn->thread->counters.sends++;
@@ -351,6 +352,11 @@ static void arm_send(struct conn *conn)
 		return;
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	list_add_tail(&conn->thread->quick, &conn->quick_node);
+}
+
+bool conn_awaits_send(const struct conn *conn)
+{
+	return conn->state != CONN_OPEN || conn->out.gathered < conn->out.count || !may_parse(conn);
 }
 
 void conn_quick_sent(struct conn *conn)

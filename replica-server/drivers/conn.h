@@ -32,7 +32,7 @@ enum conn_state {
 enum conn_event { CONN_EVENT_RECV = 1, CONN_EVENT_SEND };
 
 struct conn {
-	struct lane lane;
+	struct replica_lane lane;
 	struct data_thread *thread;
 	struct list node;      /* the thread's connections */
 	struct list work_node; /* those with something to do this turn */
@@ -66,6 +66,8 @@ struct conn *conn_new(struct data_thread *thread, int fd, struct replica *replic
 void conn_on_cqe(struct conn *conn, enum conn_event event, const struct io_uring_cqe *cqe);
 /* Looks at what has been received. */
 void conn_parse(struct conn *conn);
+/* Does anything go on when the send that is under way is done? Then its silence must be looked at before sleeping. */
+bool conn_awaits_send(const struct conn *conn);
 /* The kernel took the quick send whole and so says nothing. */
 void conn_quick_sent(struct conn *conn);
 /* End of a turn: sends, receives, closes as far as possible. True: the connection is gone and freed. */

@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/crc32c.h"
 #include "common/log.h"
+#include "proto/codec.h"
 
 /* -- Replicas -- */
 
@@ -157,6 +160,32 @@ static int free_number(const struct data_thread *thread)
 	return -1;
 }
 
+/* There is no connection yet to send it through: one try, which a fresh socket has room for. */
+static void refuse_handover(struct data_thread *thread, int fd, const struct handover *handover)
+{
+	struct message *message = &thread->message;
+	const struct linger linger = {.l_onoff = 0};
+	uint8_t bytes[FRAME_BYTES + 1024];
+	struct frame frame = {.type = FRAME_CONTROL, .id = handover->hello_id};
+	int len;
+
+	*message = (struct message){.kind = MESSAGE_REFUSED, .refused.refusal = REFUSAL_STORE};
+	(void)snprintf(message->refused.text, sizeof(message->refused.text),
+		       "replica %s: cannot be served now (no memory, tables not readable, or the server stops); "
+		       "see the server's log",
+		       handover->hosted->name);
+	log_warn("event=refused client=\"%s\" text=\"%s\"", handover->hello.client, message->refused.text);
+	len = codec_pack(message, bytes + FRAME_BYTES, sizeof(bytes) - FRAME_BYTES);
+	if (len > 0) {
+		frame.length = (uint32_t)len;
+		frame.crc = crc32c(0, bytes + FRAME_BYTES, (size_t)len);
+		frame_encode(&frame, bytes);
+		(void)send(fd, bytes, FRAME_BYTES + (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)); /* else close() throws it away */
+	(void)close(fd);
+}
+
 static void connect_lane(struct data_thread *thread, int fd, struct handover *handover)
 {
 	struct hosted *hosted = handover->hosted;
@@ -166,9 +195,7 @@ static void connect_lane(struct data_thread *thread, int fd, struct handover *ha
 	if (number >= 0 && list_is_linked(&hosted->thread_node) && !hosted->replica.stopping && !thread->stopping)
 		conn = conn_new(thread, fd, &hosted->replica, handover->role, &handover->hello, handover->hello_id);
 	if (!conn) {
-		log_warn("event=dropped client=\"%s\" replica=%s reason=\"no memory, or the replica is going away\"",
-			 handover->hello.client, hosted->name);
-		(void)close(fd);
+		refuse_handover(thread, fd, handover);
 		atomic_fetch_sub(thread->conn_count, 1);
 	} else {
 		conn->number = (uint32_t)number;

@@ -129,6 +129,19 @@ static void settle_quick_sends(struct data_thread *thread)
 		conn_quick_sent(conn);
 }
 
+/* Is a quick send, which may be over without a word, what something waits for? */
+static bool quick_send_is_awaited(const struct data_thread *thread)
+{
+	struct list *it, *next;
+
+	if (!list_is_empty(&thread->quick) && !list_is_empty(&thread->waiting))
+		return true;
+	list_for_each (it, next, &thread->quick)
+		if (conn_awaits_send(container_of(it, struct conn, quick_node)))
+			return true;
+	return false;
+}
+
 static void wake_waiting(struct data_thread *thread)
 {
 	struct conn *conn;
@@ -226,7 +239,8 @@ static void run(struct data_thread *thread)
 		while (kick_all(thread, &kicks, now_ns));
 		if (thread->stopping && list_is_empty(&thread->replicas))
 			break;
-		error = ring_submit_and_wait(&thread->ring, 1, tick_at > now_ns ? tick_at - now_ns : 1);
+		error = ring_submit_and_wait(&thread->ring, quick_send_is_awaited(thread) ? 0 : 1,
+					     tick_at > now_ns ? tick_at - now_ns : 1);
 		if (error) {
 			log_error("event=ring_failed thread=%u reason=%s", thread->idx, err_name(error));
 			break;

@@ -23,12 +23,33 @@ static void intake_stream_ready(struct intake *intake);
 
 /* -- Life -- */
 
+/* When all places are taken, whoever has been silent longest makes room: silence must not keep others out. */
+static void make_room(struct server *server)
+{
+	struct list *it, *next;
+
+	if (server->pending_count < PENDING_MAX)
+		return;
+	list_for_each (it, next, &server->pending) {
+		struct intake *intake = container_of(it, struct intake, node);
+
+		if (intake->state != INTAKE_HELLO)
+			continue;
+		log_warn("event=dropped peer=%s reason=\"no HELLO yet, and too many wait\"", intake->peer);
+		intake_free(intake);
+		return;
+	}
+}
+
 void intake_new(struct server *server, int fd, const char *peer)
 {
-	struct intake *intake = server->pending_count < PENDING_MAX ? calloc(1, sizeof(*intake)) : NULL;
+	struct intake *intake;
+
+	make_room(server);
+	intake = server->pending_count < PENDING_MAX ? calloc(1, sizeof(*intake)) : NULL;
 
 	if (!intake) {
-		log_warn("event=dropped peer=%s reason=\"too many connections that have not said HELLO\"", peer);
+		log_warn("event=dropped peer=%s reason=\"too many connections of administrators\"", peer);
 		(void)close(fd);
 		return;
 	}
@@ -219,7 +240,7 @@ static void hand_over(struct intake *intake, struct hosted *hosted, const struct
 		return;
 	}
 	*handover = (struct handover){.hosted = hosted, .hello = *hello, .hello_id = intake->frame.id};
-	handover->role = hello->role == HELLO_BULK ? LANE_BULK : LANE_MAIN;
+	handover->role = hello->role == HELLO_BULK ? REPLICA_LANE_BULK : REPLICA_LANE_MAIN;
 	atomic_fetch_add(&server->conn_count, 1);
 	if (mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter)) {
 		atomic_fetch_sub(&server->conn_count, 1);
@@ -246,6 +267,11 @@ static void lane_hello(struct intake *intake, const struct message_hello *hello)
 	if (!hosted->is_served) {
 		intake_refuse(intake, REFUSAL_STORE, true, "replica %s: not served: %s", hosted->name,
 			      hosted->info.health);
+		return;
+	}
+	if (hosted->delete_asked) { /* what was handed over before is closed by the data thread, after this nothing may
+				       be */
+		intake_refuse(intake, REFUSAL_UNKNOWN_REPLICA, true, "replica %s: is being deleted", hosted->name);
 		return;
 	}
 	if (replica_check_hello(&hosted->identity, hello, &refused))

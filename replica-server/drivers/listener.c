@@ -17,6 +17,7 @@
 
 #define BACKLOG 256
 #define ACCEPTS_A_TURN 64
+#define PAUSE_S 0.2
 #define USER_TIMEOUT_MS 15000 /* a peer that takes nothing for so long is gone (tcp(7)) */
 
 /* host may come out empty: any address. */
@@ -45,6 +46,27 @@ static int split(const char *address, char host[ADDRESS_CHARS_MAX + 1], char por
 	return 0;
 }
 
+static void on_pause_over(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+	struct listener *listener = timer->data;
+
+	ev_io_start(loop, &listener->io);
+}
+
+/* Out of descriptors or memory: the connection stays in the backlog, so looking again at once would only burn time. */
+static void accept_failed(struct listener *listener, int error)
+{
+	struct server *server = listener->io.data;
+
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return; /* nobody waits any more, or the peer has gone again */
+	log_warn("event=accept_paused address=%s reason=\"%s\"", listener->address, strerror(error));
+	ev_io_stop(server->loop, &listener->io);
+	ev_timer_init(&listener->pause, on_pause_over, PAUSE_S, 0.0);
+	listener->pause.data = listener;
+	ev_timer_start(server->loop, &listener->pause);
+}
+
 static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 {
 	struct server *server = io->data;
@@ -57,10 +79,10 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 		unsigned timeout_ms = USER_TIMEOUT_MS;
 		int one = 1, fd = accept4(io->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
 
-		if (fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			log_warn("event=accept_failed reason=\"%s\"", strerror(errno));
-		if (fd < 0)
+		if (fd < 0) {
+			accept_failed(container_of(io, struct listener, io), errno);
 			return;
+		}
 		/* Not O_NONBLOCK: the ring would answer EAGAIN instead of waiting. The options are best effort: a
 		 * socket without them still works. */
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -155,6 +177,7 @@ void listeners_close(struct server *server)
 {
 	for (unsigned i = 0; i < server->listener_count; i++) {
 		ev_io_stop(server->loop, &server->listeners[i].io);
+		ev_timer_stop(server->loop, &server->listeners[i].pause);
 		(void)close(server->listeners[i].fd);
 	}
 	server->listener_count = 0;

@@ -107,10 +107,11 @@ uint64_t out_gather(struct out_queue *out)
 	struct gather gather = {.out = out, .skip = out->head_sent};
 
 	out->header = (struct msghdr){.msg_iov = out->iovecs};
-	for (uint32_t i = 0; i < out->count; i++) {
-		const struct out_entry *entry = &out->entries[slot_of(out, i)];
+	for (out->gathered = 0; out->gathered < out->count; out->gathered++) {
+		uint32_t slot = slot_of(out, out->gathered);
+		const struct out_entry *entry = &out->entries[slot];
 
-		if (!gather_piece(&gather, out->headers[slot_of(out, i)], FRAME_BYTES))
+		if (!gather_piece(&gather, out->headers[slot], FRAME_BYTES))
 			break;
 		if (entry->len && !gather_piece(&gather, entry->bytes, entry->len))
 			break;

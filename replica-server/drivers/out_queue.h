@@ -33,6 +33,7 @@ struct out_queue {
 	uint32_t messages_used;
 	struct iovec iovecs[OUT_IOVECS];
 	struct msghdr header;
+	uint32_t gathered; /* entries that the last out_gather() took whole */
 };
 
 int out_init(struct out_queue *out) must_check;

@@ -354,7 +354,7 @@ static void copy_info(struct hosted *hosted, struct replica_info *ret)
 
 void registry_list(const struct server *server, const struct uuid *after, struct message_listing *ret)
 {
-	struct hosted *sorted[HOSTED_MAX];
+	struct hosted *sorted[HOSTED_MAX] = {NULL};
 	struct list *it, *next;
 	unsigned count = 0;
 

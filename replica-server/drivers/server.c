@@ -291,7 +291,8 @@ int server_run(const struct opts *opts, struct err *err)
 	list_init(&server->pending);
 	raise_limits();
 	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail for a valid number */
-	server->loop = ev_default_loop(EVFLAG_AUTO);
+	/* poll, not epoll: libev takes descriptors out of an epoll set lazily, and ours go to other threads. */
+	server->loop = ev_default_loop(EVFLAG_NOENV | EVBACKEND_POLL);
 	server->mailbox = mailbox_new(MAILBOX_LETTERS);
 	error = server->loop && server->mailbox ? open_all(server, err)
 						: err_set(err, -ENOMEM, "server: no event loop or mailbox");

@@ -22,7 +22,8 @@
 struct server;
 
 struct listener {
-	struct ev_io io; /* data: the server */
+	struct ev_io io;       /* data: the server */
+	struct ev_timer pause; /* after the process ran out of something; data: the listener */
 	int fd;
 	char address[ADDRESS_CHARS_MAX + 1];
 };

@@ -10,12 +10,12 @@
 
 const struct uuid rig_volume = {{1, 1}}, rig_set = {{2, 2}}, rig_replica = {{3, 3}};
 
-static struct rig_lane *of(struct lane *lane)
+static struct rig_lane *of(struct replica_lane *lane)
 {
 	return container_of(lane, struct rig_lane, lane);
 }
 
-static void lane_reply(struct lane *lane, const struct frame *reply, struct io_buf *payload)
+static void lane_reply(struct replica_lane *lane, const struct frame *reply, struct io_buf *payload)
 {
 	struct rig_lane *rig_lane = of(lane);
 	struct rig_reply *slot = &rig_lane->replies[rig_lane->reply_count % RIG_REPLIES];
@@ -27,19 +27,19 @@ static void lane_reply(struct lane *lane, const struct frame *reply, struct io_b
 		lane_put_payload(lane, payload);
 }
 
-static void lane_message(struct lane *lane, const struct message *message)
+static void lane_message(struct replica_lane *lane, const struct message *message)
 {
 	of(lane)->answer = *message;
 	of(lane)->answer_count++;
 }
 
-static void lane_finish(struct lane *lane)
+static void lane_finish(struct replica_lane *lane)
 {
 	lane->ending = true;
 	of(lane)->closing = true;
 }
 
-static void lane_close(struct lane *lane, const char *reason)
+static void lane_close(struct replica_lane *lane, const char *reason)
 {
 	(void)reason;
 	lane->ending = true;
@@ -178,7 +178,7 @@ void rig_join(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uin
 
 void rig_serve(struct rig *rig)
 {
-	struct rig_lane *lane = rig_lane(rig, 0, LANE_MAIN);
+	struct rig_lane *lane = rig_lane(rig, 0, REPLICA_LANE_MAIN);
 
 	rig_promise(rig, 0, 1, 11);
 	mem_store_run(&rig->mem);
@@ -192,7 +192,7 @@ void rig_serve_bulk(struct rig *rig)
 	struct rig_lane *bulk;
 
 	rig_serve(rig);
-	bulk = rig_lane(rig, 1, LANE_BULK);
+	bulk = rig_lane(rig, 1, REPLICA_LANE_BULK);
 	rig_join(rig, 1, 1, 11, 1);
 	CHECK_EQ_INT(MESSAGE_JOINED, bulk->answer.kind);
 	bulk->answer_count = 0;

@@ -21,7 +21,7 @@ struct rig_reply {
 };
 
 struct rig_lane {
-	struct lane lane;
+	struct replica_lane lane;
 	bool attached, closing;
 	struct rig_reply replies[RIG_REPLIES];
 	unsigned reply_count;

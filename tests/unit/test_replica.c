@@ -10,7 +10,7 @@ static struct rig rig;
 static struct rig_lane *begin(void)
 {
 	rig_init(&rig);
-	return rig_lane(&rig, 0, LANE_MAIN);
+	return rig_lane(&rig, 0, REPLICA_LANE_MAIN);
 }
 
 static void check_refused(const struct rig_lane *lane, enum refusal refusal, const char *part)
@@ -124,7 +124,7 @@ static void epoch_zero_is_never_promised(void)
 
 static void two_promises_are_served_one_after_the_other(void)
 {
-	struct rig_lane *first = begin(), *second = rig_lane(&rig, 1, LANE_MAIN);
+	struct rig_lane *first = begin(), *second = rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 
 	rig_promise(&rig, 0, 3, 11);
 	rig_promise(&rig, 1, 2, 12);
@@ -144,7 +144,7 @@ static void a_promise_that_cannot_be_written_is_refused_and_still_fences(void)
 	check_refused(lane, REFUSAL_STORE, "EIO");
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
 	CHECK_STR_HAS("superblock", rig.replica.health);
-	lane = rig_lane(&rig, 1, LANE_MAIN);
+	lane = rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 1, 4, 12);
 	check_refused(lane, REFUSAL_STORE, "restart");
 	rig_fini(&rig);
@@ -157,7 +157,7 @@ static void the_asker_of_a_promise_may_vanish_meanwhile(void)
 	rig_lane_gone(&rig, 0);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(3, on_disk().promised.epoch);
-	rig_lane(&rig, 1, LANE_MAIN);
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 1, 4, 12);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_INT(MESSAGE_STATE, rig.lanes[1].answer.kind);
@@ -172,7 +172,7 @@ static void a_promise_waits_for_the_old_sessions_write_in_flight(void)
 
 	rig_init(&rig);
 	rig_serve(&rig);
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	frame = rig_write(&rig, 0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0xaa));
 	rig_promise(&rig, 2, 2, 22);
@@ -195,7 +195,7 @@ static void a_promise_waits_until_the_old_connections_are_closed(void)
 {
 	rig_init(&rig);
 	rig_serve_bulk(&rig);
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 2, 2, 22);
 	CHECK_TRUE(rig.lanes[0].closing && rig.lanes[1].closing);
 	rig_lane_gone(&rig, 0);
@@ -214,7 +214,7 @@ static void half_a_write_of_a_fenced_session_never_reaches_the_store(void)
 
 	rig_init(&rig);
 	rig_serve(&rig);
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	frame = rig_write(&rig, 0, 4096);
 	CHECK_OK(session_frame(&rig.lanes[0].lane, &frame, &served, &reason));
 	CHECK_NOT_NULL(served);
@@ -234,7 +234,7 @@ static void what_a_fenced_connection_still_sends_is_stale(void)
 
 	rig_init(&rig);
 	rig_serve(&rig);
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 2, 2, 22);
 	frame = rig_write(&rig, 0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0xcc));
@@ -267,10 +267,10 @@ static void a_session_opens_under_the_promised_ballot_only(void)
 
 	rig_promise(&rig, 0, 3, 11);
 	mem_store_run(&rig.mem);
-	rig_lane(&rig, 1, LANE_MAIN);
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_open(&rig, 1, 4, 11, 1);
 	check_refused(&rig.lanes[1], REFUSAL_NOT_PROMISED, "never promised");
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_open(&rig, 2, 3, 12, 1);
 	check_refused(&rig.lanes[2], REFUSAL_STALE_EPOCH, "attachment");
 	rig_open(&rig, 0, 3, 11, 1);
@@ -294,7 +294,7 @@ static void a_session_number_never_comes_twice(void)
 {
 	rig_init(&rig);
 	rig_serve(&rig);
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_open(&rig, 2, 1, 11, 1);
 	check_refused(&rig.lanes[2], REFUSAL_STALE_SESSION, "number");
 	CHECK_FALSE(rig.lanes[0].closing);
@@ -309,7 +309,7 @@ static void a_newer_session_drains_the_older_one_first(void)
 	rig_serve_bulk(&rig);
 	frame = rig_write(&rig, 8192, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0xdd));
-	rig_lane(&rig, 2, LANE_MAIN);
+	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_open(&rig, 2, 1, 11, 2);
 	CHECK_TRUE(rig.lanes[0].closing && rig.lanes[1].closing);
 	rig_lane_gone(&rig, 0);
@@ -336,13 +336,13 @@ static void the_bulk_lane_joins_only_the_open_session(void)
 {
 	rig_init(&rig);
 	rig_serve(&rig);
-	rig_lane(&rig, 1, LANE_BULK);
+	rig_lane(&rig, 1, REPLICA_LANE_BULK);
 	rig_join(&rig, 1, 1, 11, 2);
 	check_refused(&rig.lanes[1], REFUSAL_STALE_SESSION, "not open");
-	rig_lane(&rig, 2, LANE_BULK);
+	rig_lane(&rig, 2, REPLICA_LANE_BULK);
 	rig_join(&rig, 2, 1, 11, 1);
 	CHECK_EQ_INT(MESSAGE_JOINED, rig.lanes[2].answer.kind);
-	rig_lane(&rig, 3, LANE_BULK);
+	rig_lane(&rig, 3, REPLICA_LANE_BULK);
 	rig_join(&rig, 3, 1, 11, 1);
 	check_refused(&rig.lanes[3], REFUSAL_ORDER, "already");
 	rig_fini(&rig);
@@ -353,14 +353,14 @@ static void messages_out_of_place_end_the_connection(void)
 	struct message message = {.kind = MESSAGE_PROBE};
 
 	begin();
-	rig_lane(&rig, 1, LANE_BULK);
+	rig_lane(&rig, 1, REPLICA_LANE_BULK);
 	replica_message(&rig.lanes[1].lane, &message);
 	check_refused(&rig.lanes[1], REFUSAL_ORDER, "PROBE");
 	for (message.kind = MESSAGE_HELLO; message.kind < MESSAGE_KIND_COUNT; message.kind++) {
 		if (message.kind == MESSAGE_PROBE || message.kind == MESSAGE_PROMISE ||
 		    message.kind == MESSAGE_ACCEPT || message.kind == MESSAGE_OPEN)
 			continue;
-		rig_lane(&rig, 2, LANE_MAIN);
+		rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 		replica_message(&rig.lanes[2].lane, &message);
 		check_refused(&rig.lanes[2], REFUSAL_ORDER, "not allowed");
 		rig_lane_gone(&rig, 2);
@@ -442,7 +442,7 @@ static void a_gen_never_names_two_configs(void)
 	config.loss_count = 1;
 	rig_accept(&rig, 0, 3, 11, &config);
 	check_refused(&rig.lanes[0], REFUSAL_BAD_CONFIG, "same gen");
-	rig_lane(&rig, 1, LANE_MAIN);
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	config.gen = 4;
 	rig_accept(&rig, 1, 3, 11, &config);
 	check_refused(&rig.lanes[1], REFUSAL_BAD_CONFIG, "newer config");
@@ -454,7 +454,7 @@ static void a_config_needs_the_promised_ballot(void)
 	struct config config;
 
 	begin();
-	rig_lane(&rig, 1, LANE_MAIN);
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 0, 3, 11);
 	mem_store_run(&rig.mem);
 	config = next_config(2, 11, 2);
@@ -512,7 +512,7 @@ static void a_stop_closes_drains_syncs_and_leaves_the_clean_flag(void)
 static void a_failed_last_sync_leaves_no_clean_flag(void)
 {
 	rig_init(&rig);
-	rig_lane(&rig, 0, LANE_MAIN);
+	rig_lane(&rig, 0, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 0, 1, 11);
 	mem_store_run(&rig.mem);
 	rig_lane_gone(&rig, 0);

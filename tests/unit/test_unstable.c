@@ -88,6 +88,21 @@ static void an_older_overflow_stays_everything_until_forgotten(void)
 	CHECK_EQ_U64(0, unstable_count(&list));
 }
 
+static void more_older_extents_than_fit_mean_everything(void)
+{
+	begin(2);
+	add(1);
+	add(2);
+	unstable_epoch(&list, 2);
+	add(1);
+	unstable_epoch(&list, 3);
+	CHECK_TRUE(unstable_is_everything(&list));
+	unstable_prune(&list, 100);
+	CHECK_TRUE(unstable_is_everything(&list));
+	unstable_forget_older(&list);
+	CHECK_FALSE(unstable_is_everything(&list));
+}
+
 static void the_same_epoch_again_keeps_the_list(void)
 {
 	begin(8);
@@ -142,6 +157,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(overflow_means_everything_until_all_of_it_is_stable),
 	CHECK_TEST(extents_of_an_older_epoch_stay_whatever_becomes_stable),
 	CHECK_TEST(an_older_overflow_stays_everything_until_forgotten),
+	CHECK_TEST(more_older_extents_than_fit_mean_everything),
 	CHECK_TEST(the_same_epoch_again_keeps_the_list),
 	CHECK_TEST(a_resent_write_that_comes_late_is_kept),
 	CHECK_TEST(nothing_unstable_is_ever_missing),

@@ -170,6 +170,7 @@ static void promised(struct engine *engine, struct set *set)
 static bool counted_are_there(struct engine *engine, struct set *set)
 {
 	bool all = true;
+	struct err err;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
@@ -181,6 +182,13 @@ static bool counted_are_there(struct engine *engine, struct set *set)
 			return false;
 		}
 		all &= leg_has_vote(leg);
+		if (leg->is_refused && !engine->is_attached && !engine->options.is_recovery) {
+			(void)err_set(&err, leg->refusal_error, "volume %s: replica %s (%s): %s", engine->spec.name,
+				      leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
+				      leg->last_error);
+			engine_fail(engine, leg->refusal_error, err.text);
+			return false;
+		}
 	}
 	if (!all && engine->now_ns - set->phase_ns > 2 * engine->options.answer_deadline_ns)
 		assemble_again(engine, "a replica was lost during the attach");
@@ -340,7 +348,8 @@ bool assemble_is_complete(const struct engine *engine)
 /* A connection is gone: what it said in this round does not count for its successor. */
 void assemble_lost(struct engine *engine, struct leg *leg)
 {
-	leg->is_probed = false;
+	if (engine->phase == PHASE_PROBE)
+		leg->is_probed = false;
 	leg_set(engine, leg)->needs_look = true;
 }
 

@@ -333,7 +333,7 @@ static void got_refused(struct engine *engine, struct leg *leg, const struct mes
 		leg->refusal_error = error;
 		link_abort(engine, leg, "%s", err.text);
 		assemble_contended(engine, leg, &refused->seen);
-	} else if (error && leg->state == LEG_HANDSHAKE) {
+	} else if (error && (leg->state == LEG_HANDSHAKE || leg_set(engine, leg)->phase != SET_SERVING)) {
 		refuse(engine, leg, error, err.text);
 	} else {
 		link_abort(engine, leg, "%s", err.text);

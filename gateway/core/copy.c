@@ -329,6 +329,8 @@ static void step_after_write(struct engine *engine, struct copy *copy)
 {
 	if (copy->phase != COPY_WRITE || is_outstanding(copy))
 		return;
+	/* A member's share of it needs a SYNC as any write does. */
+	engine->sets[copy->set].completed_writes += copy->is_reconcile;
 	if (!copy->is_stopped) {
 		for (unsigned i = 0; i < copy->piece_count; i++)
 			copy->differ &= (uint16_t) ~(1u << (copy->first_piece + i));

@@ -191,7 +191,7 @@ void flush_unsynced(struct engine *engine, const struct set *set, const struct l
 
 bool flush_is_due(const struct set *set)
 {
-	return set->completed_writes != set->synced_writes || !unsynced_is_empty(&set->unsynced);
+	return set->completed_writes != set->synced_writes;
 }
 
 void flush_tick(struct engine *engine, struct set *set)

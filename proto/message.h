@@ -134,6 +134,7 @@ struct replica_info {
 	uint64_t set_bytes;
 	uint64_t allocated_bytes;
 	bool session_open;
+	bool is_witness; /* a voter without data */
 	char health[128]; /* "ok", or why it is not served */
 };
 

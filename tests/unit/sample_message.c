@@ -19,6 +19,7 @@ struct replica_info sample_replica(uint8_t first)
 		.set_bytes = 5 * GIB,
 		.allocated_bytes = 1 * MIB,
 		.session_open = true,
+		.is_witness = true,
 		.health = "ok",
 	};
 }

@@ -54,8 +54,10 @@ BEND(stamps_that_overlap_are_refused, MESSAGE_STAMP, m.stamp.runs[1].first = 2, 
 BEND(a_stamp_of_nothing_without_sync_is_refused, MESSAGE_STAMP, m.stamp.count = 0; m.stamp.sync = false, "nothing")
 BEND(a_digest_off_the_pieces_is_refused, MESSAGE_DIGEST, m.digest.offset++, "at a piece")
 BEND(a_digest_of_nothing_is_refused, MESSAGE_DIGEST, m.digest.length = 0, "of nothing")
-BEND(a_digest_of_more_than_a_region_is_refused, MESSAGE_DIGEST, m.digest.length = REGION_BYTES + 1, "more than a region")
-BEND(a_digest_beyond_the_largest_volume_is_refused, MESSAGE_DIGEST, m.digest.offset = VOLUME_BYTES_MAX, "largest volume")
+BEND(a_digest_of_more_than_a_region_is_refused, MESSAGE_DIGEST, m.digest.length = REGION_BYTES + 1,
+     "more than a region")
+BEND(a_digest_beyond_the_largest_volume_is_refused, MESSAGE_DIGEST, m.digest.offset = VOLUME_BYTES_MAX,
+     "largest volume")
 BEND(digests_off_the_pieces_are_refused, MESSAGE_DIGESTED, m.digested.offset = 512, "at a piece")
 BEND(no_digest_at_all_is_refused, MESSAGE_DIGESTED, m.digested.count = 0, "1 to 16")
 
@@ -217,8 +219,8 @@ static void the_fullest_page_of_regions_fits_the_limits(void)
 
 	message.regions.count = REGION_RUNS_MAX;
 	for (unsigned i = 0; i < REGION_RUNS_MAX; i++)
-		message.regions.runs[i] =
-			(struct region_run){.first = REGIONS_MAX - 2 * (REGION_RUNS_MAX - i), .count = 2, .gen = UINT32_MAX};
+		message.regions.runs[i] = (struct region_run){
+			.first = REGIONS_MAX - 2 * (REGION_RUNS_MAX - i), .count = 2, .gen = UINT32_MAX};
 	message.regions.more = true;
 	message.regions.next = REGIONS_MAX;
 	check_unpacks(bytes, sample_pack(&message, bytes), &got);

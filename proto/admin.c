@@ -10,19 +10,17 @@
 /* Fields whose name and type are the same on both sides. */
 #define LEG_NUMBERS(X)                                                                                                 \
 	X(set_index)                                                                                                   \
-	X(since_ms)                                                                                                    \
-	X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects) X(zero_copy_bytes)                 \
+	X(since_ms) X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects) X(zero_copy_bytes)     \
 		X(bulk_copy_bytes) X(gather_bytes) X(received_bytes) X(zero_copy_now)
 #define LEG_STRINGS(X) X(name) X(address) X(state) X(last_error)
 
 #define STATUS_NUMBERS(X)                                                                                              \
 	X(pid)                                                                                                         \
-	X(size_bytes)                                                                                                  \
-	X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen) X(queue_depth)             \
-		X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count)          \
-			X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes)   \
-				X(reissued_reads) X(crc_mismatches) X(failed_requests) X(ring_sqe_count)               \
-					X(ring_cqe_count) X(ring_enter_count) X(direct_read_bytes)                     \
+	X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen)              \
+		X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count)            \
+			X(discard_count) X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes)   \
+				X(resent_writes) X(reissued_reads) X(crc_mismatches) X(failed_requests)                \
+					X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) X(direct_read_bytes)   \
 						X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes)
 #define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(waits_for)
 

@@ -280,6 +280,22 @@ void harness_init(struct harness *harness, const struct volume_spec *spec, const
 	engine_set_now(harness->engine, harness->now_ns);
 }
 
+void harness_restart(struct harness *harness, const struct engine_options *options)
+{
+	struct err err = {0};
+
+	engine_free(harness->engine);
+	harness->options = *options;
+	memset(harness->lanes, 0, sizeof(harness->lanes));
+	memset(harness->is_pending, 0, sizeof(harness->is_pending));
+	harness->message_count = harness->sent_count = harness->zero_count = harness->pending = 0;
+	harness->attached_count = harness->detached_count = 0;
+	harness->engine = engine_new(&harness->spec, options, &ops, harness, &err);
+	if (!harness->engine)
+		CHECK_FAIL("engine_new: %s", err.text);
+	engine_set_now(harness->engine, harness->now_ns);
+}
+
 void harness_fini(struct harness *harness)
 {
 	engine_free(harness->engine);
@@ -547,6 +563,8 @@ static bool pump_message(struct harness *harness)
 			(--harness->message_count - i) * sizeof(asked));
 		if (asked.kind == 0)
 			return true;
+		if (harness->on_asked)
+			harness->on_asked(harness, &asked);
 		if (replica->refuse_on == asked.kind) {
 			fill_refused(replica, replica->refusal, &answer);
 		} else {

@@ -101,6 +101,8 @@ struct harness {
 	char last_event_text[EVENT_KIND_COUNT][320];
 	/* What a replica's piece of DIGEST_PIECE_BYTES holds; NULL: the same everywhere. */
 	uint64_t (*digest)(struct harness *harness, unsigned leg, uint64_t piece);
+	/* A test's look at a request before its replica answers it. */
+	void (*on_asked)(struct harness *harness, const struct harness_message *asked);
 	/* A test's look at every frame before it is queued; may be NULL. */
 	void (*on_sent)(struct harness *harness, const struct harness_sent *sent);
 	void (*on_complete)(struct harness *harness, unsigned slot, int error);
@@ -116,6 +118,9 @@ struct volume_spec harness_spec_with_witness(unsigned set_count, unsigned replic
 /* NULL options: defaults. The engine is made, nothing is attached. */
 void harness_init(struct harness *harness, const struct volume_spec *spec, const struct engine_options *options);
 void harness_fini(struct harness *harness);
+/* The gateway died: another one, with `options`, finds the replicas as they are. Nothing is attached; what was pending
+ * is forgotten. */
+void harness_restart(struct harness *harness, const struct engine_options *options);
 struct engine_options harness_options(void);
 
 /* Time goes on and the engine ticks. */

@@ -235,7 +235,9 @@ static void start_change(struct served *served)
 		answer(served, WIRE_EIO);
 		return;
 	}
-	unstable_add(&replica->unstable, frame->wseq, frame->offset, frame->length);
+	if (!(frame->flags &
+	      FRAME_F_COPY)) /* a copy is no client's write: nothing is lost with it that has no other home */
+		unstable_add(&replica->unstable, frame->wseq, frame->offset, frame->length);
 	if (!(frame->flags & FRAME_F_STAMP)) {
 		submit(served);
 		return;
@@ -269,6 +271,7 @@ void session_stamps_advanced(struct replica *replica)
 			submit(served);
 		}
 	}
+	voter_progress(replica);
 }
 
 /* Its writes come as frames of their own; a stale batch's are refused one by one, so that each has its answer. */
@@ -424,6 +427,7 @@ static void advance(struct replica *replica)
 {
 	struct session *session = &replica->session;
 
+	voter_progress(replica);
 	if (!session->sync_running)
 		gather_flushes(session);
 	if (!session->sync_running && !list_is_empty(&session->syncing)) {

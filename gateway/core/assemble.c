@@ -144,6 +144,30 @@ static void begin_list(struct engine *engine, struct set *set)
 	move(engine, set, SET_LIST);
 }
 
+/* R8 for all members at once: a device that was served must not go on as if nothing had happened. */
+static bool has_lost_writes(const struct engine *engine, struct set *set)
+{
+	if (!set->lost_data)
+		return false;
+	if (set->was_ours && set->completed_upto <= set->stable_upto) {
+		set->lost_data = false; /* everything completed was durable */
+		return false;
+	}
+	return set->was_ours || engine->options.is_recovery;
+}
+
+static void fail_for_loss(struct engine *engine, struct set *set)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "volume %s, set %u: every replica in sync lost power with completed writes that were not flushed; detach and "
+		 "attach to go on with what is left",
+		 engine->spec.name, set->index);
+	engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s", text);
+	engine_fail(engine, -EIO, text);
+}
+
 static void promised(struct engine *engine, struct set *set)
 {
 	bool is_waiting = false;
@@ -158,7 +182,9 @@ static void promised(struct engine *engine, struct set *set)
 	if (is_waiting && engine->now_ns - set->phase_ns < engine->options.answer_deadline_ns)
 		return;
 	error = adopt_set(engine, set, voting_legs(engine, set), &err);
-	if (!error)
+	if (!error && has_lost_writes(engine, set))
+		fail_for_loss(engine, set);
+	else if (!error)
 		begin_list(engine, set);
 	else if (error == -EAGAIN)
 		give_up(engine, &err, !is_waiting && refused_leg(engine));

@@ -505,10 +505,12 @@ static void hurt(unsigned leg, uint64_t dice)
 	} else if (dice < 92) {
 		replace_gateway();
 	} else {
+		lose(leg);
+		if (h.lanes[leg][LANE_BULK].state == HARNESS_OPEN)
+			harness_break(&h, leg, LANE_BULK);
 		h.replicas[leg].promised.epoch++; /* a contender that came to nothing */
 		h.replicas[leg].promised.nonce = 4711;
 		h.replicas[leg].session = 0;
-		lose(leg);
 	}
 }
 

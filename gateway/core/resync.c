@@ -327,7 +327,8 @@ static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 {
 	struct leg *source;
 
-	if (leg->rejoin.is_asked)
+	/* Its end is on its way when its session is gone. */
+	if (leg->rejoin.is_asked || leg->state != LEG_UP)
 		return;
 	switch (leg->rejoin.phase) {
 	case REJOIN_LIST:

@@ -300,10 +300,23 @@ void set_unhold(struct engine *engine, struct set *set)
 	}
 }
 
+/* All at once: a change that a recovered device issues again is done again in full (R11), so nobody may have seen, or
+ * written over, a part of it before it completed. Reads give theirs up one by one, so nobody waits in a circle. */
+static void release_ranges(struct engine *engine, struct slot *slot)
+{
+	for (unsigned i = 0; i < slot->part_count; i++) {
+		struct part *part = &slot->parts[i];
+
+		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
+	}
+}
+
 static void slot_complete(struct engine *engine, struct slot *slot)
 {
 	unsigned index = slot_index(engine, slot);
 
+	if (slot->request.op != REQUEST_READ && slot->request.op != REQUEST_FLUSH)
+		release_ranges(engine, slot);
 	for (unsigned i = 0; i < slot->part_count; i++)
 		slot->parts[i].id = 0;
 	slot->part_count = 0;
@@ -327,17 +340,6 @@ void slot_released(struct engine *engine, struct slot *slot)
 	slot_complete(engine, slot);
 }
 
-/* All at once: a change that a recovered device issues again is done again in full (R11), so nobody may have seen, or
- * written over, a part of it before the whole was done. Reads give theirs up one by one, so nobody waits in a circle. */
-static void release_ranges(struct engine *engine, struct slot *slot)
-{
-	for (unsigned i = 0; i < slot->part_count; i++) {
-		struct part *part = &slot->parts[i];
-
-		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
-	}
-}
-
 void part_done(struct engine *engine, struct part *part, int error)
 {
 	struct slot *slot = part->slot;
@@ -350,8 +352,6 @@ void part_done(struct engine *engine, struct part *part, int error)
 	if (!slot->error)
 		slot->error = error;
 	slot->parts_left--;
-	if (slot->parts_left == 0 && slot->request.op != REQUEST_READ && slot->request.op != REQUEST_FLUSH)
-		release_ranges(engine, slot);
 	slot_released(engine, slot);
 }
 

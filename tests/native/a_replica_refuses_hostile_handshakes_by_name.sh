@@ -12,7 +12,7 @@ uuids vol
 read -r volume set replica <<<"$ids"
 volume_run honest --seconds 3600 --max 128k
 
-talk a "hello data $ids version=0" "expect refused version"
+talk a "hello data $ids version=0" "expect refused malformed"
 talk a "hello data $ids features=0x8000000000000000" "expect refused version"
 talk a "hello data $volume $set replica=$other" "expect refused unknown-replica"
 talk a "hello data volume=$other $set $replica" "expect refused wrong-volume"
@@ -32,10 +32,15 @@ talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "open 10
 	"connect" "hello data $ids" "expect welcome" "open 11 1" "expect refused not-promised" \
 	"connect" "hello data $ids" "expect welcome" "open 10 2" "expect opened"
 # Configs that do not follow from the one that stands.
-for wrong in "set=$other" set_bytes=4096 volume_bytes=4096 "voter=$other" gen=0; do
+for wrong in "set=$other" "voter=$other"; do
 	talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 10 7 $wrong" "expect refused bad-config"
 done
-talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 12 7" "expect refusal-or-closed"
+for wrong in set_bytes=4096 volume_bytes=4096; do
+	talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 10 7 $wrong" "expect refused malformed"
+done
+talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 10 7 gen=5" "expect accepted" \
+	"accept 10 7 gen=1" "expect refused bad-config" # older than the one accepted a moment ago
+talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 12 7" "expect refused not-promised"
 # A voter's questions: under another ballot, beyond the set, on the wrong lane.
 for kind in heartbeat list_regions stamped_regions "stamp sync=1" "digest length=65536" forget; do
 	read -r name rest <<<"$kind"

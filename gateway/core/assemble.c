@@ -358,6 +358,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 	}
 	move(engine, set, SET_SERVING);
 	lease_refresh(engine, set);
+	set_unhold(engine, set);
 }
 
 bool assemble_is_complete(const struct engine *engine)

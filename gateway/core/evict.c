@@ -66,13 +66,19 @@ static void note_lost_members(struct engine *engine, struct set *set)
 	}
 }
 
-/* R8: the only copy is back without what it had completed. */
+/* R8: the only copy is back without what it had completed; or all of them are. */
 static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 {
 	char text[256];
 
-	if (set->members.in != leg_bit(leg))
-		return; /* another one may still have it */
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *other = set_leg(engine, set, i);
+
+		/* Another one may still have it. */
+		if (set->members.in & leg_bit(other) &&
+		    (other->state != LEG_VOTING || uuid_equal(&other->hello_boot_id, &other->boot_id)))
+			return;
+	}
 	snprintf(text, sizeof(text),
 		 "volume %s: replica %s (%s), the last one in sync, restarted its machine and lost completed writes that were "
 		 "not flushed (up to %llu); detach and attach to go on with what is left",

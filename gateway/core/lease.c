@@ -38,7 +38,7 @@ static uint64_t end_of_all(struct engine *engine, const struct set *set, uint8_t
 static uint64_t end_of_majority(struct engine *engine, const struct set *set)
 {
 	unsigned majority = set->leg_count / 2 + 1;
-	uint64_t ends[SET_VOTERS_MAX];
+	uint64_t ends[SET_VOTERS_MAX] = {0};
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		uint64_t from = set_leg(engine, set, i)->lease_from_ns, end = from ? from + LEASE_NS : 0;

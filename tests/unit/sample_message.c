@@ -88,6 +88,38 @@ static struct message_digested sample_digested(void)
 	return digested;
 }
 
+/* The kinds from HEARTBEAT on. */
+static void fill_membership(struct message *message, struct ballot ballot)
+{
+	switch (message->kind) {
+	case MESSAGE_HEARTBEAT:
+	case MESSAGE_FORGET:
+		message->promise.ballot = ballot;
+		break;
+	case MESSAGE_LIST_REGIONS:
+	case MESSAGE_STAMPED_REGIONS:
+		message->regions_ask = (struct message_regions_ask){.ballot = ballot, .from = 77, .above_gen = 6};
+		break;
+	case MESSAGE_REGIONS:
+		message->regions = sample_regions();
+		break;
+	case MESSAGE_STAMP:
+		message->stamp = (struct message_stamp){.ballot = ballot, .sync = true, .count = 2};
+		message->stamp.runs[0] = (struct region_run){.first = 1, .count = 2, .gen = 5};
+		message->stamp.runs[1] = (struct region_run){.first = 3, .count = 1, .gen = 6};
+		break;
+	case MESSAGE_DIGEST:
+		message->digest =
+			(struct message_digest){.ballot = ballot, .offset = 3 * DIGEST_PIECE_BYTES, .length = 70000};
+		break;
+	case MESSAGE_DIGESTED:
+		message->digested = sample_digested();
+		break;
+	default:
+		break;
+	}
+}
+
 struct message sample_message(enum message_kind kind)
 {
 	const struct ballot ballot = {.epoch = 9, .nonce = 0x8182838485868788};
@@ -140,31 +172,8 @@ struct message sample_message(enum message_kind kind)
 	case MESSAGE_DELETE:
 		message.delete = (struct message_delete){.volume_uuid = sample_uuid(1), .replica_uuid = sample_uuid(3)};
 		break;
-	case MESSAGE_HEARTBEAT:
-	case MESSAGE_FORGET:
-		message.promise.ballot = ballot;
-		break;
-	case MESSAGE_LIST_REGIONS:
-	case MESSAGE_STAMPED_REGIONS:
-		message.regions_ask = (struct message_regions_ask){.ballot = ballot, .from = 77, .above_gen = 6};
-		break;
-	case MESSAGE_REGIONS:
-		message.regions = sample_regions();
-		break;
-	case MESSAGE_STAMP:
-		message.stamp = (struct message_stamp){.ballot = ballot, .sync = true, .count = 2};
-		message.stamp.runs[0] = (struct region_run){.first = 1, .count = 2, .gen = 5};
-		message.stamp.runs[1] = (struct region_run){.first = 3, .count = 1, .gen = 6};
-		break;
-	case MESSAGE_DIGEST:
-		message.digest =
-			(struct message_digest){.ballot = ballot, .offset = 3 * DIGEST_PIECE_BYTES, .length = 70000};
-		break;
-	case MESSAGE_DIGESTED:
-		message.digested = sample_digested();
-		break;
 	default:
-		break;
+		fill_membership(&message, ballot);
 	}
 	return message;
 }

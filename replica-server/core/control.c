@@ -196,7 +196,7 @@ static const char *config_misfit(const struct replica *replica)
 	b_bytes = config_encode(ours, b, sizeof(b));
 	if (a_bytes < 0)
 		return "the config does not fit its limits; the gateway is faulty";
-	if (order == 0 && (a_bytes != b_bytes || memcmp(a, b, (size_t)a_bytes)))
+	if (order == 0 && (a_bytes != b_bytes || memcmp(a, b, (size_t)a_bytes) != 0))
 		return "another config with the same gen was accepted already; the gateway is faulty";
 	return NULL;
 }

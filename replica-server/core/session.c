@@ -235,8 +235,8 @@ static void start_change(struct served *served)
 		answer(served, WIRE_EIO);
 		return;
 	}
-	if (!(frame->flags &
-	      FRAME_F_COPY)) /* a copy is no client's write: nothing is lost with it that has no other home */
+	/* A copy is no client's write: if it is lost, the replica is still syncing and is copied again. */
+	if (!(frame->flags & FRAME_F_COPY))
 		unstable_add(&replica->unstable, frame->wseq, frame->offset, frame->length);
 	if (!(frame->flags & FRAME_F_STAMP)) {
 		submit(served);

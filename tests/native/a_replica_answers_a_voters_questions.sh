@@ -8,7 +8,7 @@ other=11111111-2222-4333-8444-555555555555
 replica_start a
 volume_create vol 16m
 uuids vol
-read -r volume set replica <<<"$ids"
+read -r volume set _ <<<"$ids"
 hello=("hello data $ids" "expect welcome")
 
 # Without a session: a voter only.

@@ -2,12 +2,15 @@
  * On a request's path between frame_decode() and the request that session.c makes of it. */
 #include "replica-server/core/admission.h"
 
+#include "common/mutant.h"
 #include "replica-server/core/replica.h"
 
 bool admission_is_current(const struct replica_lane *lane, uint32_t epoch, uint32_t session)
 {
 	const struct session *open = &lane->replica->session;
 
+	if (MUTANT(no_session_fence))
+		return true;
 	return open->state == SESSION_OPEN && epoch == open->ballot.epoch && session == open->number;
 }
 
@@ -21,7 +24,7 @@ enum wire_status admission_status(const struct replica_lane *lane, const struct 
 		return WIRE_ESTALE;
 	if (frame->type == FRAME_PING)
 		return WIRE_OK;
-	if (replica->state == REPLICA_FAILED && frame->type != FRAME_READ)
+	if (replica->state == REPLICA_FAILED && frame->type != FRAME_READ && !MUTANT(failed_replica_serves))
 		return WIRE_EIO;
 	if (frame->type == FRAME_FLUSH)
 		return WIRE_OK;
@@ -38,7 +41,7 @@ const char *admission_forbidden(const struct replica_lane *lane, const struct fr
 	const struct session *session = &lane->replica->session;
 	uint32_t left;
 
-	if (session->main != lane && session->bulk != lane)
+	if (session->main != lane && session->bulk != lane && !MUTANT(no_session_fence))
 		return "a data frame before OPEN or JOIN was answered";
 	if (lane->role == REPLICA_LANE_BULK && frame->type != FRAME_READ && frame->type != FRAME_PING)
 		return "only READ and PING may use the bulk lane";

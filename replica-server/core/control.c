@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/mutant.h"
+
 static void control_next(struct replica *replica);
 static void control_drained(struct replica *replica);
 static void control_persisted(struct replica *replica, int error);
@@ -157,7 +159,7 @@ static void run_promise(struct replica *replica)
 		control_end(replica);
 		return;
 	}
-	if (asked->epoch <= promised->epoch) {
+	if (asked->epoch <= promised->epoch && !MUTANT(promise_goes_back)) {
 		control_refuse(replica, REFUSAL_STALE_EPOCH,
 			       "a promise of this epoch or a higher one was given to another attachment; "
 			       "attach again with a higher epoch");
@@ -166,6 +168,10 @@ static void run_promise(struct replica *replica)
 	/* From here on nothing older is executed, even if the promise never becomes durable. */
 	*promised = *asked;
 	replica->last_session = 0;
+	if (MUTANT(promise_before_drain)) {
+		replica_write_superblock(replica, control_persisted);
+		return;
+	}
 	session_drain(replica, replica->control_lane, "a higher epoch was promised");
 }
 
@@ -210,7 +216,10 @@ static void run_accept(struct replica *replica)
 		return;
 	}
 	replica->sb.config = replica->control.config;
-	replica_write_superblock(replica, control_persisted);
+	if (MUTANT(accept_not_durable))
+		control_persisted(replica, 0);
+	else
+		replica_write_superblock(replica, control_persisted);
 }
 
 static void run_open(struct replica *replica)
@@ -287,6 +296,10 @@ static void control_drained(struct replica *replica)
 	/* It may have failed while draining. */
 	if (replica->superblock_failed || (replica->state == REPLICA_FAILED && replica->control.kind == MESSAGE_OPEN)) {
 		control_refuse(replica, REFUSAL_STORE, replica->health);
+		return;
+	}
+	if (replica->control.kind == MESSAGE_PROMISE && MUTANT(promise_not_durable)) {
+		control_persisted(replica, 0);
 		return;
 	}
 	if (replica->control.kind == MESSAGE_PROMISE) {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "common/mutant.h"
 #include "replica-server/core/admission.h"
 #include "replica-server/core/replica.h"
 
@@ -163,7 +164,7 @@ static void answer(struct served *served, enum wire_status status)
 		served->reply.crc = served->frame.crc;
 	if (status != WIRE_OK)
 		session->counters.errors++;
-	if (!served->lane || served->lane->role == REPLICA_LANE_MAIN) {
+	if (!served->lane || served->lane->role == REPLICA_LANE_MAIN || MUTANT(bulk_out_of_order)) {
 		send_reply(served);
 		return;
 	}
@@ -218,7 +219,7 @@ static void submit(struct served *served)
 
 	served->state = SERVED_STORING;
 	served->op.kind = store_kind_of(&served->frame);
-	served->op.durable = served->frame.flags & FRAME_F_FUA;
+	served->op.durable = served->frame.flags & FRAME_F_FUA && !MUTANT(fua_ignored);
 	served->op.offset = served->frame.offset;
 	served->op.length = served->frame.length;
 	served->op.data = served->buf ? served->buf->data : NULL;
@@ -231,7 +232,7 @@ static void start_change(struct served *served)
 	struct replica *replica = served->replica;
 	const struct frame *frame = &served->frame;
 
-	if (replica->state == REPLICA_FAILED) { /* while the payload was arriving */
+	if (replica->state == REPLICA_FAILED && !MUTANT(failed_replica_serves)) { /* while the payload was arriving */
 		answer(served, WIRE_EIO);
 		return;
 	}
@@ -393,7 +394,7 @@ static void store_done(struct store_op *op)
 	if (op->error && is_fatal(op))
 		replica_fail(served->replica, "data", op->error);
 	list_del(&served->node); /* no longer a change that a flush waits for */
-	answer(served, wire_status_from_errno(op->error));
+	answer(served, MUTANT(store_error_ignored) ? WIRE_OK : wire_status_from_errno(op->error));
 }
 
 /* Flushes before which no change is running any more. */
@@ -405,7 +406,7 @@ static void gather_flushes(struct session *session)
 	list_for_each (it, next, &session->flushes) {
 		struct served *flush = container_of(it, struct served, node);
 
-		if (oldest && oldest->arrival < flush->arrival)
+		if (oldest && oldest->arrival < flush->arrival && !MUTANT(flush_before_writes))
 			break;
 		list_del(&flush->node);
 		list_add_tail(&session->syncing, &flush->node);
@@ -430,6 +431,8 @@ static void advance(struct replica *replica)
 	voter_progress(replica);
 	if (!session->sync_running)
 		gather_flushes(session);
+	if (MUTANT(flush_joins_running_sync))
+		gather_flushes(session);
 	if (!session->sync_running && !list_is_empty(&session->syncing)) {
 		session->sync_running = true;
 		session->sync.kind = STORE_SYNC;
@@ -452,7 +455,7 @@ static void sync_done(struct store_op *op)
 	if (error)
 		replica_fail(replica, "data", error);
 	/* Whatever failed before: a replica that is failed has no durable answer to give. */
-	answer_syncing(session, replica->state == REPLICA_FAILED ? WIRE_EIO : WIRE_OK);
+	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) && !MUTANT(failed_replica_serves) ? WIRE_EIO : WIRE_OK);
 	session->sync_running = false; /* only now: advance() must not mistake those being answered for new ones */
 	advance(replica);
 }
@@ -471,8 +474,16 @@ void session_drain(struct replica *replica, struct replica_lane *except, const c
 	struct replica_lane *lanes[2] = {session->main, session->bulk};
 
 	session->state = SESSION_DRAINING;
+	if (MUTANT(session_not_drained)) {
+		session->state = SESSION_CLOSED;
+		session->main = session->bulk = NULL;
+		replica_session_drained(replica);
+		return;
+	}
 	for (unsigned i = 0; i < ARRAY_COUNT(lanes); i++) {
 		if (lanes[i] && lanes[i] == except)
+			detach(session, lanes[i]);
+		else if (lanes[i] && MUTANT(no_session_fence))
 			detach(session, lanes[i]);
 		else if (lanes[i] && !lanes[i]->ending)
 			lanes[i]->ops->close(lanes[i], reason);
@@ -484,7 +495,9 @@ void session_drain(struct replica *replica, struct replica_lane *except, const c
 static void orphan(struct served *served)
 {
 	leave_lane(served);
-	if (served->state == SERVED_RECEIVING || served->state == SERVED_ANSWERED)
+	if (served->state == SERVED_RECEIVING && MUTANT(half_write_applied))
+		start_change(served);
+	else if (served->state == SERVED_RECEIVING || served->state == SERVED_ANSWERED)
 		served_put(served);
 }
 

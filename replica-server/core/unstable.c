@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "common/mutant.h"
+
 int unstable_init(struct unstable *unstable, uint32_t cap)
 {
 	*unstable = (struct unstable){.cap = cap};
@@ -46,8 +48,10 @@ void unstable_epoch(struct unstable *unstable, uint32_t epoch)
 
 void unstable_add(struct unstable *unstable, uint64_t wseq, uint64_t offset, uint64_t length)
 {
+	if (MUTANT(list_has_gaps) && wseq % 4 == 0)
+		return;
 	if (unstable->count == unstable->cap) {
-		if (wseq > unstable->overflow_upto)
+		if (wseq > unstable->overflow_upto && !MUTANT(list_overflow_unnoticed))
 			unstable->overflow_upto = wseq;
 		return;
 	}

@@ -225,13 +225,16 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	return 0;
 }
 
-static void set_identity(struct engine *engine, const struct leg *leg, struct voter *voter, uint32_t gen)
+/* The process whose session counts, not one that only knocks. */
+static void set_identity(struct engine *engine, const struct set *set, const struct leg *leg, struct voter *voter,
+			 uint32_t gen)
 {
+	if (voter->state != VOTER_IN || !set->is_doubtful)
+		voter->incarnation = leg->incarnation;
+	voter->boot_id = leg->boot_id;
 	voter->state = VOTER_IN;
 	voter->compare = COMPARE_STAMPS;
 	voter->in_sync_gen = gen;
-	voter->incarnation = leg->hello_incarnation;
-	voter->boot_id = leg->hello_boot_id;
 }
 
 /* For each leg its voter in `config`, with the address that the volume's file says: the config follows the file. */
@@ -261,7 +264,7 @@ void adopt_config(struct engine *engine, struct set *set, struct config *ret)
 		if (!voter || leg->is_witness)
 			continue;
 		if (set->counted & leg_bit(leg)) {
-			set_identity(engine, leg, voter, ret->gen);
+			set_identity(engine, set, leg, voter, ret->gen);
 			continue;
 		}
 		if (voter->state == VOTER_IN)
@@ -284,10 +287,7 @@ void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t 
 		if (!voter || leg->is_witness)
 			continue;
 		if (in & leg_bit(leg)) {
-			set_identity(engine, leg, voter, gen);
-			/* The process whose session counts, not one that only knocks. */
-			voter->incarnation = leg->incarnation;
-			voter->boot_id = leg->boot_id;
+			set_identity(engine, set, leg, voter, gen);
 		} else if (voter->state == VOTER_IN) {
 			/* Witnessed: what it lacks is stamped. */
 			voter->state = VOTER_OUT;

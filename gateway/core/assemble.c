@@ -131,7 +131,7 @@ static void begin_list(struct engine *engine, struct set *set)
 	set->new_gen = membership_next_gen(&set->members);
 	set->ack_from_ns = first_ack_ns(engine, set);
 	region_map_clear(&set->uncertain);
-	set->is_whole = set->lost_lists;
+	set->is_whole = set->is_doubtful = set->lost_lists;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 

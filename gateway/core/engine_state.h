@@ -77,6 +77,8 @@ struct set {
 	uint8_t compare_all;	/* legs that must be compared in full */
 	bool lost_lists;	/* no counted member is the process that it was: everything is uncertain */
 	bool lost_data;		/* ... nor on the kernel it was on */
+	bool is_doubtful;	/* no list tells what is uncertain: the configs keep naming the processes that had lists, so
+				 * that a successor starts over as well, until all was made equal */
 	bool is_whole;		/* everything is uncertain */
 	bool was_ours;		/* a config of this attachment was chosen once: only ours may be adopted again (R10) */
 	uint32_t new_gen;

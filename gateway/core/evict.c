@@ -152,6 +152,8 @@ static void open_members(struct engine *engine, struct set *set, uint8_t keep)
 /* The chosen config names a process that is no more. */
 static bool identity_is_stale(struct engine *engine, const struct set *set, uint8_t keep)
 {
+	if (set->is_doubtful)
+		return false;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
 		const struct voter *voter = config_voter(&set->members.chosen, &leg_replica(engine, leg)->uuid);
@@ -262,12 +264,22 @@ static uint8_t voting(struct engine *engine, const struct set *set)
 	return legs;
 }
 
+static uint8_t opening(struct engine *engine, const struct set *set)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		legs |= (uint8_t)((unsigned)is_opening(set_leg(engine, set, i)) << i);
+	return legs;
+}
+
 /* Writes cannot complete and nothing under way will change that soon. */
 static void note_suspension(struct engine *engine, struct set *set, bool is_short)
 {
 	bool is_blocked = (set_required(set) & ~set->up_legs) != 0 || is_short;
+	uint8_t there = set->up_legs | opening(engine, set);
 	bool has_majority = membership_is_majority(&set->members, voting(engine, set));
-	bool is_suspended = is_blocked && (is_short || !has_majority || !(set->members.in & set->up_legs));
+	bool is_suspended = is_blocked && (is_short || !has_majority || !(set->members.in & there));
 
 	if (is_suspended == set->is_suspended)
 		return;
@@ -291,6 +303,8 @@ void evict_progress(struct engine *engine, struct set *set)
 
 	if (set->phase != SET_SERVING || engine->state == VOLUME_FAILED || engine->is_detached)
 		return;
+	if (region_map_is_empty(&set->uncertain) && copy_active(engine, set) == 0)
+		set->is_doubtful = false;
 	note_lost_members(engine, set);
 	keep = set->members.in & (uint8_t)~set->evicting;
 	is_short = (unsigned)__builtin_popcount(keep) < evict_least(engine, set);

@@ -68,8 +68,7 @@ static int check_agree(struct engine *engine, const struct set *set, uint8_t ans
 }
 
 /* R10, R11: what somebody else configured meanwhile ends this device. */
-static int check_nonce(const struct engine *engine, const struct set *set, const struct config *config,
-		       struct err *err)
+static int check_nonce(const struct engine *engine, const struct set *set, const struct config *config, struct err *err)
 {
 	uint64_t nonce = config->ballot.nonce;
 
@@ -217,7 +216,8 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 		return error;
 	set->counted = members.unchanged ? members.unchanged : members.answered;
 	set->lost_lists = !members.unchanged;
-	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be older. */
+	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be
+	 * older. */
 	set->lost_data = !members.unchanged && members.same_boot != members.in;
 	set->compare_all = members.answered & ~set->counted;
 	if (!(set->counted & members.same_boot))

@@ -161,7 +161,8 @@ static void fail_for_loss(struct engine *engine, struct set *set)
 	char text[256];
 
 	snprintf(text, sizeof(text),
-		 "volume %s, set %u: every replica in sync lost power with completed writes that were not flushed; detach and "
+		 "volume %s, set %u: every replica in sync lost power with completed writes that were not flushed; "
+		 "detach and "
 		 "attach to go on with what is left",
 		 engine->spec.name, set->index);
 	engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s", text);
@@ -392,7 +393,8 @@ void assemble_contended(struct engine *engine, struct leg *leg, const struct bal
 		assemble_again(engine, "another gateway asked for promises");
 		return;
 	}
-	(void)err_set(&err, -EBUSY, "volume %s: replica %s (%s): was promised to another gateway (epoch %u); detach one of the two",
+	(void)err_set(&err, -EBUSY,
+		      "volume %s: replica %s (%s): was promised to another gateway (epoch %u); detach one of the two",
 		      engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
 		      (unsigned)seen->epoch);
 	engine_fail(engine, -EBUSY, err.text);

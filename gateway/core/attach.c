@@ -237,8 +237,7 @@ static bool is_our_session(struct engine *engine, struct leg *leg, const struct 
 	return false;
 }
 
-static void got_opened(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
-		       const struct message *message)
+static void got_opened(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message)
 {
 	if (!is_our_session(engine, leg, &message->opened))
 		return;

@@ -121,8 +121,8 @@ void copy_locked(struct engine *engine, struct copy *copy)
 		if (!(legs & leg_bit(leg)))
 			continue;
 		copy->digests_asked |= leg_bit(leg);
-		engine->message.digest = (struct message_digest){engine->ballot, copy->region * REGION_BYTES,
-								 (uint32_t)copy->bytes};
+		engine->message.digest =
+			(struct message_digest){engine->ballot, copy->region * REGION_BYTES, (uint32_t)copy->bytes};
 		attach_ask(engine, leg, MESSAGE_DIGEST, (uint32_t)copy->round << COPY_BITS | index_of(engine, copy));
 	}
 }
@@ -201,8 +201,7 @@ static void read_run(struct engine *engine, struct copy *copy)
 /* Somebody that it is about is on his way out, and will be reported lost. */
 static bool is_interrupted(const struct engine *engine, const struct copy *copy)
 {
-	return copy->is_stopped ||
-	       ((copy->targets | 1u << copy->source) & ~engine->sets[copy->set].up_legs) != 0;
+	return copy->is_stopped || ((copy->targets | 1u << copy->source) & ~engine->sets[copy->set].up_legs) != 0;
 }
 
 static void next_run(struct engine *engine, struct copy *copy)

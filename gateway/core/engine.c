@@ -240,7 +240,8 @@ static void report_attached(struct engine *engine)
 	engine_set_state(engine, VOLUME_SERVING);
 	engine->ops->attached(engine->ctx, 0, "");
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, engine->now_ns - engine->state_ns, "%s", "");
+		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, engine->now_ns - engine->state_ns, "%s",
+			    "");
 		engine->sets[i].needs_look = true;
 		set_drain(engine, &engine->sets[i]);
 	}
@@ -287,18 +288,12 @@ void engine_refresh_state(struct engine *engine)
 const char *engine_event_name(enum engine_event_kind kind)
 {
 	static const char *const names[] = {
-		[EVENT_ATTACHED] = "attached",
-		[EVENT_REATTACHING] = "reattaching",
-		[EVENT_EVICTING] = "evicting",
-		[EVENT_EVICTED] = "evicted",
-		[EVENT_REJOINING] = "rejoining",
-		[EVENT_REJOIN_STOPPED] = "rejoin-stopped",
-		[EVENT_REJOINED] = "rejoined",
-		[EVENT_RECONCILING] = "reconciling",
-		[EVENT_RECONCILED] = "reconciled",
-		[EVENT_SUSPENDED] = "suspended",
-		[EVENT_RESUMED] = "resumed",
-		[EVENT_LOSS_RECORDED] = "loss-recorded",
+		[EVENT_ATTACHED] = "attached",	       [EVENT_REATTACHING] = "reattaching",
+		[EVENT_EVICTING] = "evicting",	       [EVENT_EVICTED] = "evicted",
+		[EVENT_REJOINING] = "rejoining",       [EVENT_REJOIN_STOPPED] = "rejoin-stopped",
+		[EVENT_REJOINED] = "rejoined",	       [EVENT_RECONCILING] = "reconciling",
+		[EVENT_RECONCILED] = "reconciled",     [EVENT_SUSPENDED] = "suspended",
+		[EVENT_RESUMED] = "resumed",	       [EVENT_LOSS_RECORDED] = "loss-recorded",
 		[EVENT_CRC_REPAIRED] = "crc-repaired",
 	};
 

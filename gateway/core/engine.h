@@ -28,7 +28,7 @@ enum request_op { REQUEST_READ, REQUEST_WRITE, REQUEST_FLUSH, REQUEST_DISCARD, R
 
 enum request_flag {
 	REQUEST_F_FUA = 1 << 0,
-	REQUEST_F_META = 1 << 1,     /* payload may be slab memory: never zero-copy (kernel UBLK_IO_F_META) */
+	REQUEST_F_META = 1 << 1, /* payload may be slab memory: never zero-copy (kernel UBLK_IO_F_META) */
 	REQUEST_F_NO_UNMAP = 1 << 2,
 };
 
@@ -55,7 +55,7 @@ enum write_path {
 
 struct write_order {
 	unsigned set;
-	uint64_t legs;	     /* bit per leg; all of `set` */
+	uint64_t legs; /* bit per leg; all of `set` */
 	enum write_path path;
 	unsigned slot;
 	uint32_t buf_offset; /* where in the request's payload this part starts */
@@ -73,9 +73,9 @@ struct read_target {
 /* What people want to know when it happens; the texts say the cause. */
 enum engine_event_kind {
 	EVENT_ATTACHED,
-	EVENT_REATTACHING,    /* a contender came to nothing (R10), or a counted replica was lost while attaching */
-	EVENT_EVICTING,	      /* `leg` is on its way out: writes are stamped from here on */
-	EVENT_EVICTED,	      /* a majority knows */
+	EVENT_REATTACHING, /* a contender came to nothing (R10), or a counted replica was lost while attaching */
+	EVENT_EVICTING,	   /* `leg` is on its way out: writes are stamped from here on */
+	EVENT_EVICTED,	   /* a majority knows */
 	EVENT_REJOINING,
 	EVENT_REJOIN_STOPPED, /* source or target lost; it starts again */
 	EVENT_REJOINED,
@@ -111,8 +111,9 @@ struct engine_ops {
 	void (*send_message)(void *ctx, unsigned leg, enum lane lane, const struct message *message);
 	/* Queue a frame without payload (copied): READ, FLUSH, DISCARD, ZEROES, PING. */
 	void (*send_frame)(void *ctx, unsigned leg, enum lane lane, const struct frame *frame);
-	/* Queue a write to all legs of `order->legs` (order copied). True: the payload has been copied already, nothing more
-	 * is reported. False: the payload is borrowed until engine_payload_released() came for each of the legs. */
+	/* Queue a write to all legs of `order->legs` (order copied). True: the payload has been copied already, nothing
+	 * more is reported. False: the payload is borrowed until engine_payload_released() came for each of the legs.
+	 */
 	bool (*send_write)(void *ctx, const struct write_order *order);
 	/* Fill part of a read's payload with zeros; answered by engine_zeroed(). */
 	void (*zero)(void *ctx, const struct read_target *target);
@@ -128,28 +129,28 @@ struct engine_ops {
 
 struct engine_options {
 	unsigned queue_depth;
-	uint32_t bulk_min_bytes;  /* payloads above this take the bulk path; 0: all of them */
-	uint32_t read_run;	  /* reads that stay on one replica before balance is looked at */
+	uint32_t bulk_min_bytes;     /* payloads above this take the bulk path; 0: all of them */
+	uint32_t read_run;	     /* reads that stay on one replica before balance is looked at */
 	uint64_t answer_deadline_ns; /* a leg that leaves a request unanswered so long is aborted (design P8: 3 s) */
-	uint64_t reconnect_ns;	  /* pause before the next attempt, doubled up to 16 times this */
-	uint64_t sync_interval_ns; /* background SYNC while completed writes are not stable */
+	uint64_t reconnect_ns;	     /* pause before the next attempt, doubled up to 16 times this */
+	uint64_t sync_interval_ns;   /* background SYNC while completed writes are not stable */
 	uint64_t attach_wait_ns;  /* an attach waits so long for voters that do not answer, if it can go without them */
 	uint64_t attach_limit_ns; /* ... and is refused after so long if it cannot; 0: never */
 	unsigned min_in_sync;	  /* fewer replicas in sync: suspended. At least 1 */
 	bool fails_without_quorum; /* requests fail with EIO when suspended for `quorum_wait_ns` (R12) */
 	uint64_t quorum_wait_ns;
 	uint64_t resync_bytes_per_s; /* read and compared for a rejoin; 0: as fast as it goes */
-	unsigned slow_factor;	  /* a replica so many times slower than the fastest for `slow_ns` is evicted; 0: never */
+	unsigned slow_factor; /* a replica so many times slower than the fastest for `slow_ns` is evicted; 0: never */
 	uint64_t slow_ns;
-	uint64_t slow_rest_ns;	  /* ... and is not taken back before */
+	uint64_t slow_rest_ns;	    /* ... and is not taken back before */
 	uint64_t predecessor_nonce; /* of the attachment whose process is proven dead on this host: no lease to wait
 				     * for (R3.6). 0: none */
-	bool is_recovery;	  /* the device lived on: only the predecessor's config may be adopted, reads wait for
-				   * engine_recovered() (R11) */
-	bool memory_is_pinned;	  /* the frontend keeps a completed request's memory until the last send let go of it
-				   * (ublk's kernel buffers); else completion waits for engine_payload_released() */
-	uint64_t nonce;		  /* of this attachment, random, not 0 */
-	char client[64];	  /* for the replica-servers' logs */
+	bool is_recovery;	    /* the device lived on: only the predecessor's config may be adopted, reads wait for
+				     * engine_recovered() (R11) */
+	bool memory_is_pinned;	    /* the frontend keeps a completed request's memory until the last send let go of it
+				     * (ublk's kernel buffers); else completion waits for engine_payload_released() */
+	uint64_t nonce;		    /* of this attachment, random, not 0 */
+	char client[64];	    /* for the replica-servers' logs */
 };
 void engine_options_default(struct engine_options *ret);
 
@@ -172,8 +173,8 @@ void engine_detach(struct engine *engine);
 /* R11: every request that the kernel issues again has been submitted. */
 void engine_recovered(struct engine *engine);
 
-/* Slots that the engine fills by itself follow the requests' own: one a set for its SYNC (no payload), then RESYNC_SLOTS
- * whose REGION_BYTES of memory are the driver's, and are used as any slot's payload. */
+/* Slots that the engine fills by itself follow the requests' own: one a set for its SYNC (no payload), then
+ * RESYNC_SLOTS whose REGION_BYTES of memory are the driver's, and are used as any slot's payload. */
 unsigned engine_resync_slot(const struct engine *engine, unsigned nth);
 
 /* A block request. May complete before it returns (-EINVAL). Requests before `attached` wait. */
@@ -183,8 +184,9 @@ void engine_submit(struct engine *engine, const struct request *request);
 void engine_lane_connected(struct engine *engine, unsigned leg, enum lane lane);
 void engine_lane_closed(struct engine *engine, unsigned leg, enum lane lane, int error, const char *reason);
 void engine_message(struct engine *engine, unsigned leg, enum lane lane, const struct message *message);
-/* A reply header. 0: fully handled, or, for READ with bytes, `*ret` says where the `ret->length` bytes that follow belong
- * (ret->length is 0 otherwise). -EPROTO: nonsense; the engine has already aborted the lane, read no more from it. */
+/* A reply header. 0: fully handled, or, for READ with bytes, `*ret` says where the `ret->length` bytes that follow
+ * belong (ret->length is 0 otherwise). -EPROTO: nonsense; the engine has already aborted the lane, read no more from
+ * it. */
 int engine_reply(struct engine *engine, unsigned leg, enum lane lane, const struct frame *reply,
 		 struct read_target *ret) must_check;
 /* All bytes of that target are in place. */
@@ -205,15 +207,15 @@ enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING, L
 
 struct leg_status {
 	enum leg_state state;
-	uint64_t since_ns;	    /* time of the last change of state */
+	uint64_t since_ns; /* time of the last change of state */
 	uint32_t session;
 	uint64_t incarnation;
 	uint64_t outstanding_bytes; /* reads and writes sent, not answered */
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128];	    /* why it was down last; empty: never */
+	char last_error[128]; /* why it was down last; empty: never */
 	bool is_witness;
-	bool is_in_sync;	    /* in the chosen config */
+	bool is_in_sync; /* in the chosen config */
 	bool is_syncing;
 	uint64_t resync_total_bytes, resync_left_bytes; /* of its rejoin: to compare, and still to compare */
 	uint64_t resync_copied_bytes;
@@ -225,17 +227,17 @@ struct set_status {
 	uint32_t gen;
 	uint32_t loss_count;
 	uint8_t voters, witnesses, in_sync, voting; /* how many */
-	bool can_lose_one;	    /* any one of its nodes, and keep serving */
+	bool can_lose_one;			    /* any one of its nodes, and keep serving */
 	char why_not[96];
-	uint64_t uncertain_bytes;   /* not yet made equal after a gateway was lost */
+	uint64_t uncertain_bytes; /* not yet made equal after a gateway was lost */
 	bool has_lease;
 };
 
 struct engine_status {
 	enum volume_state state;
 	uint64_t since_ns;
-	char waits_for[256];	    /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
-				     * why it failed, when failed; else empty */
+	char waits_for[256]; /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
+			      * why it failed, when failed; else empty */
 	uint32_t epoch;
 	uint32_t gen;
 	unsigned outstanding;
@@ -243,7 +245,7 @@ struct engine_status {
 	uint64_t read_bytes, write_bytes;
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
-	uint64_t crc_mismatches;    /* acknowledgements of one write that differ between legs */
+	uint64_t crc_mismatches; /* acknowledgements of one write that differ between legs */
 	uint64_t failed_requests;
 	uint64_t evictions, rejoins, reattaches;
 	uint64_t reconciled_bytes, resynced_bytes; /* copied */

@@ -6,8 +6,8 @@
  * into the next request.
  *
  * Who decides what: attach.c speaks with one voter; assemble.c brings a set from the first answer to a chosen config
- * (R3); evict.c keeps the config true to who is there (R6, R7, R8); lease.c says when reads may start (R9); resync.c and
- * copy.c make replicas equal (R3.7, R7); read.c, write.c and flush.c move the application's data.
+ * (R3); evict.c keeps the config true to who is there (R6, R7, R8); lease.c says when reads may start (R9); resync.c
+ * and copy.c make replicas equal (R3.7, R7); read.c, write.c and flush.c move the application's data.
  */
 #ifndef GATEWAY_CORE_ENGINE_STATE_H
 #define GATEWAY_CORE_ENGINE_STATE_H
@@ -41,16 +41,16 @@ struct copy {
 	enum copy_phase phase;
 	unsigned set;
 	uint64_t region;
-	uint64_t bytes;	       /* of the region */
-	uint8_t targets;       /* legs to make equal; more than the joiner when reconciling */
-	uint8_t source;	       /* in the set */
+	uint64_t bytes;	 /* of the region */
+	uint8_t targets; /* legs to make equal; more than the joiner when reconciling */
+	uint8_t source;	 /* in the set */
 	bool is_reconcile;
 	bool is_stopped;       /* source or target lost, or attached anew: ends when nothing is outstanding */
 	uint16_t round;	       /* tells answers to an earlier use apart */
 	uint8_t digests_asked; /* legs whose answer is outstanding */
 	uint8_t digests_held;
 	uint8_t digests[SET_VOTERS_MAX][DIGEST_PIECES_MAX][DIGEST_BYTES];
-	uint16_t differ;       /* pieces still to copy */
+	uint16_t differ; /* pieces still to copy */
 	uint8_t differing_legs;
 	unsigned first_piece, piece_count; /* being copied */
 };
@@ -58,42 +58,42 @@ struct copy {
 struct set {
 	unsigned index;
 	unsigned first_leg, leg_count;
-	uint8_t all_legs;  /* bit per leg: voters */
+	uint8_t all_legs; /* bit per leg: voters */
 	uint8_t data_legs;
-	uint8_t up_legs;   /* with a session */
+	uint8_t up_legs; /* with a session */
 	enum set_phase phase;
 	uint64_t phase_ns;
 	struct membership members;
 
 	struct range_lock lock;
-	struct list held;     /* reads that have not asked for their range: its regions are uncertain, or recovery */
-	struct list waiting;  /* parts that hold their range and wait for the set, oldest first */
-	struct list writes;   /* parts sent and not acknowledged by all, by wseq */
-	struct list flushes;  /* parts sent */
+	struct list held;    /* reads that have not asked for their range: its regions are uncertain, or recovery */
+	struct list waiting; /* parts that hold their range and wait for the set, oldest first */
+	struct list writes;  /* parts sent and not acknowledged by all, by wseq */
+	struct list flushes; /* parts sent */
 
 	/* Attach (R3). */
-	struct config adopted;	/* PHASE_BOUND, from SET_LIST on */
-	uint8_t counted;	/* legs counted in sync */
-	uint8_t compare_all;	/* legs that must be compared in full */
-	bool lost_lists;	/* no counted member is the process that it was: everything is uncertain */
-	bool lost_data;		/* ... nor on the kernel it was on */
-	bool is_doubtful;	/* no list tells what is uncertain: the configs keep naming the processes that had lists, so
-				 * that a successor starts over as well, until all was made equal */
-	bool is_whole;		/* everything is uncertain */
-	bool was_ours;		/* a config of this attachment was chosen once: only ours may be adopted again (R10) */
+	struct config adopted; /* PHASE_BOUND, from SET_LIST on */
+	uint8_t counted;       /* legs counted in sync */
+	uint8_t compare_all;   /* legs that must be compared in full */
+	bool lost_lists;       /* no counted member is the process that it was: everything is uncertain */
+	bool lost_data;	       /* ... nor on the kernel it was on */
+	bool is_doubtful; /* no list tells what is uncertain: the configs keep naming the processes that had lists, so
+			   * that a successor starts over as well, until all was made equal */
+	bool is_whole;	  /* everything is uncertain */
+	bool was_ours;	  /* a config of this attachment was chosen once: only ours may be adopted again (R10) */
 	uint32_t new_gen;
-	uint64_t ack_from_ns;	/* no write is acknowledged before (R3.6) */
+	uint64_t ack_from_ns; /* no write is acknowledged before (R3.6) */
 
 	/* Change of config (R6). */
 	enum change_phase change;
 	uint64_t change_ns;
-	uint8_t target;		/* in-sync set of the change */
+	uint8_t target; /* in-sync set of the change */
 	uint32_t change_gen;
 	struct region_map stamp_map; /* U */
-	uint8_t evicting;	/* in-sync members that were lost and not let back */
+	uint8_t evicting;	     /* in-sync members that were lost and not let back */
 	bool is_suspended;
-	bool needs_look;	/* engine_run() looks at it before it returns */
-	bool is_failing;	/* R12: suspended for so long that requests fail */
+	bool needs_look; /* engine_run() looks at it before it returns */
+	bool is_failing; /* R12: suspended for so long that requests fail */
 	uint64_t suspended_ns;
 	uint64_t lease_until_ns;
 
@@ -128,7 +128,7 @@ struct engine {
 	uint64_t phase_ns;
 	bool is_attached; /* once, and reported */
 	bool is_detached;
-	bool is_recovering; /* R11: reads wait */
+	bool is_recovering;  /* R11: reads wait */
 	bool is_reattaching; /* abort and begin again as soon as nobody is in the middle of an event */
 	uint64_t detach_ns;
 

@@ -1,14 +1,14 @@
-/* The config follows who is there (R6, R7's commit, R8). One change at a time: stamp what the leaving replicas may lack,
- * propose, and when a majority has stored it, require less. Until then everybody who was in sync by the chosen config or
- * by any proposal since stays required, and a replica that comes back may be let in again if the others are lost.
- * Beside a request's path: it decides when a write that waits for a lost replica may complete. */
+/* The config follows who is there (R6, R7's commit, R8). One change at a time: stamp what the leaving replicas may
+ * lack, propose, and when a majority has stored it, require less. Until then everybody who was in sync by the chosen
+ * config or by any proposal since stays required, and a replica that comes back may be let in again if the others are
+ * lost. Beside a request's path: it decides when a write that waits for a lost replica may complete. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "gateway/core/engine_state.h"
 
-#define REST_NS 10000000000ull	/* before a replica without space is tried again */
+#define REST_NS 10000000000ull	 /* before a replica without space is tried again */
 #define SLOW_FLOOR_NS 5000000ull /* nobody is slow below this */
 
 bool evict_is_same_process(const struct leg *leg)
@@ -80,7 +80,8 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 			return;
 	}
 	snprintf(text, sizeof(text),
-		 "volume %s: replica %s (%s), the last one in sync, restarted its machine and lost completed writes that were "
+		 "volume %s: replica %s (%s), the last one in sync, restarted its machine and lost completed writes "
+		 "that were "
 		 "not flushed (up to %llu); detach and attach to go on with what is left",
 		 engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
 		 (unsigned long long)(set->completed_upto - leg->durable_upto));
@@ -286,9 +287,9 @@ static void note_suspension(struct engine *engine, struct set *set, bool is_shor
 	set->is_suspended = is_suspended;
 	if (is_suspended) {
 		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s",
-			    !has_majority ? "no majority of the voters answers" :
-			    is_short	   ? "fewer replicas in sync than min-in-sync" :
-					     "no replica in sync answers");
+			    !has_majority ? "no majority of the voters answers"
+			    : is_short	  ? "fewer replicas in sync than min-in-sync"
+					  : "no replica in sync answers");
 		set->suspended_ns = engine->now_ns;
 	} else {
 		engine_tell(engine, EVENT_RESUMED, set, NULL, engine->now_ns - set->suspended_ns, "%s", "");

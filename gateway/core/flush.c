@@ -1,5 +1,6 @@
-/* FLUSH and the background SYNC: to every required leg of a set; what all of them answered is stable (R5). Also the last
- * SYNC of a detach, and the books of what is not durable yet. On a flush's path: from submit to the last answer. */
+/* FLUSH and the background SYNC: to every required leg of a set; what all of them answered is stable (R5). Also the
+ * last SYNC of a detach, and the books of what is not durable yet. On a flush's path: from submit to the last answer.
+ */
 #include <errno.h>
 
 #include "gateway/core/engine_state.h"

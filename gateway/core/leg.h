@@ -56,9 +56,9 @@ enum leg_job { JOB_NONE, JOB_LIST, JOB_STAMP, JOB_DONE };
 /* A replica that is being taken back (R7). */
 enum rejoin_phase {
 	REJOIN_NONE,
-	REJOIN_LIST,	/* what the config says must be compared: its own list */
-	REJOIN_SOURCE,	/* stamps of the source, raised on the joiner page by page */
-	REJOIN_OWN,	/* its own stamps */
+	REJOIN_LIST,   /* what the config says must be compared: its own list */
+	REJOIN_SOURCE, /* stamps of the source, raised on the joiner page by page */
+	REJOIN_OWN,    /* its own stamps */
 	REJOIN_COPY,
 	REJOIN_BARRIER, /* the last FLUSH is sent: required from here on */
 	REJOIN_COMMIT,	/* flushed: in with the next config */
@@ -66,12 +66,12 @@ enum rejoin_phase {
 
 struct rejoin {
 	enum rejoin_phase phase;
-	unsigned source;  /* in its set */
-	uint64_t from;	  /* page of the list or stamps asked for next */
-	bool is_asked;	  /* an answer or a STAMPED is outstanding */
+	unsigned source; /* in its set */
+	uint64_t from;	 /* page of the list or stamps asked for next */
+	bool is_asked;	 /* an answer or a STAMPED is outstanding */
 	bool is_last_page;
-	bool is_full;	  /* everything is compared */
-	uint16_t round;	  /* tells answers to an earlier attempt apart */
+	bool is_full;	/* everything is compared */
+	uint16_t round; /* tells answers to an earlier attempt apart */
 	uint64_t total_regions, copied_bytes, compared_bytes;
 	uint64_t since_ns, told_ns;
 	uint64_t barrier_id; /* of the FLUSH, 0: none outstanding */
@@ -121,11 +121,11 @@ struct leg {
 	bool is_job_asked;
 
 	/* What the replica said. */
-	bool is_probed;	   /* in this round of the attach */
-	bool has_promised; /* this ballot; durable there, so kept across connections */
+	bool is_probed;	       /* in this round of the attach */
+	bool has_promised;     /* this ballot; durable there, so kept across connections */
 	uint32_t accepted_gen; /* highest answered under this ballot */
 	uint64_t lease_end_ns; /* what it had granted when it promised */
-	bool was_up;	   /* `incarnation` and `boot_id` are those of its last session */
+	bool was_up;	       /* `incarnation` and `boot_id` are those of its last session */
 	uint64_t incarnation;
 	struct uuid boot_id;
 	uint64_t hello_incarnation; /* of the connection in its handshake */
@@ -141,7 +141,7 @@ struct leg {
 	bool is_faulty;	       /* it may carry no data until its server was started anew */
 	uint64_t faulty_incarnation;
 	uint64_t rest_until_ns; /* no session before: it was evicted for what may pass (space, slowness) */
-	bool has_forgotten;    /* FORGET was sent */
+	bool has_forgotten;	/* FORGET was sent */
 	struct rejoin rejoin;
 	struct leg_op barrier;
 	struct region_map to_copy;

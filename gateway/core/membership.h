@@ -1,6 +1,6 @@
 /* The config register of one mirror set as its one proposer sees it: what is chosen, what was proposed since, who must
- * acknowledge (replication.md R3.5, R6, R7). Voters are bits, by their number in the set. Decides nothing by itself: the
- * callers say who should be in; this module keeps the rules about numbers and unions. Pure, one thread.
+ * acknowledge (replication.md R3.5, R6, R7). Voters are bits, by their number in the set. Decides nothing by itself:
+ *the callers say who should be in; this module keeps the rules about numbers and unions. Pure, one thread.
  *
  *			propose()		accepted() by a majority (and by all of `needed`)
  *	(chosen) ------------------> PROPOSED -------------------------------------------> (chosen)
@@ -22,21 +22,21 @@
 
 struct membership {
 	unsigned voter_count;
-	uint8_t data;		/* voters that hold data */
-	struct config chosen;	/* valid when `has_chosen` */
+	uint8_t data;	      /* voters that hold data */
+	struct config chosen; /* valid when `has_chosen` */
 	bool has_chosen;
-	uint8_t in;		/* of `chosen` */
+	uint8_t in; /* of `chosen` */
 
 	bool is_proposed;
 	struct config proposed;
 	uint8_t proposed_in;
-	uint8_t needed;		/* besides a majority */
+	uint8_t needed; /* besides a majority */
 	uint8_t accepted_by;
 
-	uint8_t in_union;	/* chosen and every proposal since */
-	uint8_t barrier;	/* joiners whose last FLUSH was sent (R7) */
-	uint32_t highest_gen;	/* used by any config or stamp; a gen never names two values */
-	uint32_t stamp_gen;	/* what writes carry */
+	uint8_t in_union;     /* chosen and every proposal since */
+	uint8_t barrier;      /* joiners whose last FLUSH was sent (R7) */
+	uint32_t highest_gen; /* used by any config or stamp; a gen never names two values */
+	uint32_t stamp_gen;   /* what writes carry */
 };
 
 void membership_init(struct membership *it, unsigned voter_count, uint8_t data);

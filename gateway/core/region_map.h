@@ -12,9 +12,9 @@
 
 struct region_map {
 	uint64_t *words;
-	uint64_t region_count;	  /* of the mirror set */
-	uint64_t held;		  /* regions in the map */
-	uint64_t low, high;	  /* words [low, high) may hold some */
+	uint64_t region_count; /* of the mirror set */
+	uint64_t held;	       /* regions in the map */
+	uint64_t low, high;    /* words [low, high) may hold some */
 };
 
 /* Regions of a mirror set of `bytes` bytes; the last one may be partial. */

@@ -38,10 +38,10 @@ enum part_state { PART_DONE, PART_HELD, PART_LOCKING, PART_WAITING, PART_SENT, P
 /* What one leg owes a part. */
 struct part_leg {
 	struct leg_op op;
-	uint32_t crc;	  /* acknowledged, WRITE */
+	uint32_t crc;	   /* acknowledged, WRITE */
 	uint32_t last_crc; /* before it was repeated */
-	uint16_t status;  /* of its last answer */
-	uint32_t borrows; /* sends that may still read the payload */
+	uint16_t status;   /* of its last answer */
+	uint32_t borrows;  /* sends that may still read the payload */
 };
 
 struct part {
@@ -50,8 +50,8 @@ struct part {
 	struct slot *slot;
 	struct layout_part at;
 	enum part_state state;
-	uint64_t id;   /* of its frames; 0: the slot is free */
-	uint8_t acked; /* bit per leg of the set: answered well */
+	uint64_t id;	/* of its frames; 0: the slot is free */
+	uint8_t acked;	/* bit per leg of the set: answered well */
 	uint8_t failed; /* ... or badly */
 
 	/* WRITE, DISCARD, ZEROES. */

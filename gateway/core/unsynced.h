@@ -1,9 +1,9 @@
 /* Which regions hold writes that are not yet known durable on every required member: U of an eviction (R6).
  *
  * Two windows. Writes are marked in `current`. A FLUSH that starts while no other owns the older window takes `current`
- * as `previous` and what is in flight is marked again, because that FLUSH does not cover it. A leg that answers the FLUSH
- * holds all of `previous` durably; when every required leg has, the window is emptied. So U is exact to one FLUSH,
- * needs no entry per write, and is never full. Pure, one thread. */
+ * as `previous` and what is in flight is marked again, because that FLUSH does not cover it. A leg that answers the
+ * FLUSH holds all of `previous` durably; when every required leg has, the window is emptied. So U is exact to one
+ * FLUSH, needs no entry per write, and is never full. Pure, one thread. */
 #ifndef GATEWAY_CORE_UNSYNCED_H
 #define GATEWAY_CORE_UNSYNCED_H
 

@@ -80,7 +80,8 @@ static int check_counts(const struct set_spec *set, unsigned index, struct err *
 	unsigned data = 0;
 
 	if (set->replica_count > SET_VOTERS_MAX)
-		return err_set(err, -EINVAL, "set %u: %u voters; at most %u", index, set->replica_count, SET_VOTERS_MAX);
+		return err_set(err, -EINVAL, "set %u: %u voters; at most %u", index, set->replica_count,
+			       SET_VOTERS_MAX);
 	for (unsigned i = 0; i < set->replica_count; i++)
 		data += set->replicas[i].kind != VOTER_WITNESS;
 	if (data == 0 || data > SET_REPLICAS_MAX)

@@ -10,7 +10,8 @@
 #define RING_PAGE_BYTES 4096u
 
 static_assert(LANE_RECV_BUFFERS * sizeof(struct io_uring_buf) <= RING_PAGE_BYTES, "a buffer ring is one page");
-static_assert((QUEUE_DEPTH_MAX * REQUEST_PARTS_MAX + RESYNC_SLOTS) * 2 < OP_NONE, "operations are numbered with 16 bits");
+static_assert((QUEUE_DEPTH_MAX * REQUEST_PARTS_MAX + RESYNC_SLOTS) * 2 < OP_NONE,
+	      "operations are numbered with 16 bits");
 
 void peers_options_default(struct peers_options *ret)
 {

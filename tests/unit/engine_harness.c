@@ -694,8 +694,8 @@ static void stamp_frame(struct harness_replica *replica, const struct frame *fra
 	struct message_stamp as_message = {.count = 1};
 
 	as_message.runs[0].first = frame->offset / REGION_BYTES;
-	as_message.runs[0].count = (uint32_t)((frame->offset + frame->length - 1) / REGION_BYTES -
-					      frame->offset / REGION_BYTES + 1);
+	as_message.runs[0].count =
+		(uint32_t)((frame->offset + frame->length - 1) / REGION_BYTES - frame->offset / REGION_BYTES + 1);
 	as_message.runs[0].gen = frame->gen;
 	stamp(replica, &as_message);
 }

@@ -53,7 +53,7 @@ struct harness_replica {
 	struct uuid boot_id;
 	uint32_t session;
 	bool is_reachable;
-	bool is_silent;		     /* takes messages, answers none */
+	bool is_silent;		/* takes messages, answers none */
 	uint32_t lease_left_ms; /* reported with a promise */
 	uint32_t stamps[HARNESS_REGIONS];
 	bool list[HARNESS_REGIONS];

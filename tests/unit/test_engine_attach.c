@@ -213,7 +213,8 @@ static void final_refusals_of_a_replica_end_the_attach_by_name(void)
 		h.replicas[1].refuse_on = cases[i].kind;
 		h.replicas[1].refusal = cases[i].refusal;
 		attach_is_refused(cases[i].error, "volume vol: replica r1 (10.0.0.2:7420): ");
-		CHECK_STR_HAS(cases[i].refusal == REFUSAL_STALE_EPOCH ? "another gateway" : refusal_name(cases[i].refusal),
+		CHECK_STR_HAS(cases[i].refusal == REFUSAL_STALE_EPOCH ? "another gateway"
+								      : refusal_name(cases[i].refusal),
 			      h.attached_text);
 	}
 }

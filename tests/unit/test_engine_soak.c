@@ -130,8 +130,8 @@ static void apply(const struct harness_sent *sent)
 	if (!(frame->flags & FRAME_F_COPY))
 		remember(leg, frame);
 	for (uint64_t i = 0; i < frame->length / 4096; i++) {
-		uint64_t value = frame->flags & FRAME_F_COPY ? slots[slot].seen[sent->buf_offset / 4096 + i] :
-							       slots[slot].version;
+		uint64_t value = frame->flags & FRAME_F_COPY ? slots[slot].seen[sent->buf_offset / 4096 + i]
+							     : slots[slot].version;
 
 		replicas[leg].memory[from + i] = value;
 		if (frame->flags & FRAME_F_FUA)
@@ -400,8 +400,8 @@ static void replace_gateway(void)
 {
 	struct engine_options options = h.options;
 	bool was_pending[SLOTS];
-	bool is_same_device = h.attached_count == 1 && !h.attached_error &&
-			      harness_status(&h).state != VOLUME_FAILED && below(2);
+	bool is_same_device =
+		h.attached_count == 1 && !h.attached_error && harness_status(&h).state != VOLUME_FAILED && below(2);
 
 	count_up();
 	for (unsigned leg = 0; leg < volume_leg_count(&h.spec); leg++)

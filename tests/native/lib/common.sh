@@ -279,7 +279,7 @@ served()
 {
 	status_json "$1" | python3 -c '
 import json, sys
-counts = json.load(sys.stdin)["volumes"][0]
+counts = json.load(sys.stdin)
 print(counts["read_count"] + counts["write_count"])' 2>/dev/null || printf 0
 }
 

@@ -192,6 +192,7 @@ static int put_replica(struct arena *arena, const struct replica_info *info, Loc
 	to->set_bytes = info->set_bytes;
 	to->allocated_bytes = info->allocated_bytes;
 	to->session_open = info->session_open;
+	to->is_witness = info->is_witness;
 	return error ? error : PUT_TEXT(arena, info->health, &to->health);
 }
 
@@ -225,6 +226,81 @@ static int put_delete(struct arena *arena, const struct message *from, void *ret
 	return 0;
 }
 
+static int put_regions_ask(struct arena *arena, const struct message *from, void *ret)
+{
+	Lockstep__Wire__RegionsAsk *to = ret;
+
+	to->from = from->regions_ask.from;
+	to->above_gen = from->regions_ask.above_gen;
+	return put_ballot(arena, &from->regions_ask.ballot, &to->ballot);
+}
+
+static int put_runs(struct arena *arena, const struct region_run *runs, uint32_t count, size_t *ret_count,
+		    Lockstep__Wire__RegionRun ***ret)
+{
+	Lockstep__Wire__RegionRun **to;
+
+	if (count > REGION_RUNS_MAX)
+		return -EINVAL;
+	to = arena_take(arena, count * sizeof(Lockstep__Wire__RegionRun *));
+	if (!to)
+		return -EMSGSIZE;
+	for (uint32_t i = 0; i < count; i++) {
+		to[i] = new_message(arena, &lockstep__wire__region_run__descriptor);
+		if (!to[i])
+			return -EMSGSIZE;
+		to[i]->first = runs[i].first;
+		to[i]->count = runs[i].count;
+		to[i]->gen = runs[i].gen;
+	}
+	*ret_count = count;
+	*ret = to;
+	return 0;
+}
+
+static int put_regions(struct arena *arena, const struct message *from, void *ret)
+{
+	const struct message_regions *regions = &from->regions;
+	Lockstep__Wire__Regions *to = ret;
+
+	to->everything = regions->everything;
+	to->more = regions->more;
+	to->next = regions->next;
+	return put_runs(arena, regions->runs, regions->count, &to->n_runs, &to->runs);
+}
+
+static int put_stamp(struct arena *arena, const struct message *from, void *ret)
+{
+	const struct message_stamp *stamp = &from->stamp;
+	Lockstep__Wire__Stamp *to = ret;
+	int error = put_ballot(arena, &stamp->ballot, &to->ballot);
+
+	to->sync = stamp->sync;
+	return error ? error : put_runs(arena, stamp->runs, stamp->count, &to->n_runs, &to->runs);
+}
+
+static int put_digest(struct arena *arena, const struct message *from, void *ret)
+{
+	Lockstep__Wire__Digest *to = ret;
+
+	to->offset = from->digest.offset;
+	to->length = from->digest.length;
+	return put_ballot(arena, &from->digest.ballot, &to->ballot);
+}
+
+static int put_digested(struct arena *arena, const struct message *from, void *ret)
+{
+	const struct message_digested *digested = &from->digested;
+	Lockstep__Wire__Digested *to = ret;
+
+	if (digested->count > DIGEST_PIECES_MAX)
+		return -EINVAL;
+	to->offset = digested->offset;
+	to->digests = (ProtobufCBinaryData){.len = digested->count * (size_t)DIGEST_BYTES,
+					    .data = (uint8_t *)(uintptr_t)digested->digests};
+	return 0;
+}
+
 static const struct {
 	const ProtobufCMessageDescriptor *descriptor;
 	int (*put)(struct arena *arena, const struct message *from, void *ret);
@@ -247,6 +323,17 @@ static const struct {
 	[MESSAGE_LISTING] = {&lockstep__wire__listing__descriptor, put_listing},
 	[MESSAGE_DELETE] = {&lockstep__wire__delete__descriptor, put_delete},
 	[MESSAGE_DELETED] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_HEARTBEAT] = {&lockstep__wire__promise__descriptor, put_promise},
+	[MESSAGE_BEAT] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_LIST_REGIONS] = {&lockstep__wire__regions_ask__descriptor, put_regions_ask},
+	[MESSAGE_STAMPED_REGIONS] = {&lockstep__wire__regions_ask__descriptor, put_regions_ask},
+	[MESSAGE_REGIONS] = {&lockstep__wire__regions__descriptor, put_regions},
+	[MESSAGE_STAMP] = {&lockstep__wire__stamp__descriptor, put_stamp},
+	[MESSAGE_STAMPED] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_DIGEST] = {&lockstep__wire__digest__descriptor, put_digest},
+	[MESSAGE_DIGESTED] = {&lockstep__wire__digested__descriptor, put_digested},
+	[MESSAGE_FORGET] = {&lockstep__wire__promise__descriptor, put_promise},
+	[MESSAGE_FORGOTTEN] = {&lockstep__wire__empty__descriptor, put_empty},
 };
 
 int codec_pack(const struct message *message, uint8_t *out, size_t cap)

@@ -12,7 +12,10 @@
 
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_HELLO == (int)MESSAGE_HELLO, "kinds are field numbers, the first");
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_OPEN == (int)MESSAGE_OPEN, "in the middle");
-static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_DELETED == (int)MESSAGE_DELETED, "and the last");
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_FORGOTTEN == (int)MESSAGE_FORGOTTEN, "and the last");
+
+/* Regions of the largest set. */
+#define REGION_COUNT_MAX (VOLUME_BYTES_MAX / REGION_BYTES)
 
 #define TRY(call)                                                                                                      \
 	do {                                                                                                           \
@@ -240,6 +243,7 @@ static const char *get_replica(const Lockstep__Wire__ReplicaInfo *from, struct r
 	ret->set_bytes = from->set_bytes;
 	ret->allocated_bytes = from->allocated_bytes;
 	ret->session_open = from->session_open;
+	ret->is_witness = from->is_witness;
 	TRY(GET_TEXT(&from->volume_name, ret->volume_name));
 	if (ret->volume_name[0] != '\0' && !name_is_valid(ret->volume_name))
 		return "a volume name that is not one";
@@ -270,13 +274,130 @@ static const char *get_delete(const void *pb, struct message *ret)
 	return get_named_uuid(&from->replica_uuid, &ret->delete.replica_uuid);
 }
 
+static const char *get_regions_ask(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__RegionsAsk *from = pb;
+
+	ret->regions_ask.from = from->from;
+	ret->regions_ask.above_gen = from->above_gen;
+	return get_own_ballot(from->ballot, &ret->regions_ask.ballot);
+}
+
+/* `*ret_end`: the first region after the last run. */
+static const char *get_runs(size_t count, Lockstep__Wire__RegionRun *const *from, struct region_run *to,
+			    uint64_t *ret_end)
+{
+	uint64_t end = 0;
+
+	if (count > REGION_RUNS_MAX)
+		return "a message with too many runs of regions";
+	for (size_t i = 0; i < count; i++) {
+		to[i] = (struct region_run){.first = from[i]->first, .count = from[i]->count, .gen = from[i]->gen};
+		if (to[i].count == 0)
+			return "a run of no region";
+		if (to[i].first > REGION_COUNT_MAX || to[i].count > REGION_COUNT_MAX - to[i].first)
+			return "a region beyond the largest volume";
+		if (to[i].first < end)
+			return "runs of regions that overlap or do not ascend";
+		end = to[i].first + to[i].count;
+	}
+	*ret_end = end;
+	return NULL;
+}
+
+static const char *get_regions(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Regions *from = pb;
+	struct message_regions *regions = &ret->regions;
+	uint64_t end = 0;
+
+	regions->everything = from->everything;
+	regions->more = from->more;
+	regions->next = from->next;
+	TRY(get_runs(from->n_runs, from->runs, regions->runs, &end));
+	regions->count = (uint32_t)from->n_runs;
+	if (regions->everything && (regions->more || regions->count > 0))
+		return "regions beside everything";
+	if (regions->more && regions->count == 0)
+		return "an empty page of regions that promises more";
+	return regions->more && regions->next < end ? "a next page that begins before the end of this one" : NULL;
+}
+
+static const char *get_stamp(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Stamp *from = pb;
+	struct message_stamp *stamp = &ret->stamp;
+	uint64_t end = 0;
+
+	stamp->sync = from->sync;
+	TRY(get_own_ballot(from->ballot, &stamp->ballot));
+	TRY(get_runs(from->n_runs, from->runs, stamp->runs, &end));
+	stamp->count = (uint32_t)from->n_runs;
+	for (uint32_t i = 0; i < stamp->count; i++)
+		if (stamp->runs[i].gen == 0)
+			return "a stamp with gen 0";
+	return stamp->count == 0 && !stamp->sync ? "a stamp of nothing, without sync" : NULL;
+}
+
+static const char *get_digest(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Digest *from = pb;
+
+	ret->digest.offset = from->offset;
+	ret->digest.length = from->length;
+	TRY(get_own_ballot(from->ballot, &ret->digest.ballot));
+	if (from->offset % DIGEST_PIECE_BYTES)
+		return "a digest that does not begin at a piece";
+	if (from->length == 0 || from->length > REGION_BYTES)
+		return "a digest of nothing, or of more than a region";
+	return from->offset > VOLUME_BYTES_MAX - from->length ? "a digest beyond the largest volume" : NULL;
+}
+
+static const char *get_digested(const void *pb, struct message *ret)
+{
+	const Lockstep__Wire__Digested *from = pb;
+	size_t bytes = from->digests.len;
+
+	ret->digested.offset = from->offset;
+	if (from->offset % DIGEST_PIECE_BYTES)
+		return "a digest that does not begin at a piece";
+	if (bytes == 0 || bytes % DIGEST_BYTES || bytes > sizeof(ret->digested.digests))
+		return "digests that are not 1 to 16 of 16 bytes";
+	ret->digested.count = (uint32_t)(bytes / DIGEST_BYTES);
+	memcpy(ret->digested.digests, from->digests.data, bytes);
+	return NULL;
+}
+
 static const char *(*const unpackers[MESSAGE_KIND_COUNT])(const void *pb, struct message *ret) = {
-	[MESSAGE_HELLO] = get_hello,	 [MESSAGE_WELCOME] = get_welcome,   [MESSAGE_REFUSED] = get_refused,
-	[MESSAGE_PROBE] = get_empty,	 [MESSAGE_STATE] = get_state,	    [MESSAGE_PROMISE] = get_promise,
-	[MESSAGE_ACCEPT] = get_accept,	 [MESSAGE_ACCEPTED] = get_accepted, [MESSAGE_OPEN] = get_open,
-	[MESSAGE_OPENED] = get_opened,	 [MESSAGE_JOIN] = get_open,	    [MESSAGE_JOINED] = get_opened,
-	[MESSAGE_CREATE] = get_create,	 [MESSAGE_CREATED] = get_empty,	    [MESSAGE_LIST] = get_list,
-	[MESSAGE_LISTING] = get_listing, [MESSAGE_DELETE] = get_delete,	    [MESSAGE_DELETED] = get_empty,
+	[MESSAGE_HELLO] = get_hello,
+	[MESSAGE_WELCOME] = get_welcome,
+	[MESSAGE_REFUSED] = get_refused,
+	[MESSAGE_PROBE] = get_empty,
+	[MESSAGE_STATE] = get_state,
+	[MESSAGE_PROMISE] = get_promise,
+	[MESSAGE_ACCEPT] = get_accept,
+	[MESSAGE_ACCEPTED] = get_accepted,
+	[MESSAGE_OPEN] = get_open,
+	[MESSAGE_OPENED] = get_opened,
+	[MESSAGE_JOIN] = get_open,
+	[MESSAGE_JOINED] = get_opened,
+	[MESSAGE_CREATE] = get_create,
+	[MESSAGE_CREATED] = get_empty,
+	[MESSAGE_LIST] = get_list,
+	[MESSAGE_LISTING] = get_listing,
+	[MESSAGE_DELETE] = get_delete,
+	[MESSAGE_DELETED] = get_empty,
+	[MESSAGE_HEARTBEAT] = get_promise,
+	[MESSAGE_BEAT] = get_empty,
+	[MESSAGE_LIST_REGIONS] = get_regions_ask,
+	[MESSAGE_STAMPED_REGIONS] = get_regions_ask,
+	[MESSAGE_REGIONS] = get_regions,
+	[MESSAGE_STAMP] = get_stamp,
+	[MESSAGE_STAMPED] = get_empty,
+	[MESSAGE_DIGEST] = get_digest,
+	[MESSAGE_DIGESTED] = get_digested,
+	[MESSAGE_FORGET] = get_promise,
+	[MESSAGE_FORGOTTEN] = get_empty,
 };
 
 static void *allocate(void *arena, size_t bytes)

@@ -62,11 +62,11 @@ struct rule {
 static const struct rule requests[] = {
 	[FRAME_CONTROL] = {"CONTROL", F_LENGTH | F_ID | F_CRC, 0, 1, MESSAGE_BYTES_MAX},
 	[FRAME_BATCH] = {"BATCH", F_SESSION | F_STABLE | F_LENGTH, 0, FRAME_BYTES + 1, BATCH_BYTES_MAX},
-	[FRAME_WRITE] = {"WRITE", F_CHANGE, FRAME_F_FUA | FRAME_F_STAMP, 1, IO_BYTES_MAX},
+	[FRAME_WRITE] = {"WRITE", F_CHANGE, FRAME_F_FUA | FRAME_F_STAMP | FRAME_F_COPY, 1, IO_BYTES_MAX},
 	[FRAME_READ] = {"READ", F_REQUEST | F_LENGTH | F_OFFSET, 0, 1, IO_BYTES_MAX},
 	[FRAME_FLUSH] = {"FLUSH", F_REQUEST, 0, 0, 0},
 	[FRAME_DISCARD] = {"DISCARD", F_CHANGE, FRAME_F_FUA | FRAME_F_STAMP, 1, UINT32_MAX},
-	[FRAME_ZEROES] = {"ZEROES", F_CHANGE, FRAME_F_KNOWN, 1, UINT32_MAX},
+	[FRAME_ZEROES] = {"ZEROES", F_CHANGE, FRAME_F_FUA | FRAME_F_STAMP | FRAME_F_NO_UNMAP, 1, UINT32_MAX},
 	[FRAME_PING] = {"PING", F_REQUEST, 0, 0, 0},
 };
 
@@ -141,6 +141,14 @@ static uint16_t fields_set(const struct frame *frame)
 	return fields;
 }
 
+/* A copy is no client's write: it has no number, and it carries its region's stamp. */
+static const char *misfit_of_copy(const struct frame *frame)
+{
+	if (frame->wseq != 0)
+		return "a copy with a write number";
+	return frame->flags & FRAME_F_STAMP ? NULL : "a copy without stamp";
+}
+
 /* What stands in `frame` against what its type may carry. NULL when it fits. */
 static const char *misfit(const struct frame *frame, const struct rule *rule)
 {
@@ -160,6 +168,8 @@ static const char *misfit(const struct frame *frame, const struct rule *rule)
 		return "payload with an error status";
 	if (frame->offset > VOLUME_BYTES_MAX - frame->length)
 		return "a range beyond the largest volume";
+	if (frame->flags & FRAME_F_COPY)
+		return misfit_of_copy(frame);
 	if ((rule->fields & F_WSEQ) && frame->wseq == 0)
 		return "write number 0";
 	return NULL;

@@ -39,6 +39,18 @@ enum message_kind {
 	MESSAGE_LISTING,
 	MESSAGE_DELETE,
 	MESSAGE_DELETED,
+	/* A voter's conversation about membership. All name the ballot: refused unless it is the promised one. */
+	MESSAGE_HEARTBEAT, /* grants a read lease of LEASE_MS from its receipt (R9) */
+	MESSAGE_BEAT,
+	MESSAGE_LIST_REGIONS, /* regions of the list of unstable extents, in pages (R3) */
+	MESSAGE_STAMPED_REGIONS, /* regions stamped above a gen, with their stamps, in pages (R7) */
+	MESSAGE_REGIONS,      /* answer to both */
+	MESSAGE_STAMP,	      /* raise stamps, durably; on request make the data durable too (R3, R6, R7) */
+	MESSAGE_STAMPED,
+	MESSAGE_DIGEST, /* of pieces of one region (R3.7, R7) */
+	MESSAGE_DIGESTED,
+	MESSAGE_FORGET, /* the lists of older epochs have been made equal and durable everywhere */
+	MESSAGE_FORGOTTEN,
 	MESSAGE_KIND_COUNT
 };
 
@@ -79,7 +91,7 @@ struct message_state {
 	struct config config; /* the accepted one */
 };
 
-struct message_ballot { /* PROMISE */
+struct message_ballot { /* PROMISE, HEARTBEAT, FORGET */
 	struct ballot ballot;
 };
 
@@ -122,6 +134,7 @@ struct replica_info {
 	uint64_t set_bytes;
 	uint64_t allocated_bytes;
 	bool session_open;
+	bool is_witness; /* a voter without data */
 	char health[128]; /* "ok", or why it is not served */
 };
 
@@ -135,6 +148,51 @@ struct message_delete {
 	struct uuid volume_uuid, replica_uuid;
 };
 
+#define REGION_RUNS_MAX 512u		/* in one message; more: the next page */
+#define DIGEST_PIECE_BYTES (64 * KIB)	/* unit of comparing and copying */
+#define DIGEST_PIECES_MAX 16u		/* REGION_BYTES / DIGEST_PIECE_BYTES */
+#define DIGEST_BYTES 16u		/* SHA-256, the first half: chance must not make two pieces equal */
+static_assert(DIGEST_PIECES_MAX * DIGEST_PIECE_BYTES == REGION_BYTES, "one message digests one region");
+
+struct region_run {
+	uint64_t first; /* region index in the set */
+	uint32_t count;
+	uint32_t gen;	/* their stamp; 0 in an answer about the list */
+};
+
+struct message_regions_ask { /* LIST_REGIONS, STAMPED_REGIONS */
+	struct ballot ballot;
+	uint64_t from;	    /* first region of interest */
+	uint32_t above_gen; /* STAMPED_REGIONS: those stamped above it */
+};
+
+struct message_regions {
+	bool everything; /* LIST_REGIONS: the list overflowed or is unknown; no runs then */
+	bool more;	 /* ask again from `next` */
+	uint64_t next;
+	uint32_t count;
+	struct region_run runs[REGION_RUNS_MAX]; /* ascending, not overlapping */
+};
+
+struct message_stamp {
+	struct ballot ballot;
+	bool sync; /* answer only when the data written so far is durable as well */
+	uint32_t count; /* may be 0 with `sync` */
+	struct region_run runs[REGION_RUNS_MAX];
+};
+
+struct message_digest {
+	struct ballot ballot;
+	uint64_t offset; /* bytes in the set, multiple of DIGEST_PIECE_BYTES */
+	uint32_t length; /* up to REGION_BYTES; the set's last piece may be shorter */
+};
+
+struct message_digested {
+	uint64_t offset;
+	uint32_t count;
+	uint8_t digests[DIGEST_PIECES_MAX][DIGEST_BYTES];
+};
+
 struct message {
 	enum message_kind kind;
 	union {
@@ -142,7 +200,12 @@ struct message {
 		struct message_welcome welcome;
 		struct message_refused refused;
 		struct message_state state;
-		struct message_ballot promise;
+		struct message_ballot promise; /* PROMISE, HEARTBEAT, FORGET */
+		struct message_regions_ask regions_ask;
+		struct message_regions regions;
+		struct message_stamp stamp;
+		struct message_digest digest;
+		struct message_digested digested;
 		struct message_accept accept;
 		struct message_accepted accepted;
 		struct message_open open;     /* OPEN, JOIN */

@@ -1,9 +1,10 @@
-/* Which epoch and which config an attachment gets, from what the replicas reported. Pure decisions: sends nothing.
- * Before any request: barrier.c asks when every replica was probed, and again when every replica has promised. */
+/* Which epoch and which config an attachment gets, from what the voters reported, and what a changed config says.
+ * Pure decisions: sends nothing (R3.2, R3.3, R10, R11).
+ * Before any request: assemble.c asks when enough voters were probed, and again when they have promised. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 
-#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 bool adopt_is_ours(const struct engine *engine, const struct ballot *ballot)
@@ -19,7 +20,7 @@ bool adopt_is_foreign(const struct engine *engine, const struct ballot *promised
 /* One above everything seen, the same for all sets. */
 int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *err)
 {
-	uint32_t highest = 0;
+	uint32_t highest = engine->ballot.epoch;
 
 	for (unsigned i = 0; i < engine->leg_count; i++) {
 		const struct leg *leg = &engine->legs[i];
@@ -31,92 +32,266 @@ int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *er
 	}
 	if (highest == UINT32_MAX)
 		return err_set(err, -EOVERFLOW, "volume %s: epochs are used up", engine->spec.name);
-	*ret_epoch = highest + (MUTANT(epoch_taken_twice) && highest ? 0 : 1);
+	*ret_epoch = highest + 1;
 	return 0;
 }
 
-static const struct leg *leg_with_highest(struct engine *engine, const struct set *set)
+static const struct leg *leg_with_highest(struct engine *engine, const struct set *set, uint8_t answered)
 {
-	const struct leg *best = set_leg(engine, set, 0);
+	const struct leg *best = NULL;
 
-	for (unsigned i = 1; i < set->leg_count; i++) {
+	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
 
-		if (config_compare(&leg->config, &best->config) > 0)
+		if (answered & 1u << i && (!best || config_compare(&leg->config, &best->config) > 0))
 			best = leg;
 	}
 	return best;
 }
 
 /* A gen never names two values; if it does, a directory was copied or edited. */
-static int check_agree(struct engine *engine, const struct set *set, const struct leg *best, struct err *err)
+static int check_agree(struct engine *engine, const struct set *set, uint8_t answered, const struct leg *best,
+		       struct err *err)
 {
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
 
-		if (config_compare(&leg->config, &best->config) == 0 &&
+		if (answered & 1u << i && config_compare(&leg->config, &best->config) == 0 &&
 		    leg->config.ballot.nonce != best->config.ballot.nonce)
 			return err_set(err, -EINVAL,
 				       "volume %s, set %u: replicas %s and %s store different configs as gen %" PRIu32
 				       "; one of them is a copy of another time",
-				       engine->spec.name, set->index,
-				       volume_leg_replica(&engine->spec, leg->index, NULL)->name,
-				       volume_leg_replica(&engine->spec, best->index, NULL)->name, best->config.gen);
+				       engine->spec.name, set->index, leg_replica(engine, leg)->name,
+				       leg_replica(engine, best)->name, best->config.gen);
 	}
 	return 0;
 }
 
-static int check_all_in(const struct engine *engine, const struct set *set, const struct config *config,
-			struct err *err)
+/* R10, R11: what somebody else configured meanwhile ends this device. */
+static int check_nonce(const struct engine *engine, const struct set *set, const struct config *config, struct err *err)
 {
-	const struct set_spec *spec = &engine->spec.sets[set->index];
+	uint64_t nonce = config->ballot.nonce;
 
-	for (unsigned i = 0; i < spec->replica_count; i++) {
-		const struct voter *voter = config_voter(config, &spec->replicas[i].uuid);
-
-		/* NEEDSWORK(rejoin): it would be synced and taken in again. */
-		if (!voter || voter->state != VOTER_IN)
-			return err_set(err, -EINVAL, "volume %s, set %u: replica %s is out of sync since gen %" PRIu32,
-				       engine->spec.name, set->index, spec->replicas[i].name,
-				       voter ? voter->in_sync_gen : 0);
-	}
+	if (nonce == engine->options.nonce)
+		return 0;
+	if (set->was_ours)
+		return err_set(err, -ESTALE, "volume %s: another gateway has attached it (epoch %" PRIu32 ")",
+			       engine->spec.name, config->ballot.epoch);
+	if (engine->options.is_recovery && nonce != engine->options.predecessor_nonce)
+		return err_set(err, -ESTALE,
+			       "volume %s: another gateway has attached it since (epoch %" PRIu32
+			       "); this device's requests must not be repeated",
+			       engine->spec.name, config->ballot.epoch);
 	return 0;
 }
 
-static void fill_voters(struct engine *engine, const struct set *set, struct config *config)
+/* Voters of the adopted config, by leg. */
+static const struct voter *voter_of(const struct engine *engine, const struct config *config, const struct leg *leg)
 {
+	return config_voter(config, &leg_replica(engine, leg)->uuid);
+}
+
+static bool is_same_boot(const struct leg *leg, const struct voter *voter)
+{
+	return voter->incarnation == 0 || uuid_equal(&voter->boot_id, &leg->hello_boot_id);
+}
+
+static bool is_same_process(const struct leg *leg, const struct voter *voter)
+{
+	return voter->incarnation == 0 || (voter->incarnation == leg->hello_incarnation && is_same_boot(leg, voter));
+}
+
+/* What is known of the in-sync replicas of the adopted config. */
+struct members {
+	uint8_t in, answered, unchanged, same_boot;
+};
+
+static struct members look_at_members(struct engine *engine, const struct set *set, uint8_t answered)
+{
+	struct members ret = {0};
+
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
-		const struct replica_spec *replica = volume_leg_replica(&engine->spec, leg->index, NULL);
+		const struct voter *voter = voter_of(engine, &set->adopted, leg);
 
-		for (unsigned j = 0; j < config->voter_count; j++) {
-			struct voter *voter = &config->voters[j];
+		if (leg->is_witness || !voter || voter->state != VOTER_IN)
+			continue;
+		ret.in |= leg_bit(leg);
+		if (!(answered & leg_bit(leg)))
+			continue;
+		ret.answered |= leg_bit(leg);
+		ret.unchanged |= is_same_process(leg, voter) ? leg_bit(leg) : 0;
+		ret.same_boot |= is_same_boot(leg, voter) ? leg_bit(leg) : 0;
+	}
+	return ret;
+}
 
-			if (!uuid_equal(&voter->uuid, &replica->uuid))
-				continue;
-			/* The file says where replicas are now; the config follows. */
-			volume_replica_address(replica, voter->address);
-			voter->in_sync_gen = config->gen;
-			voter->incarnation = leg->hello_incarnation;
-			voter->boot_id = leg->hello_boot_id;
+/* Names of legs for a sentence. */
+static const char *names_of(const struct engine *engine, const struct set *set, uint8_t legs, char *out, size_t cap)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < set->leg_count && used < cap; i++) {
+		const struct replica_spec *replica = &engine->spec.sets[set->index].replicas[i];
+
+		if (legs & 1u << i)
+			used += (size_t)snprintf(out + used, cap - used, "%s%s (%s)", used ? ", " : "", replica->name,
+						 replica->address);
+	}
+	return out;
+}
+
+static int check_members(const struct engine *engine, const struct set *set, const struct members *members,
+			 struct err *err)
+{
+	unsigned least = engine->options.min_in_sync, data = (unsigned)__builtin_popcount(set->data_legs);
+	uint8_t counted = members->unchanged ? members->unchanged : members->answered;
+	char names[256];
+
+	if (!members->unchanged && members->answered != members->in)
+		return err_set(err, -EAGAIN,
+			       "volume %s, set %u: no replica in sync (gen %" PRIu32
+			       ") kept its memory since; all of them are needed, missing: %s",
+			       engine->spec.name, set->index, set->adopted.gen,
+			       names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
+	if (!counted)
+		return err_set(err, -EAGAIN, "volume %s, set %u: no replica in sync (gen %" PRIu32 "): %s",
+			       engine->spec.name, set->index, set->adopted.gen,
+			       names_of(engine, set, members->in, names, sizeof(names)));
+	if (least > data)
+		least = data;
+	if ((unsigned)__builtin_popcount(counted) < least && counted != members->in)
+		return err_set(err, -EAGAIN, "volume %s, set %u: %d in sync, min-in-sync is %u; missing: %s",
+			       engine->spec.name, set->index, __builtin_popcount(counted), least,
+			       names_of(engine, set, members->in & ~counted, names, sizeof(names)));
+	return 0;
+}
+
+static int check_majority(const struct engine *engine, const struct set *set, uint8_t answered, struct err *err)
+{
+	char names[256];
+
+	if (membership_is_majority(&set->members, answered))
+		return 0;
+	return err_set(err, -EAGAIN, "volume %s, set %u: %d of %u voters answer, a majority is needed; missing: %s",
+		       engine->spec.name, set->index, __builtin_popcount(answered), set->leg_count,
+		       names_of(engine, set, set->all_legs & ~answered, names, sizeof(names)));
+}
+
+/* Gens that anybody ever saw stay used. */
+static int take_gens(struct engine *engine, struct set *set, uint8_t answered, struct err *err)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		uint32_t gen = set_leg(engine, set, i)->config.gen;
+
+		if (answered & 1u << i && gen > set->members.highest_gen)
+			set->members.highest_gen = gen;
+	}
+	if (set->members.highest_gen >= GEN_MAX)
+		return err_set(err, -EOVERFLOW, "volume %s, set %u: gens are used up", engine->spec.name, set->index);
+	return 0;
+}
+
+int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct err *err)
+{
+	struct members members;
+	const struct leg *best;
+	int error = check_majority(engine, set, answered, err);
+
+	if (error)
+		return error;
+	best = leg_with_highest(engine, set, answered);
+	set->adopted = best->config;
+	error = check_agree(engine, set, answered, best, err);
+	if (!error)
+		error = check_nonce(engine, set, &set->adopted, err);
+	if (!error)
+		error = take_gens(engine, set, answered, err);
+	if (error)
+		return error;
+	members = look_at_members(engine, set, answered);
+	error = check_members(engine, set, &members, err);
+	if (error)
+		return error;
+	set->counted = members.unchanged ? members.unchanged : members.answered;
+	set->lost_lists = !members.unchanged;
+	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be
+	 * older. */
+	set->lost_data = !members.unchanged && members.same_boot != members.in;
+	set->compare_all = members.answered & ~set->counted;
+	if (!(set->counted & members.same_boot))
+		set->compare_all |= set->data_legs & ~set->counted;
+	return 0;
+}
+
+/* The process whose session counts, not one that only knocks. */
+static void set_identity(struct engine *engine, const struct set *set, const struct leg *leg, struct voter *voter,
+			 uint32_t gen)
+{
+	if (voter->state != VOTER_IN || !set->is_doubtful)
+		voter->incarnation = leg->incarnation;
+	voter->boot_id = leg->boot_id;
+	voter->state = VOTER_IN;
+	voter->compare = COMPARE_STAMPS;
+	voter->in_sync_gen = gen;
+}
+
+/* For each leg its voter in `config`, with the address that the volume's file says: the config follows the file. */
+static struct voter *next_voter(struct engine *engine, struct set *set, struct config *config, unsigned in_set)
+{
+	const struct replica_spec *replica = &engine->spec.sets[set->index].replicas[in_set];
+
+	for (unsigned j = 0; j < config->voter_count; j++) {
+		if (!uuid_equal(&config->voters[j].uuid, &replica->uuid))
+			continue;
+		volume_replica_address(replica, config->voters[j].address);
+		return &config->voters[j];
+	}
+	return NULL;
+}
+
+void adopt_config(struct engine *engine, struct set *set, struct config *ret)
+{
+	*ret = set->adopted;
+	ret->ballot = engine->ballot;
+	ret->gen = set->new_gen;
+	ret->loss_count += set->lost_data;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+		struct voter *voter = next_voter(engine, set, ret, i);
+
+		if (!voter || leg->is_witness)
+			continue;
+		if (set->counted & leg_bit(leg)) {
+			set_identity(engine, set, leg, voter, ret->gen);
+			continue;
 		}
+		if (voter->state == VOTER_IN)
+			voter->compare = COMPARE_ITS_LIST;
+		voter->state = VOTER_OUT;
+		if (set->compare_all & leg_bit(leg))
+			voter->compare = COMPARE_EVERYTHING;
 	}
 }
 
-int adopt_config(struct engine *engine, struct set *set, struct err *err)
+void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t in, struct config *ret)
 {
-	const struct leg *best = leg_with_highest(engine, set);
-	int error = check_agree(engine, set, best, err);
+	*ret = set->members.chosen;
+	ret->ballot = engine->ballot;
+	ret->gen = gen;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+		struct voter *voter = next_voter(engine, set, ret, i);
 
-	if (!error)
-		error = check_all_in(engine, set, &best->config, err);
-	if (!error && best->config.gen == UINT32_MAX)
-		error = err_set(err, -EOVERFLOW, "volume %s, set %u: gens are used up", engine->spec.name, set->index);
-	if (error)
-		return error;
-	set->config = best->config;
-	set->config.ballot = engine->ballot;
-	set->config.gen++;
-	fill_voters(engine, set, &set->config);
-	return 0;
+		if (!voter || leg->is_witness)
+			continue;
+		if (in & leg_bit(leg)) {
+			set_identity(engine, set, leg, voter, gen);
+		} else if (voter->state == VOTER_IN) {
+			/* Witnessed: what it lacks is stamped. */
+			voter->state = VOTER_OUT;
+			voter->compare = COMPARE_STAMPS;
+		}
+	}
 }

@@ -1,6 +1,7 @@
-/* The handshake of one leg (R1, R2): HELLO, PROBE | PROMISE | ACCEPT | OPEN, then HELLO and JOIN on the bulk lane.
- * `|` are the barriers, where barrier.c waits for the other legs; a leg that reconnects finds them open. Knows no
- * requests. Before a request's path, and again after every lost connection. */
+/* The conversation with one voter (R1, R2): HELLO, PROBE, then PROMISE once an epoch is chosen; from there on it votes.
+ * OPEN, HELLO and JOIN on the bulk lane when it is to carry data. Answers come in the order of the questions; each goes
+ * to whoever asked. Knows no requests and decides nothing about the config: assemble.c and evict.c do.
+ * Before a request's path, and again after every lost connection. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,29 +9,25 @@
 
 #include "gateway/core/engine_state.h"
 
-static const struct replica_spec *replica_of(const struct engine *engine, const struct leg *leg)
+/* People must act, or another attachment won. The voter counts as one that does not answer, and is asked again from
+ * time to time. */
+static void refuse(struct engine *engine, struct leg *leg, int error, const char *text)
 {
-	return volume_leg_replica(&engine->spec, leg->index, NULL);
-}
-
-void attach_refuse(struct engine *engine, struct leg *leg, int error, const char *text)
-{
-	const struct replica_spec *replica = replica_of(engine, leg);
-	struct err err;
-
-	if (!engine->is_attached) {
-		(void)err_set(&err, error, "volume %s: replica %s (%s): %s", engine->spec.name, replica->name,
-			      replica->address, text);
-		engine_fail(engine, error, err.text);
-		return;
-	}
 	leg->is_refused = true;
+	leg->refusal_error = error;
 	link_abort(engine, leg, "%s", text);
 }
 
-void attach_ask(struct engine *engine, struct leg *leg, enum lane lane, enum leg_step step)
+void attach_ask(struct engine *engine, struct leg *leg, enum message_kind kind, uint32_t tag)
 {
-	engine->ops->send_message(engine->ctx, leg->index, lane, &engine->message);
+	engine->message.kind = kind;
+	leg_asked(leg, kind, tag, engine->now_ns);
+	engine->ops->send_message(engine->ctx, leg->index, LANE_MAIN, &engine->message);
+}
+
+static void ask_step(struct engine *engine, struct leg *leg, enum message_kind kind, enum leg_step step)
+{
+	attach_ask(engine, leg, kind, 0);
 	leg_step_to(leg, step, engine->now_ns);
 }
 
@@ -38,16 +35,72 @@ void attach_hello(struct engine *engine, struct leg *leg, enum lane lane)
 {
 	struct message_hello *hello = &engine->message.hello;
 
-	engine->message.kind = MESSAGE_HELLO;
 	*hello = (struct message_hello){
 		.version = PROTOCOL_VERSION,
 		.role = lane == LANE_MAIN ? HELLO_DATA : HELLO_BULK,
 		.volume_uuid = engine->spec.uuid,
 		.set_uuid = engine->spec.sets[leg->set].uuid,
-		.replica_uuid = replica_of(engine, leg)->uuid,
+		.replica_uuid = leg_replica(engine, leg)->uuid,
 	};
 	memcpy(hello->client, engine->options.client, sizeof(hello->client));
-	attach_ask(engine, leg, lane, lane == LANE_MAIN ? STEP_HELLO : STEP_BULK_HELLO);
+	if (lane == LANE_MAIN) {
+		ask_step(engine, leg, MESSAGE_HELLO, STEP_HELLO);
+		return;
+	}
+	engine->message.kind = MESSAGE_HELLO;
+	engine->ops->send_message(engine->ctx, leg->index, lane, &engine->message);
+	leg_step_to(leg, STEP_BULK_HELLO, engine->now_ns);
+}
+
+void attach_promise(struct engine *engine, struct leg *leg)
+{
+	engine->message.promise = (struct message_ballot){engine->ballot};
+	ask_step(engine, leg, MESSAGE_PROMISE, STEP_PROMISE);
+}
+
+/* One at a time: a higher one follows when this one is answered. */
+void attach_accept(struct engine *engine, struct leg *leg, const struct config *config)
+{
+	if (leg->is_accept_asked)
+		return;
+	leg->is_accept_asked = true;
+	engine->message.accept.ballot = engine->ballot;
+	engine->message.accept.config = *config;
+	attach_ask(engine, leg, MESSAGE_ACCEPT, config->gen);
+}
+
+void attach_open(struct engine *engine, struct leg *leg)
+{
+	leg->was_opened = true;
+	engine->message.open = (struct message_open){engine->ballot, ++leg->session};
+	ask_step(engine, leg, MESSAGE_OPEN, STEP_OPEN);
+}
+
+void attach_stamp(struct engine *engine, struct leg *leg, const struct region_map *map, uint32_t gen, bool sync)
+{
+	struct message_stamp *stamp = &engine->message.stamp;
+	uint64_t first, count;
+
+	stamp->ballot = engine->ballot;
+	stamp->count = 0;
+	while (stamp->count < REGION_RUNS_MAX && region_map_next_run(map, leg->job_from, &first, &count)) {
+		if (count > UINT32_MAX)
+			count = UINT32_MAX;
+		stamp->runs[stamp->count++] = (struct region_run){.first = first, .count = (uint32_t)count, .gen = gen};
+		leg->job_from = first + count;
+	}
+	stamp->sync = sync && region_map_next(map, leg->job_from) == map->region_count;
+	if (stamp->count == 0 && !stamp->sync) {
+		leg->job = JOB_DONE;
+		return;
+	}
+	/* After the last one there is nothing left to find. */
+	if (region_map_next(map, leg->job_from) == map->region_count)
+		leg->job_from = map->region_count;
+	leg->job = JOB_STAMP;
+	leg->job_gen = gen;
+	leg->is_job_asked = true;
+	attach_ask(engine, leg, MESSAGE_STAMP, gen);
 }
 
 static bool welcome_is_acceptable(struct engine *engine, struct leg *leg, const struct message_welcome *welcome)
@@ -58,19 +111,20 @@ static bool welcome_is_acceptable(struct engine *engine, struct leg *leg, const 
 		snprintf(text, sizeof(text),
 			 "speaks protocol version %" PRIu32 ", features 0x%" PRIx64 "; this is version %u",
 			 welcome->version, welcome->features, PROTOCOL_VERSION);
-		attach_refuse(engine, leg, -EPROTONOSUPPORT, text);
+		refuse(engine, leg, -EPROTONOSUPPORT, text);
 		return false;
 	}
-	if (welcome->payload_max_bytes < IO_BYTES_MAX) {
+	if (!leg->is_witness && welcome->payload_max_bytes < IO_BYTES_MAX) {
 		snprintf(text, sizeof(text), "takes payloads of %" PRIu32 " bytes; %llu are needed",
 			 welcome->payload_max_bytes, IO_BYTES_MAX);
-		attach_refuse(engine, leg, -EINVAL, text);
+		refuse(engine, leg, -EINVAL, text);
 		return false;
 	}
 	return true;
 }
 
-static void got_welcome(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_welcome(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			const struct message *message)
 {
 	const struct message_welcome *welcome = &message->welcome;
 
@@ -78,8 +132,7 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct mes
 		return;
 	leg->hello_incarnation = welcome->incarnation;
 	leg->hello_boot_id = welcome->boot_id;
-	engine->message.kind = MESSAGE_PROBE;
-	attach_ask(engine, leg, LANE_MAIN, STEP_PROBE);
+	ask_step(engine, leg, MESSAGE_PROBE, STEP_PROBE);
 }
 
 /* What PROBE and PROMISE report must be this volume's, and of the process that said WELCOME. False: dealt with. */
@@ -94,7 +147,7 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	}
 	error = volume_spec_match(&engine->spec, leg->set, &state->config, &err);
 	if (error) {
-		attach_refuse(engine, leg, error, err.text);
+		refuse(engine, leg, error, err.text);
 		return false;
 	}
 	leg->promised = state->promised;
@@ -102,31 +155,76 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	return true;
 }
 
-static void got_probe(struct engine *engine, struct leg *leg, const struct message *message)
+/* What it promised or stored under this ballot must still be there (a rolled-back disk must not vote twice). */
+static bool is_rolled_back(const struct engine *engine, const struct leg *leg)
+{
+	if (!leg->has_promised)
+		return false;
+	if (leg->promised.epoch < engine->ballot.epoch)
+		return true;
+	return leg->config.ballot.epoch <= engine->ballot.epoch && leg->accepted_gen > 0 &&
+	       (leg->config.ballot.epoch < engine->ballot.epoch || leg->config.gen < leg->accepted_gen);
+}
+
+static void got_probe(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message)
 {
 	if (!take_state(engine, leg, &message->state))
 		return;
-	barrier_probed(engine, leg);
+	if (engine->phase == PHASE_BOUND) {
+		if (is_rolled_back(engine, leg)) {
+			refuse(engine, leg, -EINVAL,
+			       "its state is older than what it had stored; its disk was rolled back");
+			return;
+		}
+		if (adopt_is_foreign(engine, &leg->promised)) {
+			assemble_contended(engine, leg, &leg->promised);
+			return;
+		}
+		attach_promise(engine, leg);
+		return;
+	}
+	leg->is_probed = true;
+	leg_step_to(leg, STEP_PROBED, engine->now_ns);
+	assemble_progress(engine);
 }
 
-static void got_promise(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_promise(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			const struct message *message)
 {
-	if (!adopt_is_ours(engine, &message->state.promised)) {
+	const struct message_state *state = &message->state;
+
+	if (!adopt_is_ours(engine, &state->promised)) {
 		link_abort(engine, leg, "promised something else than it was asked for");
 		return;
 	}
-	if (!take_state(engine, leg, &message->state))
+	if (!take_state(engine, leg, state))
 		return;
-	barrier_promised(engine, leg);
+	/* Kept at its highest: this connection's answer may be about a lease of ours. */
+	if (!leg->has_promised)
+		leg->lease_end_ns = engine->now_ns + (uint64_t)state->lease_left_ms * 1000000;
+	leg->has_promised = true;
+	leg->is_refused = false;
+	leg->heard_ns = engine->now_ns;
+	leg->backoff_ns = 0;
+	leg_move(leg, LEG_VOTING, engine->now_ns);
+	leg_step_to(leg, STEP_NONE, engine->now_ns);
+	leg_set(engine, leg)->needs_look = true;
+	lease_tick(engine, leg);
+	if (leg->state == LEG_VOTING && adopt_is_ours(engine, &leg->config.ballot))
+		evict_accepted(engine, leg, leg->config.gen);
 }
 
-static void got_accepted(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_accepted(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			 const struct message *message)
 {
-	if (message->accepted.gen != engine->sets[leg->set].config.gen) {
+	if (message->accepted.gen != ask->tag) {
 		link_abort(engine, leg, "accepted another config than it was sent");
 		return;
 	}
-	barrier_accepted(engine, leg);
+	leg->is_accept_asked = false;
+	if (ask->tag > leg->accepted_gen)
+		leg->accepted_gen = ask->tag;
+	evict_accepted(engine, leg, ask->tag);
 }
 
 /* OPENED and JOINED: of the session asked for, by the process that said WELCOME (R2). */
@@ -139,7 +237,7 @@ static bool is_our_session(struct engine *engine, struct leg *leg, const struct 
 	return false;
 }
 
-static void got_opened(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_opened(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message)
 {
 	if (!is_our_session(engine, leg, &message->opened))
 		return;
@@ -148,25 +246,57 @@ static void got_opened(struct engine *engine, struct leg *leg, const struct mess
 	engine->ops->connect(engine->ctx, leg->index, LANE_BULK);
 }
 
-static void got_bulk_welcome(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_beat(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message)
 {
-	const struct message_welcome *welcome = &message->welcome;
-
-	if (!welcome_is_acceptable(engine, leg, welcome))
-		return;
-	if (welcome->incarnation != leg->hello_incarnation) {
-		link_abort(engine, leg, "its server restarted between its two connections");
-		return;
-	}
-	engine->message.kind = MESSAGE_JOIN;
-	engine->message.open = (struct message_open){engine->ballot, leg->session};
-	attach_ask(engine, leg, LANE_BULK, STEP_JOIN);
+	leg->is_beat_asked = false;
+	lease_answered(engine, leg, ask->sent_ns);
 }
 
-static void got_joined(struct engine *engine, struct leg *leg, const struct message *message)
+static void got_regions(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			const struct message *message)
 {
-	if (is_our_session(engine, leg, &message->opened))
-		link_up(engine, leg);
+	const struct message_regions *regions = &message->regions;
+	uint64_t count = leg_set(engine, leg)->uncertain.region_count;
+
+	for (uint32_t i = 0; i < regions->count; i++) {
+		if (regions->runs[i].first >= count || regions->runs[i].count > count - regions->runs[i].first) {
+			link_abort(engine, leg, "names regions beyond the end of its set");
+			return;
+		}
+	}
+	if (regions->more && (regions->count == 0 || regions->next <= regions->runs[0].first)) {
+		link_abort(engine, leg, "its list does not end");
+		return;
+	}
+	if (ask->tag & TAG_RESYNC) {
+		resync_got_regions(engine, leg, regions, ask->tag);
+		return;
+	}
+	leg->is_job_asked = false;
+	assemble_got_list(engine, leg, regions);
+}
+
+static void got_stamped(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			const struct message *message)
+{
+	if (ask->tag & TAG_RESYNC) {
+		resync_stamped(engine, leg, ask->tag);
+	} else if (ask->tag == leg->job_gen) {
+		/* Else of a change that was given up for a newer one. */
+		leg->is_job_asked = false;
+		evict_stamped(engine, leg);
+	}
+}
+
+static void got_digested(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			 const struct message *message)
+{
+	copy_digested(engine, leg, ask->tag, &message->digested);
+}
+
+static void got_forgotten(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
+			  const struct message *message)
+{
 }
 
 /* Refusals that waiting does not mend, as an errno; 0: try again. */
@@ -197,37 +327,81 @@ static void got_refused(struct engine *engine, struct leg *leg, const struct mes
 
 	(void)err_set(&err, -EPROTO, "refused (%s): %.*s", refusal_name(refused->refusal), (int)MESSAGE_TEXT_MAX,
 		      refused->text);
-	/* A session that ends this way is asked again: the next PROBE shows whether it was fenced for good. */
-	if (error && leg->state == LEG_HANDSHAKE)
-		attach_refuse(engine, leg, error, err.text);
-	else
+	if (refused->refusal == REFUSAL_STALE_EPOCH && engine->phase == PHASE_BOUND) {
+		leg->is_refused = true;
+		leg->refusal_error = error;
 		link_abort(engine, leg, "%s", err.text);
+		assemble_contended(engine, leg, &refused->seen);
+	} else if (error && (leg->state == LEG_HANDSHAKE || leg_set(engine, leg)->phase != SET_SERVING)) {
+		refuse(engine, leg, error, err.text);
+	} else {
+		link_abort(engine, leg, "%s", err.text);
+	}
 }
 
 static const struct {
-	enum message_kind kind;
-	enum lane lane;
-	void (*got)(struct engine *engine, struct leg *leg, const struct message *message);
-} answers[] = {
-	[STEP_HELLO] = {MESSAGE_WELCOME, LANE_MAIN, got_welcome},
-	[STEP_PROBE] = {MESSAGE_STATE, LANE_MAIN, got_probe},
-	[STEP_PROMISE] = {MESSAGE_STATE, LANE_MAIN, got_promise},
-	[STEP_ACCEPT] = {MESSAGE_ACCEPTED, LANE_MAIN, got_accepted},
-	[STEP_OPEN] = {MESSAGE_OPENED, LANE_MAIN, got_opened},
-	[STEP_BULK_HELLO] = {MESSAGE_WELCOME, LANE_BULK, got_bulk_welcome},
-	[STEP_JOIN] = {MESSAGE_JOINED, LANE_BULK, got_joined},
+	enum message_kind answer;
+	void (*got)(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message);
+} answers[MESSAGE_KIND_COUNT] = {
+	[MESSAGE_HELLO] = {MESSAGE_WELCOME, got_welcome},
+	[MESSAGE_PROBE] = {MESSAGE_STATE, got_probe},
+	[MESSAGE_PROMISE] = {MESSAGE_STATE, got_promise},
+	[MESSAGE_ACCEPT] = {MESSAGE_ACCEPTED, got_accepted},
+	[MESSAGE_OPEN] = {MESSAGE_OPENED, got_opened},
+	[MESSAGE_HEARTBEAT] = {MESSAGE_BEAT, got_beat},
+	[MESSAGE_LIST_REGIONS] = {MESSAGE_REGIONS, got_regions},
+	[MESSAGE_STAMPED_REGIONS] = {MESSAGE_REGIONS, got_regions},
+	[MESSAGE_STAMP] = {MESSAGE_STAMPED, got_stamped},
+	[MESSAGE_DIGEST] = {MESSAGE_DIGESTED, got_digested},
+	[MESSAGE_FORGET] = {MESSAGE_FORGOTTEN, got_forgotten},
 };
+
+static void unexpected(struct engine *engine, struct leg *leg, const struct message *message)
+{
+	link_abort(engine, leg, "unexpected message %s", message_kind_name(message->kind));
+}
+
+static void bulk_message(struct engine *engine, struct leg *leg, const struct message *message)
+{
+	const struct message_welcome *welcome = &message->welcome;
+
+	if (leg->step == STEP_BULK_HELLO && message->kind == MESSAGE_WELCOME) {
+		if (!welcome_is_acceptable(engine, leg, welcome))
+			return;
+		if (welcome->incarnation != leg->hello_incarnation) {
+			link_abort(engine, leg, "its server restarted between its two connections");
+			return;
+		}
+		engine->message.kind = MESSAGE_JOIN;
+		engine->message.open = (struct message_open){engine->ballot, leg->session};
+		engine->ops->send_message(engine->ctx, leg->index, LANE_BULK, &engine->message);
+		leg_step_to(leg, STEP_JOIN, engine->now_ns);
+	} else if (leg->step == STEP_JOIN && message->kind == MESSAGE_JOINED) {
+		if (is_our_session(engine, leg, &message->opened))
+			link_up(engine, leg);
+	} else {
+		unexpected(engine, leg, message);
+	}
+}
 
 void attach_message(struct engine *engine, struct leg *leg, enum lane lane, const struct message *message)
 {
+	const struct leg_ask *oldest = leg_oldest_ask(leg);
+	struct leg_ask ask;
+
 	if (message->kind == MESSAGE_REFUSED) {
 		got_refused(engine, leg, &message->refused);
 		return;
 	}
-	if (leg->step >= ARRAY_COUNT(answers) || !answers[leg->step].got || answers[leg->step].lane != lane ||
-	    answers[leg->step].kind != message->kind) {
-		link_abort(engine, leg, "unexpected message %s", message_kind_name(message->kind));
+	if (lane == LANE_BULK) {
+		bulk_message(engine, leg, message);
 		return;
 	}
-	answers[leg->step].got(engine, leg, message);
+	if (!oldest || answers[oldest->kind].answer != message->kind) {
+		unexpected(engine, leg, message);
+		return;
+	}
+	leg->heard_ns = engine->now_ns;
+	ask = leg_take_ask(leg);
+	answers[ask.kind].got(engine, leg, &ask, message);
 }

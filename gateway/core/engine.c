@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,13 @@ void engine_options_default(struct engine_options *ret)
 		.answer_deadline_ns = 3000000000ull,
 		.reconnect_ns = 100000000ull,
 		.sync_interval_ns = 1000000000ull,
+		.attach_wait_ns = 3000000000ull,
+		.attach_limit_ns = 30000000000ull,
+		.min_in_sync = 1,
+		.quorum_wait_ns = 30000000000ull,
+		.slow_factor = 16,
+		.slow_ns = 10000000000ull,
+		.slow_rest_ns = 60000000000ull,
 	};
 }
 
@@ -33,22 +41,29 @@ static int check_options(const struct engine_options *options, struct err *err)
 		return err_set(err, -EINVAL, "read run 0: must be at least 1");
 	if (options->answer_deadline_ns == 0 || options->reconnect_ns == 0)
 		return err_set(err, -EINVAL, "deadlines: must be above 0");
+	if (options->min_in_sync == 0 || options->min_in_sync > SET_REPLICAS_MAX)
+		return err_set(err, -EINVAL, "min-in-sync %u: must be 1 to %u", options->min_in_sync, SET_REPLICAS_MAX);
 	if (options->nonce == 0)
 		return err_set(err, -EINVAL, "nonce 0: must be random and not 0");
 	return 0;
 }
 
-static void set_init(struct set *set, unsigned index, unsigned first_leg, unsigned leg_count)
+static void set_init(struct set *set, unsigned index, unsigned first_leg, const struct set_spec *spec)
 {
 	*set = (struct set){
 		.index = index,
 		.first_leg = first_leg,
-		.leg_count = leg_count,
-		.all_legs = (uint8_t)((1u << leg_count) - 1),
-		.readable_legs = (uint8_t)((1u << leg_count) - 1),
+		.leg_count = spec->replica_count,
+		.all_legs = (uint8_t)((1u << spec->replica_count) - 1),
 		.next_wseq = 1,
 		.failed_from = UINT64_MAX,
 	};
+	for (unsigned i = 0; i < spec->replica_count; i++) {
+		if (spec->replicas[i].kind != VOTER_WITNESS)
+			set->data_legs |= (uint8_t)(1u << i);
+	}
+	membership_init(&set->members, set->leg_count, set->data_legs);
+	list_init(&set->held);
 	list_init(&set->waiting);
 	list_init(&set->writes);
 	list_init(&set->flushes);
@@ -59,11 +74,47 @@ static void init_sets_and_legs(struct engine *engine)
 	unsigned leg = 0;
 
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		unsigned count = engine->spec.sets[i].replica_count;
+		const struct set_spec *spec = &engine->spec.sets[i];
 
-		set_init(&engine->sets[i], i, leg, count);
-		for (unsigned j = 0; j < count; j++, leg++)
+		set_init(&engine->sets[i], i, leg, spec);
+		for (unsigned j = 0; j < spec->replica_count; j++, leg++) {
 			leg_init(&engine->legs[leg], leg, i, j);
+			engine->legs[leg].is_witness = spec->replicas[j].kind == VOTER_WITNESS;
+		}
+	}
+}
+
+#define SET_MAPS 4u /* uncertain, stamp_map and the two windows */
+
+static uint64_t regions_of(const struct volume_spec *spec, unsigned set)
+{
+	return region_count_of(volume_set_bytes(spec, set));
+}
+
+static size_t map_words_needed(const struct volume_spec *spec)
+{
+	size_t words = 0;
+
+	for (unsigned i = 0; i < spec->set_count; i++)
+		words += (SET_MAPS + spec->sets[i].replica_count) * region_map_words(regions_of(spec, i));
+	return words;
+}
+
+static void init_maps(struct engine *engine)
+{
+	uint64_t *words = engine->map_words;
+
+	for (unsigned i = 0; i < engine->spec.set_count; i++) {
+		struct set *set = &engine->sets[i];
+		uint64_t regions = regions_of(&engine->spec, i);
+		size_t each = region_map_words(regions);
+
+		region_map_init(&set->uncertain, words, regions);
+		region_map_init(&set->stamp_map, words + each, regions);
+		unsynced_init(&set->unsynced, words + 2 * each, words + 3 * each, regions);
+		words += SET_MAPS * each;
+		for (unsigned j = 0; j < set->leg_count; j++, words += each)
+			region_map_init(&set_leg(engine, set, j)->to_copy, words, regions);
 	}
 }
 
@@ -72,7 +123,7 @@ static void part_init(struct part *part, struct slot *slot)
 	part->slot = slot;
 	range_entry_init(&part->range);
 	list_init(&part->node);
-	for (unsigned i = 0; i < SET_REPLICAS_MAX; i++)
+	for (unsigned i = 0; i < SET_VOTERS_MAX; i++)
 		leg_op_init(&part->legs[i].op, part);
 }
 
@@ -85,12 +136,14 @@ static void init_slots(struct engine *engine)
 		for (unsigned j = 0; j < engine->parts_per_slot; j++)
 			part_init(&slot->parts[j], slot);
 	}
+	for (unsigned i = 0; i < RESYNC_SLOTS; i++)
+		engine->copies[i].slot = &engine->slots[engine_resync_slot(engine, i)];
 }
 
-/* Any part of any slot may fall on the set. */
+/* Any part of any slot may fall on the set, a copy's too. */
 static bool take_lock_memory(struct engine *engine)
 {
-	unsigned capacity = engine->options.queue_depth * engine->parts_per_slot;
+	unsigned capacity = engine->slot_count * engine->parts_per_slot;
 	bool is_taken = true;
 
 	for (unsigned i = 0; i < engine->spec.set_count; i++)
@@ -104,7 +157,8 @@ static bool take_memory(struct engine *engine)
 	engine->sets = calloc(engine->spec.set_count, sizeof(*engine->sets));
 	engine->slots = calloc(engine->slot_count, sizeof(*engine->slots));
 	engine->parts = calloc((size_t)engine->slot_count * engine->parts_per_slot, sizeof(*engine->parts));
-	return engine->legs && engine->sets && engine->slots && engine->parts;
+	engine->map_words = calloc(map_words_needed(&engine->spec), sizeof(*engine->map_words));
+	return engine->legs && engine->sets && engine->slots && engine->parts && engine->map_words;
 }
 
 struct engine *engine_new(const struct volume_spec *spec, const struct engine_options *options,
@@ -125,13 +179,15 @@ struct engine *engine_new(const struct volume_spec *spec, const struct engine_op
 	engine->layout = (struct layout){spec->size_bytes, spec->chunk_bytes, spec->set_count};
 	engine->leg_count = volume_leg_count(spec);
 	engine->parts_per_slot = layout_parts_max(&engine->layout);
-	engine->slot_count = options->queue_depth + spec->set_count;
+	engine->slot_count = options->queue_depth + spec->set_count + RESYNC_SLOTS;
+	engine->is_recovering = options->is_recovery;
 	list_init(&engine->ready);
 	if (!take_memory(engine))
 		goto err_memory;
 	init_sets_and_legs(engine);
 	if (!take_lock_memory(engine))
 		goto err_memory;
+	init_maps(engine);
 	init_slots(engine);
 	return engine;
 
@@ -145,6 +201,7 @@ void engine_free(struct engine *engine)
 {
 	if (!engine)
 		return;
+	free(engine->map_words);
 	free(engine->parts);
 	free(engine->slots);
 	for (unsigned i = 0; engine->sets && i < engine->spec.set_count; i++)
@@ -154,13 +211,70 @@ void engine_free(struct engine *engine)
 	free(engine);
 }
 
-void engine_run(struct engine *engine)
+unsigned engine_resync_slot(const struct engine *engine, unsigned nth)
+{
+	return engine->options.queue_depth + engine->spec.set_count + nth;
+}
+
+static void start_granted(struct engine *engine)
 {
 	struct range_entry *entry;
 
 	while ((entry = list_first(&engine->ready, struct range_entry, granted))) {
 		list_del(&entry->granted);
 		part_start(engine, container_of(entry, struct part, range));
+	}
+}
+
+/* False: nothing happened to any set. */
+static bool look_at_sets(struct engine *engine)
+{
+	bool has_looked = false;
+
+	for (unsigned i = 0; i < engine->spec.set_count; i++) {
+		struct set *set = &engine->sets[i];
+
+		if (!set->needs_look)
+			continue;
+		set->needs_look = false;
+		has_looked = true;
+		if (engine->state == VOLUME_FAILED || engine->is_detached || engine->phase != PHASE_BOUND)
+			continue;
+		assemble_set(engine, set);
+		evict_progress(engine, set);
+		resync_progress(engine, set);
+	}
+	return has_looked;
+}
+
+/* Every set is served for the first time. */
+static void report_attached(struct engine *engine)
+{
+	engine->is_attached = true;
+	engine_set_state(engine, VOLUME_SERVING);
+	engine->ops->attached(engine->ctx, 0, "");
+	for (unsigned i = 0; i < engine->spec.set_count; i++) {
+		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, engine->now_ns - engine->state_ns, "%s",
+			    "");
+		engine->sets[i].needs_look = true;
+		set_drain(engine, &engine->sets[i]);
+	}
+}
+
+void engine_run(struct engine *engine)
+{
+	bool has_more = true;
+
+	while (has_more) {
+		start_granted(engine);
+		if (engine->is_reattaching)
+			assemble_restart(engine);
+		has_more = look_at_sets(engine) || !list_is_empty(&engine->ready) || engine->is_reattaching;
+		if (engine->state == VOLUME_ATTACHING && !engine->is_attached && engine->phase == PHASE_BOUND &&
+		    assemble_is_complete(engine)) {
+			report_attached(engine);
+			has_more = true;
+		}
 	}
 }
 
@@ -179,19 +293,47 @@ void engine_refresh_state(struct engine *engine)
 	if (engine->state != VOLUME_SERVING && engine->state != VOLUME_SUSPENDED)
 		return;
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		if (!set_is_open(engine, &engine->sets[i]))
+		if (engine->sets[i].phase != SET_SERVING || engine->sets[i].is_suspended)
 			state = VOLUME_SUSPENDED;
 	}
 	engine_set_state(engine, state);
 }
 
-void engine_attached(struct engine *engine)
+const char *engine_event_name(enum engine_event_kind kind)
 {
-	engine->is_attached = true;
-	engine_set_state(engine, VOLUME_SERVING);
-	engine->ops->attached(engine->ctx, 0, "");
-	for (unsigned i = 0; i < engine->spec.set_count; i++)
-		set_drain(engine, &engine->sets[i]);
+	static const char *const names[] = {
+		[EVENT_ATTACHED] = "attached",	       [EVENT_REATTACHING] = "reattaching",
+		[EVENT_EVICTING] = "evicting",	       [EVENT_EVICTED] = "evicted",
+		[EVENT_REJOINING] = "rejoining",       [EVENT_REJOIN_STOPPED] = "rejoin-stopped",
+		[EVENT_REJOINED] = "rejoined",	       [EVENT_RECONCILING] = "reconciling",
+		[EVENT_RECONCILED] = "reconciled",     [EVENT_SUSPENDED] = "suspended",
+		[EVENT_RESUMED] = "resumed",	       [EVENT_LOSS_RECORDED] = "loss-recorded",
+		[EVENT_CRC_REPAIRED] = "crc-repaired",
+	};
+
+	return (unsigned)kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";
+}
+
+void engine_tell(struct engine *engine, enum engine_event_kind kind, const struct set *set, const struct leg *leg,
+		 uint64_t duration_ns, const char *format, ...)
+{
+	char text[320];
+	struct engine_event event = {
+		.kind = kind,
+		.set = set ? set->index : 0,
+		.leg = leg ? leg->index : EVENT_NO_LEG,
+		.gen = set ? set->members.highest_gen : 0,
+		.duration_ns = duration_ns,
+		.text = text,
+	};
+	va_list args;
+
+	if (!engine->ops->event)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	engine->ops->event(engine->ctx, &event);
 }
 
 void engine_fail(struct engine *engine, int error, const char *text)
@@ -202,8 +344,9 @@ void engine_fail(struct engine *engine, int error, const char *text)
 	engine_set_state(engine, VOLUME_FAILED);
 	if (!engine->is_attached)
 		engine->ops->attached(engine->ctx, error, text);
-	/* Requests fail when the last lane is closed: until then something may still touch their memory. */
 	link_abort_all(engine, "the volume failed");
+	if (links_are_down(engine))
+		slots_fail_all(engine);
 }
 
 void engine_set_now(struct engine *engine, uint64_t now_ns)
@@ -211,12 +354,35 @@ void engine_set_now(struct engine *engine, uint64_t now_ns)
 	engine->now_ns = now_ns;
 }
 
+/* For a second at most, so that a pause is not followed by a rush. */
+static void refill_budget(struct engine *engine)
+{
+	uint64_t rate = engine->options.resync_bytes_per_s, most = rate > REGION_BYTES ? rate : REGION_BYTES;
+	uint64_t passed_ms = (engine->now_ns - engine->resync_ns) / 1000000;
+
+	if (rate == 0 || passed_ms == 0)
+		return;
+	engine->resync_budget += rate * (passed_ms < 1000 ? passed_ms : 1000) / 1000;
+	if (engine->resync_budget > most)
+		engine->resync_budget = most;
+	engine->resync_ns = engine->now_ns;
+}
+
 void engine_tick(struct engine *engine)
 {
+	refill_budget(engine);
 	for (unsigned i = 0; i < engine->leg_count; i++)
 		link_tick(engine, &engine->legs[i]);
-	for (unsigned i = 0; i < engine->spec.set_count; i++)
-		flush_tick(engine, &engine->sets[i]);
+	for (unsigned i = 0; i < engine->spec.set_count; i++) {
+		struct set *set = &engine->sets[i];
+
+		/* Deadlines of an attach, rests of a leg. */
+		set->needs_look |= set->phase != SET_SERVING || set->members.in != set->data_legs || set->evicting;
+		flush_tick(engine, set);
+		evict_tick(engine, set);
+		resync_tick(engine, set);
+	}
+	assemble_progress(engine);
 	flush_detach_progress(engine);
 	engine_run(engine);
 }
@@ -225,7 +391,7 @@ void engine_attach(struct engine *engine)
 {
 	assert(engine->phase == PHASE_IDLE);
 	engine->phase = PHASE_PROBE;
-	engine->state_ns = engine->now_ns;
+	engine->state_ns = engine->phase_ns = engine->now_ns;
 	for (unsigned i = 0; i < engine->leg_count; i++)
 		link_connect(engine, &engine->legs[i]);
 }
@@ -243,6 +409,14 @@ void engine_detach(struct engine *engine)
 	engine_set_state(engine, VOLUME_DETACHING);
 	engine->detach_ns = engine->now_ns;
 	flush_detach_progress(engine);
+	engine_run(engine);
+}
+
+void engine_recovered(struct engine *engine)
+{
+	engine->is_recovering = false;
+	for (unsigned i = 0; i < engine->spec.set_count; i++)
+		set_unhold(engine, &engine->sets[i]);
 	engine_run(engine);
 }
 

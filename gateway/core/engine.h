@@ -70,6 +70,37 @@ struct read_target {
 	uint64_t id; /* for engine_read_placed() */
 };
 
+/* What people want to know when it happens; the texts say the cause. */
+enum engine_event_kind {
+	EVENT_ATTACHED,
+	EVENT_REATTACHING, /* a contender came to nothing (R10), or a counted replica was lost while attaching */
+	EVENT_EVICTING,	   /* `leg` is on its way out: writes are stamped from here on */
+	EVENT_EVICTED,	   /* a majority knows */
+	EVENT_REJOINING,
+	EVENT_REJOIN_STOPPED, /* source or target lost; it starts again */
+	EVENT_REJOINED,
+	EVENT_RECONCILING,
+	EVENT_RECONCILED,
+	EVENT_SUSPENDED,
+	EVENT_RESUMED,
+	EVENT_LOSS_RECORDED, /* completed writes that were not flushed may be gone */
+	EVENT_CRC_REPAIRED,
+	EVENT_KIND_COUNT
+};
+
+#define EVENT_NO_LEG UINT32_MAX
+
+struct engine_event {
+	enum engine_event_kind kind;
+	unsigned set;
+	unsigned leg; /* EVENT_NO_LEG: of the whole set */
+	uint32_t gen;
+	uint64_t duration_ns; /* of what ended; else 0 */
+	uint64_t bytes;	      /* copied, for REJOINED and RECONCILED */
+	const char *text;     /* cause; valid during the call */
+};
+const char *engine_event_name(enum engine_event_kind kind);
+
 struct engine_ops {
 	/* Begin to connect; answered by engine_lane_connected() or engine_lane_closed(). */
 	void (*connect)(void *ctx, unsigned leg, enum lane lane);
@@ -92,6 +123,8 @@ struct engine_ops {
 	void (*attached)(void *ctx, int error, const char *text);
 	/* Detach has made everything durable (or given up: `error`); no more actions follow but aborts. Once. */
 	void (*detached)(void *ctx, int error);
+	/* For the log. May be NULL. */
+	void (*event)(void *ctx, const struct engine_event *event);
 };
 
 struct engine_options {
@@ -101,10 +134,23 @@ struct engine_options {
 	uint64_t answer_deadline_ns; /* a leg that leaves a request unanswered so long is aborted (design P8: 3 s) */
 	uint64_t reconnect_ns;	     /* pause before the next attempt, doubled up to 16 times this */
 	uint64_t sync_interval_ns;   /* background SYNC while completed writes are not stable */
-	bool memory_is_pinned;	     /* the frontend keeps a completed request's memory until the last send let go of it
-				      * (ublk's kernel buffers); else completion waits for engine_payload_released() */
-	uint64_t nonce;		     /* of this attachment, random, not 0 */
-	char client[64];	     /* for the replica-servers' logs */
+	uint64_t attach_wait_ns;  /* an attach waits so long for voters that do not answer, if it can go without them */
+	uint64_t attach_limit_ns; /* ... and is refused after so long if it cannot; 0: never */
+	unsigned min_in_sync;	  /* fewer replicas in sync: suspended. At least 1 */
+	bool fails_without_quorum; /* requests fail with EIO when suspended for `quorum_wait_ns` (R12) */
+	uint64_t quorum_wait_ns;
+	uint64_t resync_bytes_per_s; /* read and compared for a rejoin; 0: as fast as it goes */
+	unsigned slow_factor; /* a replica so many times slower than the fastest for `slow_ns` is evicted; 0: never */
+	uint64_t slow_ns;
+	uint64_t slow_rest_ns;	    /* ... and is not taken back before */
+	uint64_t predecessor_nonce; /* of the attachment whose process is proven dead on this host: no lease to wait
+				     * for (R3.6). 0: none */
+	bool is_recovery;	    /* the device lived on: only the predecessor's config may be adopted, reads wait for
+				     * engine_recovered() (R11) */
+	bool memory_is_pinned;	    /* the frontend keeps a completed request's memory until the last send let go of it
+				     * (ublk's kernel buffers); else completion waits for engine_payload_released() */
+	uint64_t nonce;		    /* of this attachment, random, not 0 */
+	char client[64];	    /* for the replica-servers' logs */
 };
 void engine_options_default(struct engine_options *ret);
 
@@ -123,6 +169,13 @@ void engine_tick(struct engine *engine);
 void engine_attach(struct engine *engine);
 /* Last SYNC, then ops->detached(). The caller has made sure that no request is outstanding. */
 void engine_detach(struct engine *engine);
+
+/* R11: every request that the kernel issues again has been submitted. */
+void engine_recovered(struct engine *engine);
+
+/* Slots that the engine fills by itself follow the requests' own: one a set for its SYNC (no payload), then
+ * RESYNC_SLOTS whose REGION_BYTES of memory are the driver's, and are used as any slot's payload. */
+unsigned engine_resync_slot(const struct engine *engine, unsigned nth);
 
 /* A block request. May complete before it returns (-EINVAL). Requests before `attached` wait. */
 void engine_submit(struct engine *engine, const struct request *request);
@@ -150,7 +203,7 @@ unsigned engine_outstanding(const struct engine *engine);
 
 /* A snapshot for people and programs. Plain data, copied whole to the control thread. */
 enum volume_state { VOLUME_ATTACHING, VOLUME_SERVING, VOLUME_SUSPENDED, VOLUME_DETACHING, VOLUME_FAILED };
-enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING };
+enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING, LEG_VOTING };
 
 struct leg_status {
 	enum leg_state state;
@@ -161,6 +214,23 @@ struct leg_status {
 	uint32_t outstanding;
 	uint64_t reconnects;
 	char last_error[128]; /* why it was down last; empty: never */
+	bool is_witness;
+	bool is_in_sync; /* in the chosen config */
+	bool is_syncing;
+	uint64_t resync_total_bytes, resync_left_bytes; /* of its rejoin: to compare, and still to compare */
+	uint64_t resync_copied_bytes;
+	uint64_t resync_since_ns;
+};
+
+/* Of one mirror set. */
+struct set_status {
+	uint32_t gen;
+	uint32_t loss_count;
+	uint8_t voters, witnesses, in_sync, voting; /* how many */
+	bool can_lose_one;			    /* any one of its nodes, and keep serving */
+	char why_not[96];
+	uint64_t uncertain_bytes; /* not yet made equal after a gateway was lost */
+	bool has_lease;
 };
 
 struct engine_status {
@@ -177,6 +247,10 @@ struct engine_status {
 	uint64_t resent_writes, reissued_reads;
 	uint64_t crc_mismatches; /* acknowledgements of one write that differ between legs */
 	uint64_t failed_requests;
+	uint64_t evictions, rejoins, reattaches;
+	uint64_t reconciled_bytes, resynced_bytes; /* copied */
+	unsigned set_count;
+	struct set_status sets[SET_COUNT_MAX];
 	unsigned leg_count;
 	struct leg_status legs[LEG_COUNT_MAX];
 };

@@ -1,29 +1,35 @@
-/* FLUSH and the background SYNC: to every leg of a set; what all of them answered is stable (R5). Also the last SYNC of
- * a detach. On a flush's path: from submit to the last answer. */
+/* FLUSH and the background SYNC: to every required leg of a set; what all of them answered is stable (R5). Also the
+ * last SYNC of a detach, and the books of what is not durable yet. On a flush's path: from submit to the last answer.
+ */
 #include <errno.h>
 
-#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
-/* Every write up to here was acknowledged by all legs before now. */
-static uint64_t acknowledged_upto(const struct set *set)
+/* Every write up to here was acknowledged by all required legs before now. */
+uint64_t flush_acknowledged_upto(const struct set *set)
 {
 	const struct part *oldest = list_first(&set->writes, struct part, node);
 	uint64_t below = oldest ? oldest->wseq : set->next_wseq;
 
-	if (MUTANT(stable_too_high))
-		return set->next_wseq - 1;
 	return (below < set->failed_from ? below : set->failed_from) - 1;
 }
 
+/* Nobody is left whose FLUSH could be believed (P1). */
 static int sticky_error(struct engine *engine, const struct set *set)
 {
+	int error = 0;
+
 	for (unsigned i = 0; i < set->leg_count; i++) {
-		if (set_leg(engine, set, i)->flush_error)
-			return set_leg(engine, set, i)->flush_error;
+		const struct leg *leg = set_leg(engine, set, i);
+
+		if (!(set->members.in & leg_bit(leg)))
+			continue;
+		if (!leg->flush_error)
+			return 0;
+		error = leg->flush_error;
 	}
-	return 0;
+	return error;
 }
 
 static void send_to(struct engine *engine, struct part *part, struct leg *leg)
@@ -40,9 +46,26 @@ static void send_to(struct engine *engine, struct part *part, struct leg *leg)
 	engine->ops->send_frame(engine->ctx, leg->index, LANE_MAIN, &frame);
 }
 
+/* The older window of what is not durable becomes this FLUSH's; what it does not cover is marked again. */
+static void take_window(struct engine *engine, struct set *set, struct part *part)
+{
+	struct list *it, *next;
+
+	part->owns_window = unsynced_begin_flush(&set->unsynced);
+	if (!part->owns_window)
+		return;
+	list_for_each (it, next, &set->writes) {
+		const struct part *write = container_of(it, struct part, node);
+
+		unsynced_mark(&set->unsynced, write->at.set_offset, write->at.length);
+	}
+	copy_mark_unsynced(engine, set);
+}
+
 void flush_start(struct engine *engine, struct part *part)
 {
 	struct set *set = set_of(engine, part);
+	uint8_t legs = set_required(set) & set->up_legs;
 	int error = sticky_error(engine, set);
 
 	if (error) {
@@ -51,11 +74,15 @@ void flush_start(struct engine *engine, struct part *part)
 	}
 	part->state = PART_SENT;
 	/* Taken when it is sent, and kept when it is sent again to a leg that was lost: lower is safe. */
-	part->flush_upto = acknowledged_upto(set);
+	part->flush_upto = flush_acknowledged_upto(set);
 	part->flush_writes = set->completed_writes;
+	part->is_reconciled = region_map_is_empty(&set->uncertain) && copy_active(engine, set) == 0;
+	take_window(engine, set, part);
 	list_add_tail(&set->flushes, &part->node);
-	for (unsigned i = 0; i < set->leg_count; i++)
-		send_to(engine, part, set_leg(engine, set, i));
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (legs & 1u << i)
+			send_to(engine, part, set_leg(engine, set, i));
+	}
 }
 
 void flush_resend(struct engine *engine, struct leg *leg)
@@ -63,27 +90,75 @@ void flush_resend(struct engine *engine, struct leg *leg)
 	struct set *set = &engine->sets[leg->set];
 	struct list *it, *next;
 
+	if (!(set_required(set) & leg_bit(leg)))
+		return;
 	list_for_each (it, next, &set->flushes) {
 		struct part *part = container_of(it, struct part, node);
 
-		if (!(part->acked & leg_bit(leg)))
-			send_to(engine, part, leg);
+		if (part->acked & leg_bit(leg) || leg_op_is_outstanding(&part->legs[leg->in_set].op))
+			continue;
+		part->failed &= (uint8_t)~leg_bit(leg);
+		send_to(engine, part, leg);
 	}
+}
+
+static void end_window(struct set *set, struct part *part, bool is_durable)
+{
+	if (part->owns_window)
+		unsynced_end_flush(&set->unsynced, is_durable);
+	part->owns_window = false;
 }
 
 static void flush_complete(struct engine *engine, struct set *set, struct part *part)
 {
-	if (MUTANT(flush_error_ignored))
-		part->error = 0;
-	if (MUTANT(stable_taken_late))
-		part->flush_upto = acknowledged_upto(set);
-	if (!part->error) {
-		if (part->flush_upto > set->stable_upto)
-			set->stable_upto = part->flush_upto;
-		if (part->flush_writes > set->synced_writes)
-			set->synced_writes = part->flush_writes;
+	end_window(set, part, true);
+	set->can_forget |= part->is_reconciled;
+	if (part->flush_upto > set->stable_upto)
+		set->stable_upto = part->flush_upto;
+	if (part->flush_writes > set->synced_writes)
+		set->synced_writes = part->flush_writes;
+	part_done(engine, part, 0);
+}
+
+void flush_fail(struct engine *engine, struct part *part, int error)
+{
+	end_window(set_of(engine, part), part, false);
+	part_done(engine, part, error);
+}
+
+/* Some could and some could not: an fsync error is never retried into success, so these leave. */
+static void evict_failed(struct engine *engine, struct set *set, uint8_t failed)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (failed & set->up_legs & leg_bit(leg))
+			evict_faulty(engine, leg, "its FLUSH failed: %s", err_name(leg->flush_error));
 	}
-	part_done(engine, part, part->error);
+}
+
+static void check(struct engine *engine, struct set *set, struct part *part)
+{
+	uint8_t required = set_required(set);
+
+	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
+		return;
+	if (((part->acked | part->failed) & required) != required)
+		return;
+	if ((part->failed & required) == required)
+		flush_fail(engine, part, sticky_error(engine, set) ? sticky_error(engine, set) : -EIO);
+	else if (part->failed & required)
+		evict_failed(engine, set, part->failed & required);
+	else
+		flush_complete(engine, set, part);
+}
+
+void flush_recheck(struct engine *engine, struct set *set)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->flushes)
+		check(engine, set, container_of(it, struct part, node));
 }
 
 void flush_answered(struct engine *engine, struct leg *leg, struct part *part, const struct frame *reply)
@@ -91,15 +166,28 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	struct set *set = set_of(engine, part);
 
 	leg_op_done(leg, &part->legs[leg->in_set].op);
-	part->acked |= leg_bit(leg);
 	if (reply->status != WIRE_OK) {
 		leg->flush_error = wire_status_to_errno((enum wire_status)reply->status);
-		part->error = part->error ? part->error : leg->flush_error;
-	} else if (part->flush_upto > leg->durable_upto) {
-		leg->durable_upto = part->flush_upto;
+		part->failed |= leg_bit(leg);
+	} else {
+		part->acked |= leg_bit(leg);
+		if (part->flush_upto > leg->durable_upto)
+			leg->durable_upto = part->flush_upto;
 	}
-	if (part->acked == set->all_legs || MUTANT(flush_of_one_copy))
-		flush_complete(engine, set, part);
+	check(engine, set, part);
+}
+
+void flush_unsynced(struct engine *engine, const struct set *set, const struct leg *leg, struct region_map *ret)
+{
+	bool has_flushed = false;
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->flushes) {
+		const struct part *part = container_of(it, struct part, node);
+
+		has_flushed |= part->owns_window && part->acked & leg_bit(leg);
+	}
+	unsynced_collect(&set->unsynced, has_flushed, ret);
 }
 
 bool flush_is_due(const struct set *set)

@@ -10,7 +10,8 @@
 static const unsigned allowed_moves[] = {
 	[LEG_DOWN] = BIT(LEG_CONNECTING),
 	[LEG_CONNECTING] = BIT(LEG_HANDSHAKE) | BIT(LEG_CLOSING) | BIT(LEG_DOWN),
-	[LEG_HANDSHAKE] = BIT(LEG_UP) | BIT(LEG_CLOSING) | BIT(LEG_DOWN),
+	[LEG_HANDSHAKE] = BIT(LEG_VOTING) | BIT(LEG_CLOSING) | BIT(LEG_DOWN),
+	[LEG_VOTING] = BIT(LEG_UP) | BIT(LEG_CLOSING) | BIT(LEG_DOWN),
 	[LEG_UP] = BIT(LEG_CLOSING),
 	[LEG_CLOSING] = BIT(LEG_DOWN),
 };
@@ -19,7 +20,7 @@ const char *leg_state_name(enum leg_state state)
 {
 	static const char *const names[] = {
 		[LEG_DOWN] = "down", [LEG_CONNECTING] = "connecting", [LEG_HANDSHAKE] = "handshake",
-		[LEG_UP] = "up",     [LEG_CLOSING] = "closing",
+		[LEG_UP] = "up",     [LEG_CLOSING] = "closing",	      [LEG_VOTING] = "voting",
 	};
 
 	return (unsigned)state < ARRAY_COUNT(names) ? names[state] : "?";
@@ -33,6 +34,7 @@ void leg_init(struct leg *leg, unsigned index, unsigned set, unsigned in_set)
 		list_init(&leg->lanes[i].arriving);
 	}
 	leg_op_init(&leg->ping, NULL);
+	leg_op_init(&leg->barrier, NULL);
 }
 
 bool leg_move_is_allowed(enum leg_state from, enum leg_state to)
@@ -59,9 +61,7 @@ bool leg_step_has_deadline(enum leg_step step)
 {
 	switch (step) {
 	case STEP_NONE:
-	case STEP_PROBED_ALL:
-	case STEP_PROMISED_ALL:
-	case STEP_ACCEPTED_ALL:
+	case STEP_PROBED:
 		return false;
 	default:
 		return true;
@@ -75,11 +75,8 @@ const char *leg_step_name(enum leg_step step)
 		[STEP_CONNECT] = "connect",
 		[STEP_HELLO] = "HELLO",
 		[STEP_PROBE] = "PROBE",
-		[STEP_PROBED_ALL] = "waiting for the other replicas' state",
+		[STEP_PROBED] = "waiting for the other voters' state",
 		[STEP_PROMISE] = "PROMISE",
-		[STEP_PROMISED_ALL] = "waiting for the other replicas' promises",
-		[STEP_ACCEPT] = "ACCEPT",
-		[STEP_ACCEPTED_ALL] = "waiting for the other replicas to store the config",
 		[STEP_OPEN] = "OPEN",
 		[STEP_BULK_CONNECT] = "connect (bulk)",
 		[STEP_BULK_HELLO] = "HELLO (bulk)",
@@ -107,6 +104,36 @@ void leg_back_off(struct leg *leg, uint64_t now_ns, uint64_t reconnect_ns)
 void leg_blame(struct leg *leg, const char *reason)
 {
 	snprintf(leg->last_error, sizeof(leg->last_error), "%s", reason);
+}
+
+void leg_asked(struct leg *leg, enum message_kind kind, uint32_t tag, uint64_t now_ns)
+{
+	assert(leg->ask_count < LEG_ASKS_MAX);
+	leg->asks[(leg->ask_first + leg->ask_count++) % LEG_ASKS_MAX] = (struct leg_ask){kind, tag, now_ns};
+}
+
+const struct leg_ask *leg_oldest_ask(const struct leg *leg)
+{
+	return leg->ask_count > 0 ? &leg->asks[leg->ask_first] : NULL;
+}
+
+struct leg_ask leg_take_ask(struct leg *leg)
+{
+	struct leg_ask ask = leg->asks[leg->ask_first];
+
+	assert(leg->ask_count > 0);
+	leg->ask_first = (leg->ask_first + 1) % LEG_ASKS_MAX;
+	leg->ask_count--;
+	return ask;
+}
+
+void leg_forget_talk(struct leg *leg)
+{
+	leg->ask_count = 0;
+	leg->is_beat_asked = leg->is_accept_asked = leg->is_job_asked = false;
+	leg->rejoin.is_asked = false;
+	if (leg->job != JOB_DONE)
+		leg->job = JOB_NONE;
 }
 
 void leg_op_init(struct leg_op *op, struct part *part)

@@ -1,14 +1,15 @@
-/* One leg: the gateway's view of one replica. Its connections' states, its place in the handshake, its backoff, what it
+/* One leg: the gateway's view of one voter. Its connections' states, its place in the handshake, its backoff, what it
  * has not answered yet. Decides nothing about requests; attach.c, write.c, read.c and flush.c do.
  *
- *             connect()            MAIN connected            JOINED
- *      DOWN ------------> CONNECTING ----------> HANDSHAKE ---------> UP
- *       ^ ^                 |     |                 |                  |
- *       | +-- closed -------+     +-- abort --------+-- abort, one ----+
- *       |                                           v   lane closed
+ *             connect()            MAIN connected          promised          JOINED
+ *      DOWN ------------> CONNECTING ----------> HANDSHAKE -------> VOTING ---------> UP
+ *       ^ ^                 |     |                 |                 |               |
+ *       | +-- closed -------+     +-- abort --------+-- abort, -------+---------------+
+ *       |                                           v   one lane closed
  *       +------------ both lanes closed -------- CLOSING
  *
- * HANDSHAKE goes to DOWN by itself when its only connection closes.
+ * Voting and carrying data are separate (R2, R6): VOTING speaks for the config register and the lease, UP has a session
+ * as well. HANDSHAKE and VOTING go to DOWN by themselves when their only connection closes.
  */
 #ifndef GATEWAY_CORE_LEG_H
 #define GATEWAY_CORE_LEG_H
@@ -20,20 +21,18 @@
 #include "common/list.h"
 #include "common/uuid.h"
 #include "gateway/core/engine.h"
+#include "gateway/core/region_map.h"
 
 enum lane_state { LANE_STATE_CLOSED, LANE_STATE_OPENING, LANE_STATE_OPEN, LANE_STATE_ABORTING };
 
-/* What the handshake waits for: an answer of this leg, or (`_ALL`) the other legs. */
+/* What the leg's connections wait for: an answer of this leg, or (STEP_PROBED) the other legs. */
 enum leg_step {
-	STEP_NONE, /* no connection, or the handshake is over */
+	STEP_NONE, /* no connection, or nothing to wait for */
 	STEP_CONNECT,
 	STEP_HELLO,
 	STEP_PROBE,
-	STEP_PROBED_ALL, /* the epoch is chosen when every leg was probed */
+	STEP_PROBED, /* the epoch is chosen when enough voters were probed */
 	STEP_PROMISE,
-	STEP_PROMISED_ALL, /* the config is adopted when every leg has promised */
-	STEP_ACCEPT,
-	STEP_ACCEPTED_ALL, /* nothing is served before every leg has stored the config */
 	STEP_OPEN,
 	STEP_BULK_CONNECT,
 	STEP_BULK_HELLO,
@@ -41,6 +40,44 @@ enum leg_step {
 };
 
 struct part;
+
+#define LEG_ASKS_MAX 32u
+
+/* A control message on MAIN that has no answer yet; answers come in order. */
+struct leg_ask {
+	enum message_kind kind;
+	uint32_t tag; /* of whoever asked */
+	uint64_t sent_ns;
+};
+
+/* A series of messages to one leg, one after the other: the pages of a list, the runs of a stamp. */
+enum leg_job { JOB_NONE, JOB_LIST, JOB_STAMP, JOB_DONE };
+
+/* A replica that is being taken back (R7). */
+enum rejoin_phase {
+	REJOIN_NONE,
+	REJOIN_LIST,   /* what the config says must be compared: its own list */
+	REJOIN_SOURCE, /* stamps of the source, raised on the joiner page by page */
+	REJOIN_OWN,    /* its own stamps */
+	REJOIN_COPY,
+	REJOIN_BARRIER, /* the last FLUSH is sent: required from here on */
+	REJOIN_COMMIT,	/* flushed: in with the next config */
+};
+
+struct rejoin {
+	enum rejoin_phase phase;
+	unsigned source; /* in its set */
+	uint64_t from;	 /* page of the list or stamps asked for next */
+	bool is_asked;	 /* an answer or a STAMPED is outstanding */
+	bool is_last_page;
+	bool is_full;	/* everything is compared */
+	uint16_t round; /* tells answers to an earlier attempt apart */
+	uint64_t total_regions, copied_bytes, compared_bytes;
+	uint64_t since_ns, told_ns;
+	uint64_t barrier_id; /* of the FLUSH, 0: none outstanding */
+	uint64_t barrier_upto;
+	uint64_t retry_ns;
+};
 
 /* Something sent and not yet answered. Parts embed one for each leg of their set; a leg has one for its PING. */
 struct leg_op {
@@ -61,6 +98,7 @@ struct leg_lane {
 struct leg {
 	unsigned index;	      /* in the engine */
 	unsigned set, in_set; /* its set, its number there */
+	bool is_witness;      /* votes, has no data */
 	enum leg_state state;
 	uint64_t since_ns;
 	struct leg_lane lanes[LANE_COUNT];
@@ -70,9 +108,24 @@ struct leg {
 	uint64_t retry_ns, backoff_ns;
 	uint64_t heard_ns; /* last sign of life on MAIN */
 
+	/* The conversation on MAIN. */
+	struct leg_ask asks[LEG_ASKS_MAX];
+	unsigned ask_first, ask_count;
+	uint64_t lease_from_ns; /* sending of the last answered HEARTBEAT; 0: none (R9) */
+	uint64_t beat_ns;	/* sending of the last one */
+	bool is_beat_asked, is_accept_asked;
+	enum leg_job job;
+	uint64_t job_from;
+	uint32_t job_gen; /* of the STAMP outstanding */
+	bool was_opened;  /* a session was asked for since the config was chosen */
+	bool is_job_asked;
+
 	/* What the replica said. */
-	bool has_promised, has_accepted; /* in this attachment; durable there, so kept across connections */
-	bool was_up;			 /* `incarnation` and `boot_id` are those of its last session */
+	bool is_probed;	       /* in this round of the attach */
+	bool has_promised;     /* this ballot; durable there, so kept across connections */
+	uint32_t accepted_gen; /* highest answered under this ballot */
+	uint64_t lease_end_ns; /* what it had granted when it promised */
+	bool was_up;	       /* `incarnation` and `boot_id` are those of its last session */
 	uint64_t incarnation;
 	struct uuid boot_id;
 	uint64_t hello_incarnation; /* of the connection in its handshake */
@@ -85,11 +138,21 @@ struct leg {
 	struct leg_op ping;
 	uint64_t durable_upto; /* wseq: its last answered FLUSH covers all writes up to this one */
 	int flush_error;       /* sticky: an fsync error is never retried into success (P1) */
+	bool is_faulty;	       /* it may carry no data until its server was started anew */
+	uint64_t faulty_incarnation;
+	uint64_t rest_until_ns; /* no session before: it was evicted for what may pass (space, slowness) */
+	bool has_forgotten;	/* FORGET was sent */
+	struct rejoin rejoin;
+	struct leg_op barrier;
+	struct region_map to_copy;
+	uint64_t latency_ns; /* of its writes, smoothed */
+	uint64_t slow_since_ns;
 
 	uint32_t outstanding;
 	uint64_t outstanding_bytes;
 	uint64_t reconnects;
 	bool is_refused; /* last_error says why it may not go up; people must act */
+	int refusal_error;
 	char last_error[128];
 };
 
@@ -111,6 +174,19 @@ bool leg_lanes_are_closed(const struct leg *leg);
 void leg_back_off(struct leg *leg, uint64_t now_ns, uint64_t reconnect_ns);
 
 void leg_blame(struct leg *leg, const char *reason);
+
+static inline bool leg_has_vote(const struct leg *leg)
+{
+	return leg->state == LEG_VOTING || leg->state == LEG_UP;
+}
+
+/* The conversation: appended when sent, taken off when answered. */
+void leg_asked(struct leg *leg, enum message_kind kind, uint32_t tag, uint64_t now_ns);
+/* Lends the oldest, or NULL. */
+const struct leg_ask *leg_oldest_ask(const struct leg *leg);
+struct leg_ask leg_take_ask(struct leg *leg);
+/* The connection is gone, and with it every conversation. */
+void leg_forget_talk(struct leg *leg);
 
 /* Bookkeeping of what is outstanding. */
 void leg_op_init(struct leg_op *op, struct part *part);

@@ -9,11 +9,6 @@
 
 #define PING_FRACTION 3u /* of the answer deadline, without a word on MAIN */
 
-static struct set *set_of_leg(struct engine *engine, const struct leg *leg)
-{
-	return &engine->sets[leg->set];
-}
-
 bool links_are_down(const struct engine *engine)
 {
 	for (unsigned i = 0; i < engine->leg_count; i++) {
@@ -46,12 +41,12 @@ static void begin_closing(struct engine *engine, struct leg *leg)
 {
 	if (leg->state == LEG_DOWN || leg->state == LEG_CLOSING)
 		return;
-	set_of_leg(engine, leg)->up_legs &= (uint8_t)~leg_bit(leg);
+	leg_set(engine, leg)->up_legs &= (uint8_t)~leg_bit(leg);
+	leg_set(engine, leg)->needs_look = true;
 	leg_move(leg, LEG_CLOSING, engine->now_ns);
 	leg_step_to(leg, STEP_NONE, engine->now_ns);
 	abort_lane(engine, leg, LANE_MAIN);
 	abort_lane(engine, leg, LANE_BULK);
-	engine_refresh_state(engine);
 }
 
 void link_abort(struct engine *engine, struct leg *leg, const char *format, ...)
@@ -84,17 +79,29 @@ void link_connected(struct engine *engine, struct leg *leg, enum lane lane)
 	attach_hello(engine, leg, lane);
 }
 
-/* Reads go to another replica at once; changes stay in their set's lists until the leg is back. */
+/* Reads go to another replica at once; changes stay in their set's lists until the leg is back or not needed. */
 static void drop_outstanding(struct engine *engine, struct leg *leg)
 {
 	struct leg_op *op;
 
 	while ((op = leg_op_any(leg))) {
 		leg_op_done(leg, op);
-		if (op->part && op->part->slot->request.op == REQUEST_READ)
+		if (op->part && op->part->slot->request.op == REQUEST_READ && !slot_copy(engine, op->part->slot))
 			read_reissue(engine, op->part);
 	}
 	leg->ping_id = 0;
+}
+
+static void tell_lost(struct engine *engine, struct leg *leg)
+{
+	struct set *set = leg_set(engine, leg);
+
+	leg_forget_talk(leg);
+	assemble_lost(engine, leg);
+	copy_leg_lost(engine, leg);
+	resync_lost(engine, leg);
+	write_recheck(engine, set);
+	flush_recheck(engine, set);
 }
 
 static void link_down(struct engine *engine, struct leg *leg)
@@ -105,6 +112,8 @@ static void link_down(struct engine *engine, struct leg *leg)
 	leg_step_to(leg, STEP_NONE, engine->now_ns);
 	leg_back_off(leg, engine->now_ns, engine->options.reconnect_ns);
 	drop_outstanding(engine, leg);
+	tell_lost(engine, leg);
+	assemble_progress(engine);
 	if (engine->state == VOLUME_FAILED && links_are_down(engine))
 		slots_fail_all(engine);
 }
@@ -138,33 +147,21 @@ static void note_identity(struct engine *engine, struct leg *leg)
 	leg->boot_id = leg->hello_boot_id;
 }
 
-static bool all_up(const struct engine *engine)
-{
-	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		if (engine->sets[i].up_legs != engine->sets[i].all_legs)
-			return false;
-	}
-	return true;
-}
-
 void link_up(struct engine *engine, struct leg *leg)
 {
-	struct set *set = set_of_leg(engine, leg);
+	struct set *set = leg_set(engine, leg);
 
 	note_identity(engine, leg);
 	leg_move(leg, LEG_UP, engine->now_ns);
 	leg_step_to(leg, STEP_NONE, engine->now_ns);
 	leg->backoff_ns = 0;
-	leg->is_refused = false;
 	leg->heard_ns = engine->now_ns;
+	leg->latency_ns = leg->slow_since_ns = 0;
 	set->up_legs |= leg_bit(leg);
+	set->needs_look = true;
+	resync_up(engine, leg);
 	write_resend(engine, leg);
 	flush_resend(engine, leg);
-	if (!engine->is_attached && all_up(engine)) {
-		engine_attached(engine);
-		return;
-	}
-	engine_refresh_state(engine);
 	set_drain(engine, set);
 }
 
@@ -177,10 +174,39 @@ static void ping(struct engine *engine, struct leg *leg)
 	engine->ops->send_frame(engine->ctx, leg->index, LANE_MAIN, &frame);
 }
 
+/* What goes through a whole disk, or a whole table, may take longer. */
+static uint64_t ask_deadline(const struct engine *engine, enum message_kind kind)
+{
+	switch (kind) {
+	case MESSAGE_STAMP:
+	case MESSAGE_DIGEST:
+	case MESSAGE_LIST_REGIONS:
+	case MESSAGE_STAMPED_REGIONS:
+		return engine->options.answer_deadline_ns * 10;
+	default:
+		return engine->options.answer_deadline_ns;
+	}
+}
+
+static void watch_talk(struct engine *engine, struct leg *leg)
+{
+	const struct leg_ask *ask = leg_oldest_ask(leg);
+
+	if (ask && engine->now_ns - ask->sent_ns > ask_deadline(engine, ask->kind))
+		link_abort(engine, leg, "no answer to %s", message_kind_name(ask->kind));
+	else if (leg_step_has_deadline(leg->step) && engine->now_ns - leg->step_ns > engine->options.answer_deadline_ns)
+		link_abort(engine, leg, "no answer to %s", leg_step_name(leg->step));
+	else
+		lease_tick(engine, leg);
+}
+
 static void watch(struct engine *engine, struct leg *leg)
 {
 	uint64_t deadline = engine->options.answer_deadline_ns;
 
+	watch_talk(engine, leg);
+	if (leg->state != LEG_UP)
+		return;
 	if (leg_oldest_age(leg, engine->now_ns) > deadline)
 		link_abort(engine, leg, "no answer within %llu ms", (unsigned long long)(deadline / 1000000));
 	else if (list_is_empty(&leg->lanes[LANE_MAIN].unanswered) &&
@@ -195,6 +221,9 @@ void link_tick(struct engine *engine, struct leg *leg)
 		if (engine->phase != PHASE_IDLE && engine->state != VOLUME_FAILED && !engine->is_detached &&
 		    engine->now_ns >= leg->retry_ns)
 			link_connect(engine, leg);
+		break;
+	case LEG_VOTING:
+		watch_talk(engine, leg);
 		break;
 	case LEG_CONNECTING:
 	case LEG_HANDSHAKE:

@@ -3,13 +3,17 @@
  * On a read's path: from the held range to the last byte in place. */
 #include <errno.h>
 
-#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
+bool read_is_certain(const struct engine *engine, const struct set *set, const struct part *part)
+{
+	return !engine->is_recovering && !region_map_has_bytes(&set->uncertain, part->at.set_offset, part->at.length);
+}
+
 static bool may_ask(const struct set *set, const struct part *part, unsigned in_set)
 {
-	return (set->up_legs & set->readable_legs & ~part->tried & 1u << in_set) != 0;
+	return (set_readable(set) & ~part->tried & 1u << in_set) != 0;
 }
 
 static struct leg *least_loaded(struct engine *engine, const struct set *set, const struct part *part)
@@ -47,9 +51,16 @@ static struct leg *choose_leg(struct engine *engine, struct set *set, const stru
 void read_start(struct engine *engine, struct part *part)
 {
 	struct set *set = set_of(engine, part);
-	struct leg *leg = choose_leg(engine, set, part);
 	enum lane lane = part->at.length > engine->options.bulk_min_bytes ? LANE_BULK : LANE_MAIN;
+	struct leg *leg;
 
+	/* The set was attached anew since it got its range (R3.7). */
+	if (!read_is_certain(engine, set, part)) {
+		part_hold(engine, part);
+		return;
+	}
+	/* R9: asked whenever a read starts, also when it starts again. */
+	leg = lease_is_held(engine, set) ? choose_leg(engine, set, part) : NULL;
 	if (!leg) {
 		part_wait(engine, part);
 		return;
@@ -57,7 +68,6 @@ void read_start(struct engine *engine, struct part *part)
 	/* A new id each time: what an earlier replica may still say must not match. */
 	part->id = slot_new_id(engine, part->slot->request.slot, (unsigned)(part - part->slot->parts));
 	part->state = PART_SENT;
-	part->was_issued = true;
 	part->read_leg = (uint8_t)leg->in_set;
 	leg_op_sent(leg, lane, &part->legs[leg->in_set].op, (uint32_t)part->at.length, engine->now_ns);
 	engine->ops->send_frame(engine->ctx, leg->index, lane,
@@ -75,18 +85,31 @@ void read_start(struct engine *engine, struct part *part)
 void read_reissue(struct engine *engine, struct part *part)
 {
 	engine->counters.reissued_reads++;
-	read_start(engine, part);
+	if (engine->state == VOLUME_FAILED || !set_is_open(engine, set_of(engine, part)))
+		part_wait(engine, part);
+	else
+		read_start(engine, part);
 }
 
-/* EIO reaches the application only when every replica that may be read has failed. */
+static void read_end(struct engine *engine, struct part *part, int error)
+{
+	struct copy *copy = slot_copy(engine, part->slot);
+
+	if (!copy)
+		part_done(engine, part, error);
+	else if (error)
+		copy_read_failed(engine, copy, set_leg(engine, set_of(engine, part), part->read_leg));
+	else
+		copy_read_done(engine, copy);
+}
+
+/* EIO reaches the application only when every replica in sync has failed. */
 static void read_failed(struct engine *engine, struct leg *leg, struct part *part)
 {
-	const struct set *set = set_of(engine, part);
+	uint8_t in = set_of(engine, part)->members.in;
 
 	part->tried |= leg_bit(leg);
-	if (MUTANT(read_error_is_success))
-		part_done(engine, part, 0);
-	else if ((part->tried & set->readable_legs) == set->readable_legs)
+	if ((part->tried & in) == in)
 		part_done(engine, part, -EIO);
 	else
 		read_reissue(engine, part);
@@ -126,6 +149,8 @@ void read_answered(struct engine *engine, struct leg *leg, struct part *part, co
 	leg_op_done(leg, op);
 	if (reply->status == WIRE_OK)
 		zero_rest(engine, part);
+	else if (slot_copy(engine, part->slot))
+		read_end(engine, part, -EIO);
 	else
 		read_failed(engine, leg, part);
 }
@@ -140,10 +165,10 @@ void read_placed(struct engine *engine, struct leg *leg, uint64_t id)
 	op = &part->legs[leg->in_set].op;
 	assert(leg_op_is_outstanding(op));
 	leg_op_done(leg, op);
-	if (part->arrived_bytes < part->at.length && !MUTANT(short_read_not_zeroed))
+	if (part->arrived_bytes < part->at.length)
 		zero_rest(engine, part);
 	else
-		part_done(engine, part, 0);
+		read_end(engine, part, 0);
 }
 
 void read_zeroed(struct engine *engine, uint64_t id, int error)
@@ -152,5 +177,6 @@ void read_zeroed(struct engine *engine, uint64_t id, int error)
 
 	if (!part || part->state != PART_ZEROING)
 		return;
-	part_done(engine, part, error ? -EIO : 0);
+	part->state = PART_SENT;
+	read_end(engine, part, error ? -EIO : 0);
 }

@@ -73,6 +73,15 @@ static void blame_status(struct leg *leg, const struct frame *reply)
 	leg_blame(leg, text);
 }
 
+static int barrier_answered(struct engine *engine, struct leg *leg, enum lane lane, const struct frame *reply)
+{
+	if (lane != LANE_MAIN || !leg_op_is_outstanding(&leg->barrier) || reply->length != 0)
+		return nonsense(engine, leg, "a second answer to a resync's FLUSH");
+	leg_op_done(leg, &leg->barrier);
+	resync_barrier_answered(engine, leg, reply);
+	return 0;
+}
+
 static int part_answered(struct engine *engine, struct leg *leg, enum lane lane, const struct frame *reply,
 			 struct read_target *ret)
 {
@@ -114,5 +123,7 @@ int reply_dispatch(struct engine *engine, struct leg *leg, enum lane lane, const
 		leg->heard_ns = engine->now_ns;
 	if (reply->type == (FRAME_PING | FRAME_REPLY))
 		return ping_answered(engine, leg, lane, reply);
+	if (reply->type == (FRAME_FLUSH | FRAME_REPLY) && leg->rejoin.barrier_id && reply->id == leg->rejoin.barrier_id)
+		return barrier_answered(engine, leg, lane, reply);
 	return part_answered(engine, leg, lane, reply, ret);
 }

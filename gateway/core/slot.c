@@ -2,10 +2,9 @@
  * and no frames. On a request's path: first after the frontend, and last before it. */
 #include <errno.h>
 
-#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
-static unsigned slot_index(const struct engine *engine, const struct slot *slot)
+unsigned slot_index(const struct engine *engine, const struct slot *slot)
 {
 	return (unsigned)(slot - engine->slots);
 }
@@ -13,6 +12,13 @@ static unsigned slot_index(const struct engine *engine, const struct slot *slot)
 static bool slot_is_sync(const struct engine *engine, const struct slot *slot)
 {
 	return slot_index(engine, slot) >= engine->options.queue_depth;
+}
+
+struct copy *slot_copy(struct engine *engine, const struct slot *slot)
+{
+	unsigned index = slot_index(engine, slot), first = engine_resync_slot(engine, 0);
+
+	return index >= first ? &engine->copies[index - first] : NULL;
 }
 
 struct slot *slot_of_sync(struct engine *engine, const struct set *set)
@@ -77,14 +83,12 @@ static void part_reset(struct engine *engine, struct part *part, const struct la
 {
 	part->at = *at;
 	part->state = PART_LOCKING;
-	part->acked = 0;
-	part->error = 0;
-	part->failed = 0;
+	part->acked = part->failed = 0;
 	part->crc_resends = 0;
 	part->tried = 0;
-	part->was_issued = false;
+	part->owns_window = false;
 	/* Pinned memory may still be borrowed by the slot's last use; those releases carry an older id. */
-	for (unsigned i = 0; i < SET_REPLICAS_MAX; i++)
+	for (unsigned i = 0; i < SET_VOTERS_MAX; i++)
 		part->legs[i].borrows = 0;
 }
 
@@ -114,6 +118,31 @@ static bool part_lock(struct engine *engine, struct part *part)
 	return range_lock_acquire(&set_of(engine, part)->lock, &part->range, part->at.set_offset,
 				  part->at.set_offset + part->at.length,
 				  request->op == REQUEST_READ ? RANGE_READ : RANGE_WRITE);
+}
+
+/* Before it has its range, so that who makes the region equal can have it. */
+static void hold(struct engine *engine, struct part *part)
+{
+	struct set *set = set_of(engine, part);
+
+	part->state = PART_HELD;
+	list_add_tail(&set->held, &part->node);
+	set->needs_look = true;
+}
+
+void part_hold(struct engine *engine, struct part *part)
+{
+	range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
+	hold(engine, part);
+}
+
+bool part_is_outstanding(const struct part *part)
+{
+	for (unsigned i = 0; i < SET_VOTERS_MAX; i++) {
+		if (leg_op_is_outstanding(&part->legs[i].op))
+			return true;
+	}
+	return false;
 }
 
 static void count_request(struct engine *engine, const struct request *request)
@@ -158,9 +187,34 @@ void slot_submit(struct engine *engine, const struct request *request)
 	engine->outstanding++;
 	slot_take(engine, slot, request, parts, split(engine, request, parts));
 	for (unsigned i = 0; i < slot->part_count; i++) {
-		if (part_lock(engine, &slot->parts[i]))
-			part_start(engine, &slot->parts[i]);
+		struct part *part = &slot->parts[i];
+
+		if (request->op == REQUEST_READ && !read_is_certain(engine, set_of(engine, part), part))
+			hold(engine, part);
+		else if (part_lock(engine, part))
+			part_start(engine, part);
 	}
+}
+
+bool slot_take_copy(struct engine *engine, struct copy *copy, const struct layout_part *at)
+{
+	struct slot *slot = copy->slot;
+	struct request request = {.slot = slot_index(engine, slot), .op = REQUEST_WRITE};
+
+	slot_take(engine, slot, &request, at, 1);
+	return part_lock(engine, &slot->parts[0]);
+}
+
+void slot_free_copy(struct engine *engine, struct copy *copy)
+{
+	struct part *part = &copy->slot->parts[0];
+
+	assert(copy->slot->borrows == 0 && !part_is_outstanding(part));
+	part->state = PART_DONE;
+	part->id = 0;
+	range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
+	copy->slot->part_count = copy->slot->parts_left = 0;
+	copy->slot->in_use = false;
 }
 
 void slot_submit_sync(struct engine *engine, struct set *set)
@@ -198,12 +252,17 @@ static void part_dispatch(struct engine *engine, struct part *part)
 
 void part_start(struct engine *engine, struct part *part)
 {
+	if (slot_copy(engine, part->slot)) {
+		copy_locked(engine, slot_copy(engine, part->slot));
+		return;
+	}
 	if (engine->state == VOLUME_FAILED && links_are_down(engine)) {
 		part_done(engine, part, -EIO);
 		return;
 	}
-	/* A read that was under way goes on with whatever replica is left. */
-	if (set_is_open(engine, set_of(engine, part)) || part->was_issued)
+	if (set_of(engine, part)->is_failing)
+		part_done(engine, part, -EIO);
+	else if (set_is_open(engine, set_of(engine, part)))
 		part_dispatch(engine, part);
 	else
 		part_wait(engine, part);
@@ -225,19 +284,41 @@ void set_drain(struct engine *engine, struct set *set)
 	}
 }
 
-/* All ranges are held until here: were one given up with its part, a later request could change it and complete, and
- * then this gateway die and its successor be given this request once more (R11), which would bring the old bytes
- * back. */
+void set_unhold(struct engine *engine, struct set *set)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->held) {
+		struct part *part = container_of(it, struct part, node);
+
+		if (!read_is_certain(engine, set, part))
+			continue;
+		list_del(&part->node);
+		part->state = PART_LOCKING;
+		if (part_lock(engine, part))
+			list_add_tail(&engine->ready, &part->range.granted);
+	}
+}
+
+/* All at once: a change that a recovered device issues again is done again in full (R11), so nobody may have seen, or
+ * written over, a part of it before it completed. Reads give theirs up one by one, so nobody waits in a circle. */
+static void release_ranges(struct engine *engine, struct slot *slot)
+{
+	for (unsigned i = 0; i < slot->part_count; i++) {
+		struct part *part = &slot->parts[i];
+
+		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
+	}
+}
+
 static void slot_complete(struct engine *engine, struct slot *slot)
 {
 	unsigned index = slot_index(engine, slot);
 
-	for (unsigned i = 0; i < slot->part_count; i++) {
+	if (slot->request.op != REQUEST_READ && slot->request.op != REQUEST_FLUSH)
+		release_ranges(engine, slot);
+	for (unsigned i = 0; i < slot->part_count; i++)
 		slot->parts[i].id = 0;
-		if (slot->request.op != REQUEST_FLUSH && !MUTANT(range_released_early))
-			range_lock_release(&set_of(engine, &slot->parts[i])->lock, &slot->parts[i].range,
-					   &engine->ready);
-	}
 	slot->part_count = 0;
 	slot->in_use = false;
 	if (slot_is_sync(engine, slot)) {
@@ -252,9 +333,9 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 
 void slot_released(struct engine *engine, struct slot *slot)
 {
-	if (slot->parts_left > 0 && !MUTANT(one_part_is_enough))
+	if (slot->parts_left > 0)
 		return;
-	if (slot->borrows > 0 && !engine->options.memory_is_pinned && !MUTANT(completion_before_release))
+	if (slot->borrows > 0 && !engine->options.memory_is_pinned)
 		return;
 	slot_complete(engine, slot);
 }
@@ -264,10 +345,10 @@ void part_done(struct engine *engine, struct part *part, int error)
 	struct slot *slot = part->slot;
 
 	assert(part->state != PART_DONE);
+	if (slot->request.op == REQUEST_READ && part->state != PART_HELD)
+		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	part->state = PART_DONE;
 	list_del(&part->node);
-	if (MUTANT(range_released_early) && slot->request.op != REQUEST_FLUSH)
-		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	if (!slot->error)
 		slot->error = error;
 	slot->parts_left--;
@@ -279,10 +360,10 @@ void slots_fail_all(struct engine *engine)
 	struct part *part;
 
 	/* Those that wait for a range are granted by the ones before them; engine_run() brings them to `waiting`. */
-	for (unsigned i = 0; i < engine->slot_count; i++) {
+	for (unsigned i = 0; i < engine_resync_slot(engine, 0); i++) {
 		for (unsigned j = 0; j < engine->slots[i].part_count; j++) {
 			part = &engine->slots[i].parts[j];
-			if (part->state == PART_WAITING || part->state == PART_SENT)
+			if (part->state == PART_HELD || part->state == PART_WAITING || part->state == PART_SENT)
 				part_done(engine, part, -EIO);
 		}
 	}

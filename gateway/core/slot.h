@@ -1,14 +1,14 @@
 /* One block request in flight (slot) and its pieces, one a set or chunk (part). Lives in the engine's arrays from
  * engine_new() on. What each operation does with a part stands in read.c, write.c and flush.c.
  *
- *	      range held            set open
- *	LOCKING --------> WAITING ------------> SENT ------> DONE
- *	                     ^                  |  |            ^
- *	                     +-- no replica ----+  +- ZEROING --+
- *	                        left to read        (short read)
+ *	     certain	    range held		  set open
+ *	HELD -----> LOCKING --------> WAITING ------------> SENT ------> DONE
+ *	 ^                               ^                  |  |            ^
+ *	 +-- a READ whose regions        +-- no replica ----+  +- ZEROING --+
+ *	     are uncertain                  to read, lease     (short read)
  *
- * The slot completes, and gives up its ranges, when all its parts are DONE and, unless the frontend pins a request's
- * memory, when every borrowed payload was released (design P6).
+ * The range is given up at DONE; the slot completes when all its parts are DONE and, unless the frontend pins a
+ * request's memory, when every borrowed payload was released (design P6).
  */
 #ifndef GATEWAY_CORE_SLOT_H
 #define GATEWAY_CORE_SLOT_H
@@ -31,15 +31,17 @@
 #define ID_SLOT_PING ((1u << ID_SLOT_BITS) - 1)
 
 static_assert(REQUEST_PARTS_MAX <= 1u << ID_PART_BITS, "a part's number fits its bits");
-static_assert(QUEUE_DEPTH_MAX + SET_COUNT_MAX < ID_SLOT_PING, "a slot's number fits its bits");
+static_assert(QUEUE_DEPTH_MAX + SET_COUNT_MAX + RESYNC_SLOTS < ID_SLOT_PING, "a slot's number fits its bits");
 
-enum part_state { PART_DONE, PART_LOCKING, PART_WAITING, PART_SENT, PART_ZEROING };
+enum part_state { PART_DONE, PART_HELD, PART_LOCKING, PART_WAITING, PART_SENT, PART_ZEROING };
 
 /* What one leg owes a part. */
 struct part_leg {
 	struct leg_op op;
-	uint32_t crc;	  /* acknowledged, WRITE */
-	uint32_t borrows; /* sends that may still read the payload */
+	uint32_t crc;	   /* acknowledged, WRITE */
+	uint32_t last_crc; /* before it was repeated */
+	uint16_t status;   /* of its last answer */
+	uint32_t borrows;  /* sends that may still read the payload */
 };
 
 struct part {
@@ -49,9 +51,8 @@ struct part {
 	struct layout_part at;
 	enum part_state state;
 	uint64_t id;	/* of its frames; 0: the slot is free */
-	uint8_t acked;	/* bit per leg of the set: answered, well or badly */
-	int error;	/* first bad answer */
-	uint8_t failed; /* bit per leg: answered badly */
+	uint8_t acked;	/* bit per leg of the set: answered well */
+	uint8_t failed; /* ... or badly */
 
 	/* WRITE, DISCARD, ZEROES. */
 	uint64_t wseq;
@@ -60,14 +61,15 @@ struct part {
 	/* READ. */
 	uint8_t tried;	  /* legs that answered with an error */
 	uint8_t read_leg; /* the leg asked, by its number in the set */
-	bool was_issued;  /* may go on while its set is suspended */
 	uint32_t arrived_bytes;
 
 	/* FLUSH: what an answer by all legs will prove. */
 	uint64_t flush_upto;
 	uint64_t flush_writes;
+	bool owns_window;   /* of the set's unsynced regions */
+	bool is_reconciled; /* nothing was uncertain when it was sent */
 
-	struct part_leg legs[SET_REPLICAS_MAX];
+	struct part_leg legs[SET_VOTERS_MAX];
 };
 
 struct slot {

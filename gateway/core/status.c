@@ -15,8 +15,11 @@ const char *volume_state_name(enum volume_state state)
 	return (unsigned)state < ARRAY_COUNT(names) ? names[state] : "?";
 }
 
-static void describe_leg(const struct leg *leg, struct leg_status *ret)
+static void describe_leg(const struct engine *engine, const struct leg *leg, struct leg_status *ret)
 {
+	const struct set *set = &engine->sets[leg->set];
+	uint8_t bit = leg_bit(leg);
+
 	*ret = (struct leg_status){
 		.state = leg->state,
 		.since_ns = leg->since_ns,
@@ -25,7 +28,16 @@ static void describe_leg(const struct leg *leg, struct leg_status *ret)
 		.outstanding_bytes = leg->outstanding_bytes,
 		.outstanding = leg->outstanding,
 		.reconnects = leg->reconnects,
+		.is_witness = leg->is_witness,
+		.is_in_sync = set->members.has_chosen && set->members.in & bit,
+		.is_syncing = set->syncing & bit,
 	};
+	if (ret->is_syncing) {
+		ret->resync_total_bytes = leg->rejoin.total_regions * REGION_BYTES;
+		ret->resync_left_bytes = leg->to_copy.held * REGION_BYTES;
+		ret->resync_copied_bytes = leg->rejoin.copied_bytes;
+		ret->resync_since_ns = leg->rejoin.since_ns;
+	}
 	memcpy(ret->last_error, leg->last_error, sizeof(ret->last_error));
 }
 
@@ -41,6 +53,8 @@ static size_t append_waiting(const struct engine *engine, const struct leg *leg,
 /* A leg that stands at a barrier of the handshake waits for the others itself. */
 static bool is_waited_for(const struct leg *leg)
 {
+	if (leg->state == LEG_VOTING)
+		return leg_step_has_deadline(leg->step);
 	return leg->state != LEG_UP && (leg->state != LEG_HANDSHAKE || leg_step_has_deadline(leg->step));
 }
 
@@ -60,12 +74,50 @@ static void describe_waiting(const struct engine *engine, char *out, size_t cap)
 	}
 }
 
+/* What the loss of any one node would leave, and whether that serves. */
+static const char *why_no_loss(const struct engine *engine, const struct set *set, uint8_t voting)
+{
+	uint8_t in = set->members.in & set->up_legs;
+
+	if (set->phase != SET_SERVING || set->is_suspended)
+		return "it is not serving now";
+	if (__builtin_popcount(in) < 2)
+		return "one replica in sync";
+	if (2 * (__builtin_popcount(voting) - 1) <= (int)set->leg_count)
+		return "without one more voter there is no majority";
+	if ((unsigned)__builtin_popcount(in) <= engine->options.min_in_sync)
+		return "min-in-sync allows no fewer replicas";
+	return NULL;
+}
+
+static void describe_set(const struct engine *engine, const struct set *set, struct set_status *ret)
+{
+	uint8_t voting = 0;
+	const char *why;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		voting |= (uint8_t)((unsigned)leg_has_vote(&engine->legs[set->first_leg + i]) << i);
+	why = why_no_loss(engine, set, voting);
+	*ret = (struct set_status){
+		.gen = set->members.chosen.gen,
+		.loss_count = set->members.chosen.loss_count,
+		.voters = (uint8_t)set->leg_count,
+		.witnesses = (uint8_t)__builtin_popcount(set->all_legs & ~set->data_legs),
+		.in_sync = (uint8_t)__builtin_popcount(set->members.in),
+		.voting = (uint8_t)__builtin_popcount(voting),
+		.can_lose_one = !why,
+		.uncertain_bytes = set->uncertain.held * REGION_BYTES,
+		.has_lease = lease_is_held(engine, set),
+	};
+	snprintf(ret->why_not, sizeof(ret->why_not), "%s", why ? why : "");
+}
+
 static uint32_t highest_gen(const struct engine *engine)
 {
 	uint32_t gen = 0;
 
 	for (unsigned i = 0; i < engine->spec.set_count; i++)
-		gen = engine->sets[i].config.gen > gen ? engine->sets[i].config.gen : gen;
+		gen = engine->sets[i].members.chosen.gen > gen ? engine->sets[i].members.chosen.gen : gen;
 	return gen;
 }
 
@@ -79,7 +131,10 @@ void engine_status(const struct engine *engine, struct engine_status *ret)
 	ret->outstanding = engine->outstanding;
 	ret->leg_count = engine->leg_count;
 	for (unsigned i = 0; i < engine->leg_count; i++)
-		describe_leg(&engine->legs[i], &ret->legs[i]);
+		describe_leg(engine, &engine->legs[i], &ret->legs[i]);
+	ret->set_count = engine->spec.set_count;
+	for (unsigned i = 0; i < ret->set_count; i++)
+		describe_set(engine, &engine->sets[i], &ret->sets[i]);
 	ret->waits_for[0] = '\0';
 	if (engine->state == VOLUME_FAILED)
 		memcpy(ret->waits_for, engine->failure, sizeof(ret->waits_for));

@@ -46,10 +46,8 @@ static int check_replica(const struct replica_spec *replica, unsigned set, struc
 		return err_set(err, -EINVAL, "set %u: a replica's name must be " NAME_RULE, set);
 	if (uuid_is_nil(&replica->uuid))
 		return err_set(err, -EINVAL, "set %u, replica %s: has no uuid", set, replica->name);
-	/* NEEDSWORK(witness): voters without data come with membership changes. */
-	if (replica->kind != VOTER_REPLICA)
-		return err_set(err, -EINVAL, "set %u, replica %s: witnesses are not supported yet; remove it", set,
-			       replica->name);
+	if (replica->kind != VOTER_REPLICA && replica->kind != VOTER_WITNESS)
+		return err_set(err, -EINVAL, "set %u, replica %s: is neither replica nor witness", set, replica->name);
 	if (address_parse(replica->address, PORT_DEFAULT, &address, err))
 		return err_wrap(err, "set %u, replica %s", set, replica->name);
 	return 0;
@@ -77,6 +75,20 @@ static int check_pair(const struct replica_spec *a, const struct replica_spec *b
 	return 0;
 }
 
+static int check_counts(const struct set_spec *set, unsigned index, struct err *err)
+{
+	unsigned data = 0;
+
+	if (set->replica_count > SET_VOTERS_MAX)
+		return err_set(err, -EINVAL, "set %u: %u voters; at most %u", index, set->replica_count,
+			       SET_VOTERS_MAX);
+	for (unsigned i = 0; i < set->replica_count; i++)
+		data += set->replicas[i].kind != VOTER_WITNESS;
+	if (data == 0 || data > SET_REPLICAS_MAX)
+		return err_set(err, -EINVAL, "set %u: %u replicas; must be 1 to %u", index, data, SET_REPLICAS_MAX);
+	return 0;
+}
+
 static int check_set(const struct volume_spec *spec, unsigned index, struct err *err)
 {
 	const struct set_spec *set = &spec->sets[index];
@@ -84,9 +96,9 @@ static int check_set(const struct volume_spec *spec, unsigned index, struct err 
 
 	if (uuid_is_nil(&set->uuid))
 		return err_set(err, -EINVAL, "set %u: has no uuid", index);
-	if (set->replica_count == 0 || set->replica_count > SET_REPLICAS_MAX)
-		return err_set(err, -EINVAL, "set %u: %u replicas; must be 1 to %u", index, set->replica_count,
-			       SET_REPLICAS_MAX);
+	error = check_counts(set, index, err);
+	if (error)
+		return error;
 	if (volume_set_bytes(spec, index) == 0)
 		return err_set(err, -EINVAL,
 			       "set %u: the volume is too small to reach it; use fewer sets or smaller chunks", index);

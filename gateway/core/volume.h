@@ -45,7 +45,7 @@ uint64_t volume_set_bytes(const struct volume_spec *spec, unsigned set);
 int volume_spec_match(const struct volume_spec *spec, unsigned set, const struct config *config, struct err *err)
 	must_check;
 
-/* Data replicas are legs, numbered through all sets (gateway/core/engine.h). Pure. */
+/* Voters are legs, witnesses included, numbered through all sets (gateway/core/engine.h). Pure. */
 unsigned volume_leg_count(const struct volume_spec *spec);
 /* Lends the replica of `leg` (< volume_leg_count()); `ret_set` may be NULL. */
 const struct replica_spec *volume_leg_replica(const struct volume_spec *spec, unsigned leg, unsigned *ret_set);

@@ -1,20 +1,20 @@
-/* WRITE, DISCARD and ZEROES: to every leg of the set, complete when every leg has answered (P1), sent again to a leg
- * that was lost meanwhile. Knows nothing of how bytes travel beyond the choice of path. On a write's path: from the
- * held range to the last acknowledgement. */
+/* WRITE, DISCARD and ZEROES: to every leg with a session, those being taken back included; complete when every required
+ * one has acknowledged and none still works on it (P1, R4); sent again to a leg whose session is new. Knows nothing of
+ * how bytes travel beyond the choice of path. On a write's path: from the held range to the last acknowledgement. */
 #include <errno.h>
 
-#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
 #define CRC_RESENDS_MAX 2u
+#define NO_SPACE_REST_NS 10000000000ull /* before a replica without space is tried again */
 
 static enum write_path choose_path(const struct engine *engine, const struct part *part)
 {
 	uint64_t small = engine->options.bulk_min_bytes;
 
 	/* Legs that disagree saw different bytes: only a private copy is the same for all of them. */
-	if (part->crc_resends > 0 && !MUTANT(repeat_without_copy))
+	if (part->crc_resends > 0)
 		small = BULK_MIN_BYTES_MAX;
 	if (part->at.length <= small)
 		return WRITE_GATHER;
@@ -29,7 +29,7 @@ static struct frame change_frame(struct engine *engine, const struct part *part)
 		.type = FRAME_WRITE,
 		.flags = request->flags & REQUEST_F_FUA ? FRAME_F_FUA : 0,
 		.epoch = engine->ballot.epoch,
-		.gen = set->config.gen,
+		.gen = set->members.stamp_gen,
 		.length = (uint32_t)part->at.length,
 		.id = part->id,
 		.offset = part->at.set_offset,
@@ -37,6 +37,9 @@ static struct frame change_frame(struct engine *engine, const struct part *part)
 		.stable_upto = set->stable_upto,
 	};
 
+	/* Somebody is out, or may soon be: what he misses must be findable (R4, R6). */
+	if (membership_stamps(&set->members))
+		frame.flags |= FRAME_F_STAMP;
 	if (request->op == REQUEST_DISCARD)
 		frame.type = FRAME_DISCARD;
 	if (request->op == REQUEST_ZEROES) {
@@ -104,7 +107,8 @@ void write_start(struct engine *engine, struct part *part)
 	part->wseq = set->next_wseq++;
 	part->state = PART_SENT;
 	list_add_tail(&set->writes, &part->node);
-	send_to(engine, part, set->all_legs);
+	unsynced_mark(&set->unsynced, part->at.set_offset, part->at.length);
+	send_to(engine, part, set->up_legs);
 }
 
 void write_resend(struct engine *engine, struct leg *leg)
@@ -115,9 +119,10 @@ void write_resend(struct engine *engine, struct leg *leg)
 	list_for_each (it, next, &set->writes) {
 		struct part *part = container_of(it, struct part, node);
 
-		if (part->acked & leg_bit(leg) || MUTANT(no_resend))
+		if (part->acked & leg_bit(leg))
 			continue;
 		engine->counters.resent_writes++;
+		part->failed &= (uint8_t)~leg_bit(leg);
 		send_to(engine, part, leg_bit(leg));
 	}
 }
@@ -131,44 +136,75 @@ void write_forget_acks(struct engine *engine, struct leg *leg)
 		container_of(it, struct part, node)->acked &= (uint8_t)~leg_bit(leg);
 }
 
-static bool crcs_differ(const struct set *set, const struct part *part)
+/* The checksum that most of `legs` answered; the lowest-numbered leg's among equals. */
+static uint32_t common_crc(const struct set *set, const struct part *part, uint8_t legs)
 {
-	for (unsigned i = 1; i < set->leg_count && !MUTANT(crc_mismatch_ignored); i++) {
-		if (part->legs[i].crc != part->legs[0].crc)
-			return true;
+	unsigned best = 0;
+	uint32_t ret = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		unsigned count = 0;
+
+		for (unsigned j = 0; legs & 1u << i && j < set->leg_count; j++)
+			count += legs & 1u << j && part->legs[j].crc == part->legs[i].crc;
+		if (count > best) {
+			best = count;
+			ret = part->legs[i].crc;
+		}
 	}
-	return false;
+	return ret;
 }
 
-/* A failed write may have left its legs different; a read from one and then from another would go back in time (P4). So
- * from here on only legs that took every write are read, or, when there is none, always the same one.
- * NEEDSWORK(eviction): the others leave the set. */
-static void distrust(struct set *set, uint8_t failed)
+static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_t legs)
 {
-	uint8_t left = set->readable_legs & (uint8_t)~failed;
+	uint32_t crc = common_crc(set, part, legs);
+	uint8_t losers = 0;
 
-	set->readable_legs = left ? left : set->readable_legs & (uint8_t)-set->readable_legs;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (legs & 1u << i && part->legs[i].crc != crc)
+			losers |= (uint8_t)(1u << i);
+	}
+	return losers;
 }
 
-/* R12: what failed may differ between the legs, so nothing from here on counts as stable. */
+/* R12: what failed may differ between the legs: nobody reads it before it was made equal, and nothing from here on
+ * counts as stable. */
 static void fail_write(struct engine *engine, struct set *set, struct part *part, int error)
 {
 	if (part->wseq < set->failed_from)
 		set->failed_from = part->wseq;
+	if (__builtin_popcount(set->members.in_union) > 1)
+		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
+	set->needs_look = true;
 	part_done(engine, part, error);
 }
 
+/* R13. The legs that still disagree about a private copy: most against few; between two nothing tells who is right but
+ * that one of them answered differently to the same bytes before. */
+static void evict_crc_losers(struct engine *engine, struct set *set, struct part *part, uint8_t legs)
+{
+	uint8_t losers = crc_losers(set, part, legs), unsteady = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (legs & 1u << i && part->legs[i].crc != part->legs[i].last_crc)
+			unsteady |= (uint8_t)(1u << i);
+	}
+	if (__builtin_popcount(legs) == 2 && __builtin_popcount(unsteady) == 1)
+		losers = unsteady;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (losers & set->up_legs & 1u << i)
+			evict_faulty(engine, set_leg(engine, set, i),
+				     "it stored other bytes than the others, %u times in a row", part->crc_resends + 1);
+	}
+}
+
 /* The application changed its buffer while it was sent (R13). */
-static void repeat_or_fail(struct engine *engine, struct set *set, struct part *part)
+static void repeat(struct engine *engine, struct set *set, struct part *part)
 {
 	engine->counters.crc_mismatches++;
-	/* NEEDSWORK(eviction): the leg that stays different after the private copies is the one to evict. */
-	if (part->crc_resends == CRC_RESENDS_MAX) {
-		distrust(set, set->all_legs);
-		fail_write(engine, set, part, -EIO);
-		return;
-	}
 	part->crc_resends++;
+	for (unsigned i = 0; i < set->leg_count; i++)
+		part->legs[i].last_crc = part->legs[i].crc;
 	part->acked = 0;
 	/* A leg that is down gets it when it is back, as everything that it has not acknowledged. */
 	engine->counters.resent_writes += (unsigned)__builtin_popcount(set->up_legs);
@@ -178,33 +214,124 @@ static void repeat_or_fail(struct engine *engine, struct set *set, struct part *
 
 static void complete_write(struct engine *engine, struct set *set, struct part *part)
 {
+	if (part->crc_resends > 0)
+		engine_tell(engine, EVENT_CRC_REPAIRED, set, NULL, 0, "%llu bytes at %llu changed while they were sent",
+			    (unsigned long long)part->at.length, (unsigned long long)part->at.set_offset);
 	set->completed_writes++;
 	if (part->wseq > set->completed_upto)
 		set->completed_upto = part->wseq;
 	part_done(engine, part, 0);
 }
 
+static int error_of(const struct set *set, const struct part *part)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (part->failed & 1u << i)
+			return wire_status_to_errno((enum wire_status)part->legs[i].status);
+	}
+	return -EIO;
+}
+
+/* Some could and some could not: those that could not leave. */
+static void evict_failed(struct engine *engine, struct set *set, struct part *part)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+		enum wire_status status = (enum wire_status)part->legs[i].status;
+
+		if (!(part->failed & set->up_legs & leg_bit(leg)))
+			continue;
+		if (status == WIRE_ENOSPC) {
+			leg->rest_until_ns = engine->now_ns + NO_SPACE_REST_NS;
+			link_abort(engine, leg, "a write failed: %s", wire_status_name(status));
+		} else {
+			evict_faulty(engine, leg, "a write failed: %s", wire_status_name(status));
+		}
+	}
+}
+
+/* P1: every replica that is or may be in sync, and nobody still works on it (R4). */
+static void check(struct engine *engine, struct set *set, struct part *part)
+{
+	uint8_t required = set_required(set);
+	uint8_t legs = part->acked & required;
+
+	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
+		return;
+	/* Not one that is only being taken back. */
+	if (part->failed & ~required)
+		evict_failed(engine, set, part);
+	if (((part->acked | part->failed) & required) != required)
+		return;
+	if ((part->failed & required) == required) {
+		fail_write(engine, set, part, error_of(set, part));
+		return;
+	}
+	if (part->failed & required) {
+		evict_failed(engine, set, part);
+		return;
+	}
+	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs)) {
+		if (part->crc_resends < CRC_RESENDS_MAX)
+			repeat(engine, set, part);
+		else
+			evict_crc_losers(engine, set, part, legs);
+		return;
+	}
+	/* R3.6; and min-in-sync. */
+	if (set->ack_from_ns > engine->now_ns ||
+	    (unsigned)__builtin_popcount(set->members.in) < evict_least(engine, set))
+		return;
+	complete_write(engine, set, part);
+}
+
 void write_answered(struct engine *engine, struct leg *leg, struct part *part, const struct frame *reply)
 {
 	struct set *set = set_of(engine, part);
+	struct part_leg *owed = &part->legs[leg->in_set];
+	struct copy *copy = slot_copy(engine, part->slot);
 
-	leg_op_done(leg, &part->legs[leg->in_set].op);
-	part->acked |= leg_bit(leg);
-	part->legs[leg->in_set].crc = reply->crc;
-	/* NEEDSWORK(eviction): a leg that cannot write leaves the set instead of failing the request. */
-	if (reply->status != WIRE_OK) {
-		part->failed |= leg_bit(leg);
-		part->error = part->error ? part->error : wire_status_to_errno((enum wire_status)reply->status);
-	}
-	if (part->acked != set->all_legs && !MUTANT(ack_after_one_copy))
+	evict_note_latency(engine, leg, engine->now_ns - owed->op.sent_ns);
+	leg_op_done(leg, &owed->op);
+	if (copy) {
+		copy_written(engine, copy, leg, reply);
 		return;
-	if (part->error && !MUTANT(write_error_ignored)) {
-		distrust(set, part->failed);
-		fail_write(engine, set, part, part->error);
-	} else if (part->slot->request.op == REQUEST_WRITE && crcs_differ(set, part)) {
-		repeat_or_fail(engine, set, part);
-	} else {
-		complete_write(engine, set, part);
+	}
+	owed->crc = reply->crc;
+	owed->status = reply->status;
+	if (reply->status == WIRE_OK)
+		part->acked |= leg_bit(leg);
+	else
+		part->failed |= leg_bit(leg);
+	check(engine, set, part);
+}
+
+void write_recheck(struct engine *engine, struct set *set)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->writes)
+		check(engine, set, container_of(it, struct part, node));
+}
+
+void write_fail_all(struct engine *engine, struct set *set)
+{
+	struct list *const lists[] = {&set->writes, &set->flushes, &set->waiting, &set->held};
+	struct list *it, *next;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(lists); i++) {
+		list_for_each (it, next, lists[i]) {
+			struct part *part = container_of(it, struct part, node);
+
+			if (part_is_outstanding(part) || part->slot->borrows > 0)
+				continue;
+			if (lists[i] == &set->writes)
+				fail_write(engine, set, part, -EIO);
+			else if (lists[i] == &set->flushes)
+				flush_fail(engine, part, -EIO);
+			else
+				part_done(engine, part, -EIO);
+		}
 	}
 }
 
@@ -219,7 +346,10 @@ void write_released(struct engine *engine, struct leg *leg, uint64_t id)
 	assert(owed->borrows > 0);
 	owed->borrows--;
 	part->slot->borrows--;
-	slot_released(engine, part->slot);
+	if (slot_copy(engine, part->slot))
+		copy_written(engine, slot_copy(engine, part->slot), leg, NULL);
+	else
+		slot_released(engine, part->slot);
 }
 
 bool write_borrows(const struct engine *engine, const struct leg *leg)

@@ -238,14 +238,14 @@ void connector_connect(struct connector *connector, const struct letter *letter)
 	resolver_ask(connector->resolver, attempt_address(attempt), attempt_token(attempt));
 }
 
-/* Legs are numbered as in gateway/core/engine.h: data replicas only, set by set. */
+/* Legs are numbered as in gateway/core/engine.h: all voters, set by set. */
 static void addresses_copy(struct connector *connector, const struct volume_spec *spec)
 {
 	for (unsigned set = 0; set < spec->set_count; set++) {
 		for (unsigned i = 0; i < spec->sets[set].replica_count; i++) {
 			const struct replica_spec *replica = &spec->sets[set].replicas[i];
 
-			if (replica->kind == VOTER_REPLICA && connector->leg_count < LEG_COUNT_MAX)
+			if (connector->leg_count < LEG_COUNT_MAX)
 				memcpy(connector->leg_addresses[connector->leg_count++], replica->address,
 				       sizeof(replica->address));
 		}

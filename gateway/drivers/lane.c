@@ -61,7 +61,7 @@ int lane_init(struct peer_lane *lane, struct peers *peers, unsigned leg, enum la
 	lane->fd = -1;
 	lane->bulk_free = OP_NONE;
 	error = lane_queue_init(&lane->queue, 4 * parts + 2 * BATCH_COUNT + 64,
-				2 * parts * FRAME_BYTES + 2 * LANE_MESSAGE_MAX);
+				2 * parts * FRAME_BYTES + 4 * LANE_MESSAGE_MAX);
 	if (error || which == LANE_BULK)
 		return error;
 	return bulk_ops_init(lane, 2 * parts);

@@ -111,9 +111,7 @@ static void arm_next(struct peer_lane *lane)
 static bool take_bounced(struct peer_lane *lane, uint32_t bytes)
 {
 	struct receiver *rx = &lane->rx;
-	struct frontend *frontend = lane->peers->frontend;
-	int error =
-		frontend->ops->copy_in(frontend, rx->target.slot, rx->target.buf_offset + rx->have, bytes, rx->buffers);
+	int error = peers_copy_in(lane->peers, rx->target.slot, rx->target.buf_offset + rx->have, bytes, rx->buffers);
 
 	if (error)
 		lane_break(lane, error, "the request does not take its payload");

@@ -79,8 +79,7 @@ static bool feed_message(struct peer_lane *lane, const uint8_t *bytes, uint32_t 
 static bool feed_payload(struct peer_lane *lane, const uint8_t *bytes, uint32_t len)
 {
 	struct receiver *rx = &lane->rx;
-	struct frontend *frontend = lane->peers->frontend;
-	int error = frontend->ops->copy_in(frontend, rx->target.slot, rx->target.buf_offset + rx->have, len, bytes);
+	int error = peers_copy_in(lane->peers, rx->target.slot, rx->target.buf_offset + rx->have, len, bytes);
 
 	if (error) {
 		lane_break(lane, error, "the request does not take its payload");

@@ -102,7 +102,23 @@ static void do_detached(void *ctx, int error)
 	post(ctx, (struct letter){.kind = LETTER_DETACHED, .a = (uint32_t)-error, .fd = -1});
 }
 
+/* One line an event, for people and for whoever counts: evictions, rejoins, suspensions with cause and duration. */
+static void do_event(void *ctx, const struct engine_event *event)
+{
+	struct loop *loop = ctx;
+	const char *replica =
+		event->leg == EVENT_NO_LEG ? "" : volume_leg_replica(loop->options.spec, event->leg, NULL)->name;
+
+	log_line(event->kind == EVENT_EVICTING || event->kind == EVENT_SUSPENDED || event->kind == EVENT_LOSS_RECORDED
+			 ? LOG_LEVEL_WARN
+			 : LOG_LEVEL_INFO,
+		 "event=%s volume=%s set=%u replica=%s gen=%u duration_ms=%llu text=\"%s\"",
+		 engine_event_name(event->kind), loop->options.spec->name, event->set, replica, event->gen,
+		 (unsigned long long)(event->duration_ns / 1000000), event->text);
+}
+
 static const struct engine_ops engine_ops = {
+	.event = do_event,
 	.connect = do_connect,
 	.abort = do_abort,
 	.send_message = do_send_message,

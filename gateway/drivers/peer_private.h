@@ -38,6 +38,7 @@ struct peers {
 	unsigned lane_count, breaking_count;
 	struct peer_lane *lanes; /* leg * LANE_COUNT + lane */
 	uint8_t *recv_memory;
+	uint8_t *resync_memory; /* of the engine's own slots: RESYNC_SLOTS of REGION_BYTES */
 	uint32_t recv_buffer_bytes;
 	struct batch_pool pool;
 	struct deferred_writes deferred;
@@ -52,10 +53,13 @@ static inline struct peer_lane *peers_lane(struct peers *peers, unsigned leg, en
 	return &peers->lanes[leg * LANE_COUNT + (unsigned)which];
 }
 
-static inline struct payload peers_payload(struct peers *peers, unsigned slot)
-{
-	return peers->frontend->ops->payload(peers->frontend, slot);
-}
+/* peer_memory.c */
+int peers_memory_init(struct peers *peers) must_check;
+void peers_memory_fini(struct peers *peers);
+struct payload peers_payload(struct peers *peers, unsigned slot);
+/* 0 or -errno. */
+int peers_copy_out(struct peers *peers, unsigned slot, uint32_t offset, uint32_t length, void *dst) must_check;
+int peers_copy_in(struct peers *peers, unsigned slot, uint32_t offset, uint32_t length, const void *src) must_check;
 
 /* How many parts of all requests may fall on one set, and on all: sizes of tables. */
 unsigned peers_parts_of_set(const struct peers_options *options);

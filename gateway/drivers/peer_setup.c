@@ -10,7 +10,8 @@
 #define RING_PAGE_BYTES 4096u
 
 static_assert(LANE_RECV_BUFFERS * sizeof(struct io_uring_buf) <= RING_PAGE_BYTES, "a buffer ring is one page");
-static_assert(QUEUE_DEPTH_MAX * REQUEST_PARTS_MAX * 2 < OP_NONE, "operations are numbered with 16 bits");
+static_assert((QUEUE_DEPTH_MAX * REQUEST_PARTS_MAX + RESYNC_SLOTS) * 2 < OP_NONE,
+	      "operations are numbered with 16 bits");
 
 void peers_options_default(struct peers_options *ret)
 {
@@ -20,12 +21,12 @@ void peers_options_default(struct peers_options *ret)
 /* With one set there is no stripe, and a request is one part. With more, neighbouring chunks fall on different sets. */
 unsigned peers_parts_of_set(const struct peers_options *options)
 {
-	return options->queue_depth * (options->set_count == 1 ? 1 : (REQUEST_PARTS_MAX + 1) / 2);
+	return options->queue_depth * (options->set_count == 1 ? 1 : (REQUEST_PARTS_MAX + 1) / 2) + RESYNC_SLOTS;
 }
 
 unsigned peers_parts_of_volume(const struct peers_options *options)
 {
-	return options->queue_depth * (options->set_count == 1 ? 1 : REQUEST_PARTS_MAX);
+	return options->queue_depth * (options->set_count == 1 ? 1 : REQUEST_PARTS_MAX) + RESYNC_SLOTS;
 }
 
 /* Of each leg: a whole chain, a receive and its successor on both lanes, a few frames. */
@@ -112,6 +113,8 @@ static int peers_init(struct peers *peers, struct err *err)
 		return error;
 	error = batch_pool_init(&peers->pool);
 	if (!error)
+		error = peers_memory_init(peers);
+	if (!error)
 		error = peers_write_init(peers);
 	if (!error)
 		error = lanes_init(peers);
@@ -158,6 +161,7 @@ void peers_free(struct peers *peers)
 	if (peers->recv_memory)
 		munmap(peers->recv_memory, peers->options.leg_count * leg_memory_bytes(peers));
 	peers_zero_fini(peers);
+	peers_memory_fini(peers);
 	peers_write_fini(peers);
 	batch_pool_fini(&peers->pool);
 	free(peers);

@@ -96,9 +96,7 @@ static void break_unreadable(struct peers *peers, const struct write_order *orde
 
 static int copy_out(struct peers *peers, const struct write_order *order, uint32_t done, uint32_t bytes, void *dst)
 {
-	struct frontend *frontend = peers->frontend;
-
-	return frontend->ops->copy_out(frontend, order->slot, order->buf_offset + done, bytes, dst);
+	return peers_copy_out(peers, order->slot, order->buf_offset + done, bytes, dst);
 }
 
 /* Frame and payload at the end of the batch. */

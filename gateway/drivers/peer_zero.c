@@ -60,13 +60,12 @@ static void zero_queue(struct peers *peers, uint16_t index, const struct payload
 static int zero_by_copy(struct peers *peers, const struct read_target *target)
 {
 	static const uint8_t zeros[ZERO_BLOCK_BYTES];
-	struct frontend *frontend = peers->frontend;
 	int error = 0;
 
 	for (uint32_t done = 0; done < target->length && !error;) {
 		uint32_t left = target->length - done, len = left < sizeof(zeros) ? left : (uint32_t)sizeof(zeros);
 
-		error = frontend->ops->copy_in(frontend, target->slot, target->buf_offset + done, len, zeros);
+		error = peers_copy_in(peers, target->slot, target->buf_offset + done, len, zeros);
 		done += len;
 	}
 	return error;

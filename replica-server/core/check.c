@@ -28,6 +28,7 @@ void check_superblock(struct check_report *report, const uint8_t *image)
 	int error = superblock_choose(image, &report->superblock, &report->slots);
 
 	report->superblock_valid = error == 0;
+	report->is_witness = error == 0 && superblock_is_witness(&report->superblock);
 	for (unsigned i = 0; i < SUPERBLOCK_SLOT_COUNT; i++) {
 		/* One empty slot is normal in a replica that was never written again. */
 		if (report->slots.error[i] && report->slots.error[i] != -ENODATA)

@@ -18,6 +18,7 @@ struct check_report {
 	bool superblock_valid;	      /* the fields below it are meaningful */
 	struct superblock superblock; /* the newest valid slot */
 	struct superblock_slots slots;
+	bool is_witness; /* the rest then stays 0: it has no other file */
 	/* Stamp table. */
 	bool stamps_valid; /* its header is readable and belongs to this replica */
 	uint64_t stamp_blocks;

@@ -27,6 +27,7 @@ void control_send_state(const struct replica *replica, struct replica_lane *lane
 	state->promised = replica->sb.promised;
 	state->incarnation = replica->server->incarnation;
 	state->boot_id = replica->server->boot_id;
+	state->lease_left_ms = voter_lease_left_ms(replica);
 	state->list_is_everything = unstable_is_everything(&replica->unstable);
 	state->unstable_extents = unstable_count(&replica->unstable);
 	state->config = replica->sb.config;
@@ -50,7 +51,53 @@ static bool ballot_equal(const struct ballot *a, const struct ballot *b)
 	return a->epoch == b->epoch && a->nonce == b->nonce;
 }
 
-void control_queue(struct replica_lane *lane, const struct message *message)
+/* NULL: the promise stands and was given. Else why nothing may be done under this ballot. */
+static const char *ballot_misfit(const struct replica *replica, const struct ballot *asked, enum refusal *ret)
+{
+	const struct ballot *promised = &replica->sb.promised;
+	bool is_being_given = replica->control_running && replica->control.kind == MESSAGE_PROMISE;
+
+	*ret = REFUSAL_NOT_PROMISED;
+	if (ballot_equal(asked, promised) && asked->epoch)
+		return is_being_given ? "this epoch is being promised; wait for the answer" : NULL;
+	if (asked->epoch > promised->epoch || asked->epoch == 0)
+		return "this epoch was never promised here; ask for a promise first";
+	*ret = REFUSAL_STALE_EPOCH;
+	return "a higher epoch, or the same of another attachment, was promised; this attachment is over";
+}
+
+/* PROMISE, ACCEPT and HEARTBEAT are a voter's; the rest needs data. */
+static bool is_about_data(enum message_kind kind)
+{
+	return kind != MESSAGE_PROMISE && kind != MESSAGE_ACCEPT && kind != MESSAGE_HEARTBEAT;
+}
+
+/* What a replica whose disk failed can no longer do; its memory is as good as ever. */
+static bool needs_disk(enum message_kind kind)
+{
+	return kind == MESSAGE_OPEN || kind == MESSAGE_JOIN || kind == MESSAGE_STAMP || kind == MESSAGE_DIGEST;
+}
+
+enum refusal control_judge(const struct replica *replica, enum message_kind kind, const struct ballot *ballot,
+			   const char **ret_why)
+{
+	enum refusal refusal = REFUSAL_NONE;
+
+	if (replica->identity.is_witness && is_about_data(kind)) {
+		*ret_why = "it is a witness and holds no data; the gateway is faulty";
+		return REFUSAL_ORDER;
+	}
+	if (replica->superblock_failed || (replica->state == REPLICA_FAILED && needs_disk(kind))) {
+		*ret_why = replica->health;
+		return REFUSAL_STORE;
+	}
+	if (kind == MESSAGE_PROMISE) /* run_promise() compares */
+		return REFUSAL_NONE;
+	*ret_why = ballot_misfit(replica, ballot, &refusal);
+	return *ret_why ? refusal : REFUSAL_NONE;
+}
+
+void control_message(struct replica_lane *lane, const struct message *message)
 {
 	struct control_request *control = &lane->control;
 
@@ -66,6 +113,14 @@ void control_queue(struct replica_lane *lane, const struct message *message)
 		control->session = message->open.session;
 	}
 	lane->control_pending = true;
+	lane->data_blocked = message->kind != MESSAGE_ACCEPT;
+	lane->control_deferred = lane->voter_count > 0;
+	if (!lane->control_deferred)
+		control_queue(lane);
+}
+
+void control_queue(struct replica_lane *lane)
+{
 	list_add_tail(&lane->replica->control_queue, &lane->control_node);
 	control_next(lane->replica);
 }
@@ -73,8 +128,10 @@ void control_queue(struct replica_lane *lane, const struct message *message)
 /* The running request is answered or refused: on to the next. */
 static void control_end(struct replica *replica)
 {
-	if (replica->control_lane)
+	if (replica->control_lane) {
 		replica->control_lane->control_pending = false;
+		replica->control_lane->data_blocked = false;
+	}
 	replica->control_running = false;
 	replica->control_lane = NULL;
 	replica->changed(replica);
@@ -122,6 +179,7 @@ static void run_promise(struct replica *replica)
 static const char *config_misfit(const struct replica *replica)
 {
 	const struct config *ours = &replica->sb.config, *asked = &replica->control.config;
+	const struct voter *self = config_voter(asked, &replica->identity.replica_uuid);
 	uint8_t a[CONFIG_BYTES_MAX], b[CONFIG_BYTES_MAX];
 	int order = config_compare(asked, ours), a_bytes, b_bytes;
 
@@ -131,8 +189,11 @@ static const char *config_misfit(const struct replica *replica)
 	if (asked->block_bytes != ours->block_bytes || asked->chunk_bytes != ours->chunk_bytes ||
 	    asked->set_bytes != ours->set_bytes || asked->volume_bytes != ours->volume_bytes)
 		return "the config has another geometry; correct the volume's file";
-	if (!config_voter(asked, &replica->identity.replica_uuid))
+	if (!self)
 		return "this replica is not a voter of the config; correct the volume's file";
+	if ((self->kind == VOTER_WITNESS) != replica->identity.is_witness)
+		return "the config takes a replica for a witness, or a witness for a replica; correct the volume's "
+		       "file";
 	if (!ballot_equal(&asked->ballot, &replica->control.ballot))
 		return "the config names another attachment than the one that proposes it; the gateway is faulty";
 	if (order < 0)
@@ -141,35 +202,15 @@ static const char *config_misfit(const struct replica *replica)
 	b_bytes = config_encode(ours, b, sizeof(b));
 	if (a_bytes < 0)
 		return "the config does not fit its limits; the gateway is faulty";
-	if (order == 0 && (a_bytes != b_bytes || memcmp(a, b, (size_t)a_bytes)))
+	if (order == 0 && (a_bytes != b_bytes || memcmp(a, b, (size_t)a_bytes) != 0))
 		return "another config with the same gen was accepted already; the gateway is faulty";
 	return NULL;
 }
 
-/* Under which ballot may something be accepted or opened: exactly the promised one. True: refused and ended. */
-static bool refuse_ballot(struct replica *replica)
-{
-	const struct ballot *asked = &replica->control.ballot, *promised = &replica->sb.promised;
-
-	if (ballot_equal(asked, promised) && asked->epoch)
-		return false;
-	if (asked->epoch > promised->epoch || asked->epoch == 0)
-		control_refuse(replica, REFUSAL_NOT_PROMISED,
-			       "this epoch was never promised here; ask for a promise first");
-	else
-		control_refuse(replica, REFUSAL_STALE_EPOCH,
-			       "a higher epoch, or the same of another attachment, was promised; "
-			       "this attachment is over");
-	return true;
-}
-
 static void run_accept(struct replica *replica)
 {
-	const char *misfit;
+	const char *misfit = config_misfit(replica);
 
-	if (refuse_ballot(replica))
-		return;
-	misfit = config_misfit(replica);
 	if (misfit) {
 		control_refuse(replica, REFUSAL_BAD_CONFIG, misfit);
 		return;
@@ -183,8 +224,6 @@ static void run_accept(struct replica *replica)
 
 static void run_open(struct replica *replica)
 {
-	if (refuse_ballot(replica))
-		return;
 	if (replica->control.session <= replica->last_session) {
 		control_refuse(replica, REFUSAL_STALE_SESSION,
 			       "a session with this number or a higher one was opened; open with a higher number");
@@ -198,8 +237,6 @@ static void run_join(struct replica *replica)
 {
 	struct session *session = &replica->session;
 
-	if (refuse_ballot(replica))
-		return;
 	if (session->state != SESSION_OPEN || !session->main || session->number != replica->control.session) {
 		control_refuse(replica, REFUSAL_STALE_SESSION, "this session is not open here; open it first");
 		return;
@@ -218,6 +255,8 @@ static void run_join(struct replica *replica)
 static void control_next(struct replica *replica)
 {
 	struct replica_lane *lane;
+	enum refusal refusal;
+	const char *why = NULL;
 
 	if (replica->control_running || replica->stopping || list_is_empty(&replica->control_queue))
 		return;
@@ -226,8 +265,9 @@ static void control_next(struct replica *replica)
 	replica->control_running = true;
 	replica->control_lane = lane;
 	replica->control = lane->control;
-	if (replica->state == REPLICA_FAILED) {
-		control_refuse(replica, REFUSAL_STORE, replica->health);
+	refusal = control_judge(replica, replica->control.kind, &replica->control.ballot, &why);
+	if (refusal) {
+		control_refuse(replica, refusal, why);
 		return;
 	}
 	switch (replica->control.kind) {
@@ -253,7 +293,8 @@ void replica_session_drained(struct replica *replica)
 /* The older session has no request and no connection left. */
 static void control_drained(struct replica *replica)
 {
-	if (replica->state == REPLICA_FAILED) {
+	/* It may have failed while draining. */
+	if (replica->superblock_failed || (replica->state == REPLICA_FAILED && replica->control.kind == MESSAGE_OPEN)) {
 		control_refuse(replica, REFUSAL_STORE, replica->health);
 		return;
 	}

@@ -5,7 +5,12 @@
 #include "replica-server/core/replica.h"
 
 /* PROMISE, ACCEPT, OPEN or JOIN: waits for its turn, is answered through the lane. */
-void control_queue(struct replica_lane *lane, const struct message *message);
+void control_message(struct replica_lane *lane, const struct message *message);
+/* The answers that control_message() found owed are given: it may wait among the other lanes'. */
+void control_queue(struct replica_lane *lane);
+/* May this kind of request under this ballot be served here? REFUSAL_NONE, or the reason and a sentence (lent). */
+enum refusal control_judge(const struct replica *replica, enum message_kind kind, const struct ballot *ballot,
+			   const char **ret_why);
 /* Answers PROBE and PROMISE. `lane` may be NULL: nobody to tell. */
 void control_send_state(const struct replica *replica, struct replica_lane *lane);
 

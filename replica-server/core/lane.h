@@ -49,11 +49,16 @@ struct replica_lane {
 	const struct lane_ops *ops;
 	enum lane_role role;
 	struct replica *replica;
-	bool control_pending; /* an answer is owed: the driver offers nothing more of this lane until it came */
-	bool ending;	      /* finish() or close() was called */
-	struct list node;     /* the replica's lanes */
+	bool control_pending;  /* PROMISE, ACCEPT, OPEN or JOIN is owed its answer: no other control message until then
+				*/
+	bool control_deferred; /* ... and waits for the answers before it */
+	bool data_blocked;     /* ... and it decides whose data frames are served: none is offered until then */
+	bool ending;	       /* finish() or close() was called */
+	struct list node;      /* the replica's lanes */
 	struct list control_node;
 	struct control_request control;
+	struct list voters; /* of voter.c, in order of arrival, until answered */
+	uint32_t voter_count;
 	struct list requests; /* of session.c, in order of arrival, until answered */
 	uint32_t request_count;
 	uint64_t held_bytes; /* buffers taken for it, until reply()'s payload was put back: lane_put_payload() */
@@ -61,6 +66,8 @@ struct replica_lane {
 	uint32_t batch_left; /* its bytes still to come; 0: no batch */
 };
 
+/* May the driver offer a control message now? Else later, after an answer or a close. */
+bool lane_takes_control(const struct replica_lane *lane);
 /* A payload taken by reply() is no longer needed. Before replica_lane_closed(). */
 void lane_put_payload(struct replica_lane *lane, struct io_buf *payload);
 

@@ -29,6 +29,16 @@ void replica_identity_of(const struct superblock *sb, struct replica_identity *r
 	ret->set_index = sb->config.set_index;
 	ret->block_bytes = sb->config.block_bytes;
 	ret->set_bytes = sb->config.set_bytes;
+	ret->is_witness = superblock_is_witness(sb);
+}
+
+static int init_tables(struct replica *replica, const struct superblock *sb, const struct replica_options *options)
+{
+	int error = unstable_init(&replica->unstable, options->unstable_extents);
+
+	if (!error)
+		error = stamps_init(&replica->stamps, sb->config.set_bytes, options->store, stamps_advanced);
+	return error;
 }
 
 int replica_init(struct replica *replica, const struct superblock *sb, const struct replica_options *options)
@@ -48,8 +58,8 @@ int replica_init(struct replica *replica, const struct superblock *sb, const str
 	session_init(&replica->session);
 	replica->meta.done = meta_done;
 	replica->slot_image = aligned_alloc(4096, SUPERBLOCK_SLOT_BYTES);
-	if (!replica->slot_image || unstable_init(&replica->unstable, options->unstable_extents) ||
-	    stamps_init(&replica->stamps, sb->config.set_bytes, options->store, stamps_advanced)) {
+	if (!replica->slot_image || (!replica->identity.is_witness && init_tables(replica, sb, options)) ||
+	    voter_desk_init(&replica->desk, replica->stamps.region_count)) {
 		replica_fini(replica);
 		return -ENOMEM;
 	}
@@ -60,6 +70,7 @@ void replica_fini(struct replica *replica)
 {
 	stamps_fini(&replica->stamps);
 	unstable_fini(&replica->unstable);
+	voter_desk_fini(&replica->desk);
 	free(replica->slot_image);
 	replica->slot_image = NULL;
 }
@@ -118,6 +129,8 @@ void lane_refuse(struct replica_lane *lane, enum refusal refusal, const struct b
 	(void)vsnprintf(message.refused.text, sizeof(message.refused.text), format, args);
 	va_end(args);
 	lane->control_pending = false;
+	lane->control_deferred = false;
+	lane->data_blocked = false;
 	lane->ops->message(lane, &message);
 	lane->ops->finish(lane);
 }
@@ -128,11 +141,15 @@ void replica_lane_attach(struct replica *replica, struct replica_lane *lane)
 {
 	lane->replica = replica;
 	lane->control_pending = false;
+	lane->control_deferred = false;
+	lane->data_blocked = false;
 	lane->ending = false;
+	lane->voter_count = 0;
 	lane->batch_left = 0;
 	lane->request_count = 0;
 	lane->held_bytes = 0;
 	list_init(&lane->requests);
+	list_init(&lane->voters);
 	list_init(&lane->control_node);
 	list_init(&lane->node);
 	list_add_tail(&replica->lanes, &lane->node);
@@ -146,10 +163,16 @@ void replica_lane_closed(struct replica_lane *lane)
 	list_del(&lane->control_node);
 	if (replica->control_lane == lane)
 		replica->control_lane = NULL;
+	voter_lane_closed(lane);
 	session_lane_closed(lane);
 	replica->changed(replica);
 	if (replica->stopping)
 		stop_next(replica);
+}
+
+bool lane_takes_control(const struct replica_lane *lane)
+{
+	return !lane->control_pending && lane->voter_count < LANE_VOTER_MAX;
 }
 
 /* -- Messages -- */
@@ -158,12 +181,12 @@ static bool allowed_on(const struct replica_lane *lane, enum message_kind kind)
 {
 	if (lane->role == REPLICA_LANE_BULK)
 		return kind == MESSAGE_JOIN;
-	return kind == MESSAGE_PROBE || kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN;
+	return kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN || voter_takes(kind);
 }
 
 void replica_message(struct replica_lane *lane, const struct message *message)
 {
-	assert(!lane->control_pending);
+	assert(lane_takes_control(lane));
 	if (lane->ending)
 		return;
 	if (!allowed_on(lane, message->kind) || lane->batch_left) {
@@ -173,10 +196,10 @@ void replica_message(struct replica_lane *lane, const struct message *message)
 			    lane->role == REPLICA_LANE_BULK ? "on a bulk lane" : "in this state of the connection");
 		return;
 	}
-	if (message->kind == MESSAGE_PROBE)
-		control_send_state(lane->replica, lane);
+	if (voter_takes(message->kind))
+		voter_message(lane, message);
 	else
-		control_queue(lane, message);
+		control_message(lane, message);
 }
 
 /* -- Health, superblock, end -- */
@@ -214,6 +237,7 @@ static void meta_done(struct store_op *op)
 {
 	struct replica *replica = container_of(op, struct replica, meta);
 
+	replica->superblock_failed |= op->error && op->kind == STORE_WRITE_SUPERBLOCK;
 	replica->meta_next(replica, op->error);
 }
 
@@ -259,9 +283,13 @@ static void stop_synced(struct replica *replica, int error)
 static void stop_next(struct replica *replica)
 {
 	if (replica->stop_running || replica->control_running || !list_is_empty(&replica->lanes) ||
-	    !session_is_quiet(&replica->session))
+	    !session_is_quiet(&replica->session) || replica->desk.inflight)
 		return;
 	replica->stop_running = true;
+	if (replica->identity.is_witness) {
+		stop_synced(replica, 0);
+		return;
+	}
 	replica->meta_next = stop_synced;
 	replica->meta.kind = STORE_SYNC;
 	replica->store->ops->submit(replica->store, &replica->meta);
@@ -278,6 +306,7 @@ void replica_info(const struct replica *replica, struct replica_info *ret)
 		.epoch = replica->sb.promised.epoch,
 		.set_bytes = replica->identity.set_bytes,
 		.session_open = replica->session.main != NULL,
+		.is_witness = replica->identity.is_witness,
 	};
 	memcpy(ret->volume_name, replica->identity.volume_name, sizeof(ret->volume_name));
 	memcpy(ret->health, replica->health, sizeof(ret->health));

@@ -1,9 +1,10 @@
-/* One replica: its promise, its accepted config, its session, its health (replication.md R1, R2).
+/* One replica: its promise, its accepted config, its session, its health (replication.md R1, R2). Or one witness: the
+ * same without data, stamps and session.
  *
  * Control messages in, answers out through the lane; superblock writes through the store. PROMISE, ACCEPT, OPEN and
  * JOIN are served one at a time, in order of arrival; each is answered when what it changed is durable and, for a
- * higher promise and for OPEN, when the older session has drained. Everything happens on the replica's data thread (or
- * in the simulator); no clock, no randomness: both are passed in.
+ * higher promise and for OPEN, when the older session has drained. The other requests are voter.c's. Everything happens
+ * on the replica's data thread (or in the simulator); no clock, no randomness: both are passed in.
  */
 #ifndef REPLICA_SERVER_CORE_REPLICA_H
 #define REPLICA_SERVER_CORE_REPLICA_H
@@ -19,6 +20,7 @@
 #include "replica-server/core/stamps.h"
 #include "replica-server/core/superblock.h"
 #include "replica-server/core/unstable.h"
+#include "replica-server/core/voter.h"
 
 #define REPLICA_HEALTH_MAX 127u
 #define UNSTABLE_EXTENTS_DEFAULT 65536u
@@ -30,14 +32,17 @@ struct replica_identity {
 	uint32_t set_index;
 	uint32_t block_bytes;
 	uint64_t set_bytes;
+	bool is_witness; /* votes, holds nothing */
 };
 
 /* Of the server process. */
 struct server_identity {
 	uint64_t incarnation;
 	struct uuid boot_id;
+	uint64_t started_ns; /* on the clock of replica->now_ns: leases granted before it are forgotten, not over */
 };
 
+/* FAILED: a sync failed, no data is served any more until a restart. It still votes, unless its superblock failed. */
 enum replica_state { REPLICA_SERVING, REPLICA_FAILED };
 
 struct replica {
@@ -50,9 +55,12 @@ struct replica {
 	struct unstable unstable;
 	struct session session;
 	uint32_t last_session; /* highest number opened under the current promise */
+	struct voter_desk desk;
 	enum replica_state state;
+	bool superblock_failed;		     /* what is promised on disk is unknown: no vote either */
 	char health[REPLICA_HEALTH_MAX + 1]; /* "ok", or what failed and what to do */
 	uint64_t now_s;			     /* seconds since 1970, for the superblock; the driver's to keep */
+	uint64_t now_ns;		     /* monotonic, for leases; the driver's, at every control message */
 	struct list lanes;
 	struct list control_queue; /* lanes whose control request waits */
 	bool control_running;
@@ -91,7 +99,7 @@ enum refusal replica_check_hello(const struct replica_identity *identity, const 
 
 /* A connection whose HELLO was accepted. `lane->ops`, `role` are set. */
 void replica_lane_attach(struct replica *replica, struct replica_lane *lane);
-/* A control message. Not while lane->control_pending. Answers and refusals go out through the lane. */
+/* A control message. Only while lane_takes_control(). Answers and refusals go out through the lane. */
 void replica_message(struct replica_lane *lane, const struct message *message);
 /* The connection is gone; nothing of it touches memory any more. */
 void replica_lane_closed(struct replica_lane *lane);

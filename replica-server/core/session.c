@@ -236,7 +236,9 @@ static void start_change(struct served *served)
 		answer(served, WIRE_EIO);
 		return;
 	}
-	unstable_add(&replica->unstable, frame->wseq, frame->offset, frame->length);
+	/* A copy is no client's write: if it is lost, the replica is still syncing and is copied again. */
+	if (!(frame->flags & FRAME_F_COPY))
+		unstable_add(&replica->unstable, frame->wseq, frame->offset, frame->length);
 	if (!(frame->flags & FRAME_F_STAMP)) {
 		submit(served);
 		return;
@@ -270,6 +272,7 @@ void session_stamps_advanced(struct replica *replica)
 			submit(served);
 		}
 	}
+	voter_progress(replica);
 }
 
 /* Its writes come as frames of their own; a stale batch's are refused one by one, so that each has its answer. */
@@ -425,6 +428,7 @@ static void advance(struct replica *replica)
 {
 	struct session *session = &replica->session;
 
+	voter_progress(replica);
 	if (!session->sync_running)
 		gather_flushes(session);
 	if (MUTANT(flush_joins_running_sync))
@@ -451,10 +455,7 @@ static void sync_done(struct store_op *op)
 	if (error)
 		replica_fail(replica, "data", error);
 	/* Whatever failed before: a replica that is failed has no durable answer to give. */
-	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) &&
-						!MUTANT(failed_replica_serves)
-					? WIRE_EIO
-					: WIRE_OK);
+	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) && !MUTANT(failed_replica_serves) ? WIRE_EIO : WIRE_OK);
 	session->sync_running = false; /* only now: advance() must not mistake those being answered for new ones */
 	advance(replica);
 }

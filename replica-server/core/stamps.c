@@ -184,10 +184,17 @@ static void raise_region(struct stamps *stamps, uint64_t region_idx, uint32_t ge
 uint64_t stamps_raise(struct stamps *stamps, uint64_t offset, uint64_t length, uint32_t gen)
 {
 	uint64_t first = offset / REGION_BYTES, last = (offset + length - 1) / REGION_BYTES;
+
+	assert(length > 0);
+	return stamps_raise_regions(stamps, first, last - first + 1, gen);
+}
+
+uint64_t stamps_raise_regions(struct stamps *stamps, uint64_t first, uint64_t count, uint32_t gen)
+{
 	uint64_t cycle = 0;
 
-	assert(length > 0 && last < stamps->region_count);
-	for (uint64_t region = first; region <= last; region++) {
+	assert(count > 0 && first < stamps->region_count && count <= stamps->region_count - first);
+	for (uint64_t region = first; region < first + count; region++) {
 		uint64_t block_cycle;
 
 		raise_region(stamps, region, gen);

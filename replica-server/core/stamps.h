@@ -73,6 +73,8 @@ bool stamps_load_block(struct stamps *stamps, uint64_t block_idx, const uint8_t 
 /* Raises the stamps of all regions that [offset, offset + length) touches to `gen`. The range is inside the set.
  * Returns the cycle after which they are durable: wait while it is above stamps->durable_cycle. */
 uint64_t stamps_raise(struct stamps *stamps, uint64_t offset, uint64_t length, uint32_t gen);
+/* The same by region: [first, first + count). count > 0. */
+uint64_t stamps_raise_regions(struct stamps *stamps, uint64_t first, uint64_t count, uint32_t gen);
 /* Starts writing what has been gathered, if nothing is being written. Call after a turn's raises. */
 void stamps_commit(struct stamps *stamps);
 uint32_t stamps_get(const struct stamps *stamps, uint64_t region_idx);

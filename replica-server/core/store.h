@@ -1,6 +1,6 @@
 /* The seam to the files of one replica: asynchronous operations, completed by a call of op->done.
  *
- * Two implementations: drivers/store_file.c (io_uring) and tests/unit/mem_store.c (memory; the simulator's later).
+ * Two implementations: drivers/store_file.c (io_uring) and tests/unit/mem_store.c (memory); the simulator has its own.
  * An operation's struct and memory belong to the store from submit() until done(); done() never runs inside submit().
  * Operations may complete in any order; whoever needs an order waits. One thread.
  */
@@ -13,11 +13,13 @@
 #include "common/list.h"
 
 enum store_kind {
-	STORE_READ,		/* data file; `bytes` may fall short at the end of the file */
-	STORE_WRITE,		/* data file; all bytes or an error */
-	STORE_SYNC,		/* data file: everything completed before submit is durable when done */
-	STORE_PUNCH,		/* data file: the range reads as zeros, its space is given back where aligned */
-	STORE_ZERO,		/* data file: the range reads as zeros, its space stays allocated where possible */
+	STORE_READ,   /* data file; `bytes` may fall short at the end of the file */
+	STORE_WRITE,  /* data file; all bytes or an error */
+	STORE_DIGEST, /* data file, length up to REGION_BYTES: DIGEST_BYTES of SHA-256 into `data` for each piece of
+		       * DIGEST_PIECE_BYTES; what lies beyond the end of the file counts as zeros */
+	STORE_SYNC,   /* data file: everything completed before submit is durable when done */
+	STORE_PUNCH,  /* data file: the range reads as zeros, its space is given back where aligned */
+	STORE_ZERO,   /* data file: the range reads as zeros, its space stays allocated where possible */
 	STORE_WRITE_SUPERBLOCK, /* superblock file at `offset`, always durable */
 	STORE_WRITE_STAMPS,	/* stamps file at `offset`, always durable */
 };
@@ -27,7 +29,7 @@ struct store_op {
 	bool durable;	 /* WRITE, PUNCH, ZERO: durable when done */
 	uint64_t offset; /* bytes */
 	uint64_t length;
-	uint8_t *data; /* READ and writes; from buf_get() or page-aligned */
+	uint8_t *data; /* READ and writes; from buf_get() or page-aligned. DIGEST: any memory */
 	void (*done)(struct store_op *op);
 	/* Result. */
 	int error;	/* 0 or -errno */
@@ -36,6 +38,8 @@ struct store_op {
 	struct list node;
 	uint64_t progress;
 	unsigned stage;
+	uint8_t *scratch;    /* DIGEST: a piece of the data */
+	struct store *store; /* DIGEST: while it waits for one */
 };
 
 /* Memory for a payload, suited to the store (aligned; perhaps registered with a ring). */

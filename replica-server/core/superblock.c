@@ -148,6 +148,14 @@ static bool identity_agrees(const uint8_t *in, const struct config *config)
 	       load_le64(in + AT_VOLUME_BYTES) == config->volume_bytes;
 }
 
+/* A replica that the config no longer names is a replica as before. */
+static bool kind_agrees(const struct superblock *sb)
+{
+	const struct voter *self = config_voter(&sb->config, &sb->replica_uuid);
+
+	return !self || (self->kind == VOTER_WITNESS) == superblock_is_witness(sb);
+}
+
 static int decode_config(const uint8_t *in, struct config *ret, const char **ret_reason)
 {
 	uint32_t length = load_le32(in + AT_CONFIG_LENGTH);
@@ -189,6 +197,10 @@ int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock
 	sb.incompat = load_le64(in + AT_INCOMPAT);
 	sb.sequence = load_le64(in + AT_SEQUENCE);
 	memcpy(sb.replica_uuid.bytes, in + AT_REPLICA_UUID, 16);
+	if (!kind_agrees(&sb)) {
+		*ret_reason = "header and config differ about being a witness";
+		return -EINVAL;
+	}
 	memcpy(sb.volume_name, in + AT_VOLUME_NAME, VOLUME_NAME_FIELD);
 	sb.promised.epoch = load_le32(in + AT_PROMISE_EPOCH);
 	sb.promised.nonce = load_le64(in + AT_PROMISE_NONCE);

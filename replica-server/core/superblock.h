@@ -26,7 +26,8 @@
 
 /* Feature bits. `compat`: an older program may ignore them. `incompat`: it must not serve or write the replica. */
 #define SUPERBLOCK_COMPAT_KNOWN 0ull
-#define SUPERBLOCK_INCOMPAT_KNOWN 0ull
+#define SUPERBLOCK_INCOMPAT_WITNESS (1ull << 0) /* the directory holds this file and nothing else */
+#define SUPERBLOCK_INCOMPAT_KNOWN SUPERBLOCK_INCOMPAT_WITNESS
 
 struct superblock {
 	uint64_t compat, incompat;
@@ -39,6 +40,12 @@ struct superblock {
 	uint64_t updated_s;
 	struct config config; /* accepted; volume, set and geometry are also in the header and must agree */
 };
+
+/* A witness votes and holds no data. */
+static inline bool superblock_is_witness(const struct superblock *sb)
+{
+	return sb->incompat & SUPERBLOCK_INCOMPAT_WITNESS;
+}
 
 /* Writes one slot image. 0, or -EINVAL (the config does not encode into CONFIG_BYTES_MAX). */
 int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_BYTES]) must_check;

@@ -51,6 +51,24 @@ static void lane_reply(struct replica_lane *lane, const struct frame *reply, str
 	data_thread_touch(conn->thread, conn);
 }
 
+static void push_control_id(struct conn *conn, uint64_t id)
+{
+	assert(conn->control_count < CONTROL_IDS);
+	conn->control_ids[(conn->control_first + conn->control_count++) % CONTROL_IDS] = id;
+}
+
+/* Answers come in the order of their requests. A refusal that nobody asked for repeats the last one. */
+static uint64_t pop_control_id(struct conn *conn)
+{
+	uint64_t id = conn->control_ids[conn->control_first];
+
+	if (conn->control_count == 0)
+		return conn->control_ids[(conn->control_first + CONTROL_IDS - 1) % CONTROL_IDS];
+	conn->control_first = (conn->control_first + 1) % CONTROL_IDS;
+	conn->control_count--;
+	return id;
+}
+
 static void lane_message(struct replica_lane *lane, const struct message *message)
 {
 	struct conn *conn = conn_of(lane);
@@ -59,7 +77,7 @@ static void lane_message(struct replica_lane *lane, const struct message *messag
 		log_warn("event=refused client=\"%s\" volume=%s reason=%s text=\"%s\"", conn->client,
 			 lane->replica->identity.volume_name, refusal_name(message->refused.refusal),
 			 message->refused.text);
-	if (out_push_message(&conn->out, message, conn->control_id))
+	if (out_push_message(&conn->out, message, pop_control_id(conn)))
 		begin_close(conn, "the peer does not read its answers");
 	else
 		data_thread_touch(conn->thread, conn);
@@ -117,7 +135,7 @@ struct conn *conn_new(struct data_thread *thread, int fd, struct replica *replic
 	conn->fd = fd;
 	conn->lane.ops = &lane_ops;
 	conn->lane.role = role;
-	conn->control_id = hello_id;
+	push_control_id(conn, hello_id);
 	memcpy(conn->client, hello->client, sizeof(conn->client));
 	list_init(&conn->node);
 	list_init(&conn->work_node);
@@ -201,8 +219,11 @@ static bool parse_control(struct conn *conn, const struct frame *frame)
 
 	if (available(conn) < FRAME_BYTES + frame->length)
 		return false;
+	conn->control_held = !lane_takes_control(&conn->lane);
+	if (conn->control_held)
+		return false;
 	conn->in_start += FRAME_BYTES + frame->length;
-	conn->control_id = frame->id;
+	push_control_id(conn, frame->id);
 	if (frame->crc != crc32c(0, bytes, frame->length)) {
 		refuse(conn, "a control message with a bad checksum");
 		return false;
@@ -211,6 +232,7 @@ static bool parse_control(struct conn *conn, const struct frame *frame)
 		refuse(conn, reason);
 		return false;
 	}
+	conn->lane.replica->now_ns = clock_now_ns();
 	replica_message(&conn->lane, message);
 	return true;
 }
@@ -251,14 +273,17 @@ static bool parse_frame(struct conn *conn)
 	return frame.type == FRAME_CONTROL ? parse_control(conn, &frame) : parse_data(conn, &frame);
 }
 
-/* May another frame be looked at? Every request of the lane must find room for its reply; a control answer goes out
- * before the next control message is read. */
+/* May another frame be looked at? Every request of the lane must find room for its reply; a control message waits until
+ * the lane takes it, and what is behind it waits with it. */
 static bool may_parse(const struct conn *conn)
 {
 	const struct replica_lane *lane = &conn->lane;
 
-	return conn->state == CONN_OPEN && !lane->control_pending && !list_is_linked(&conn->wait_node) &&
-	       out_room(&conn->out) > lane->request_count + 4 && conn->out.messages_used < OUT_MESSAGE_BYTES / 2;
+	if (conn->control_held && !lane_takes_control(lane))
+		return false;
+	return conn->state == CONN_OPEN && !lane->data_blocked && !list_is_linked(&conn->wait_node) &&
+	       out_room(&conn->out) > lane->request_count + lane->voter_count + 4 &&
+	       conn->out.messages_used < OUT_MESSAGE_BYTES / 4;
 }
 
 void conn_parse(struct conn *conn)

@@ -14,6 +14,7 @@
 #include "common/list.h"
 #include "proto/message.h"
 #include "replica-server/core/lane.h"
+#include "replica-server/core/voter.h"
 #include "replica-server/drivers/out_queue.h"
 
 struct data_thread;
@@ -21,6 +22,8 @@ struct io_uring_cqe;
 struct served;
 
 #define CONN_IN_BYTES (320 * KIB) /* a whole batch of the largest size, and then some */
+
+#define CONTROL_IDS (LANE_VOTER_MAX + 2) /* one more than a lane takes, for the one that is refused */
 
 enum conn_state {
 	CONN_OPEN,
@@ -48,9 +51,11 @@ struct conn {
 	bool recv_armed, recv_is_payload;
 	bool header_only; /* the last write was large: the next one probably is too */
 	struct served *receiving;
-	uint32_t received;     /* bytes of its payload in place */
-	uint32_t discard_left; /* payload bytes of a refused write still to be thrown away */
-	uint64_t control_id;   /* of the control request being answered */
+	uint32_t received;		   /* bytes of its payload in place */
+	uint32_t discard_left;		   /* payload bytes of a refused write still to be thrown away */
+	uint64_t control_ids[CONTROL_IDS]; /* of the control requests not yet answered, from `control_first` */
+	uint32_t control_first, control_count;
+	bool control_held; /* the next frame is a control message, and the lane takes none now */
 	/* Sending. */
 	struct out_queue out;
 	bool send_armed;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/crc32c.h"
 #include "common/log.h"
 #include "proto/codec.h"
@@ -83,6 +84,8 @@ static int init_replica(struct data_thread *thread, struct hosted *hosted, struc
 	hosted->file.is_inline = hosted->dir.is_memory;
 	if (replica_init(&hosted->replica, &hosted->dir.sb, &options))
 		return err_set(err, -ENOMEM, "no memory for the replica's tables");
+	if (hosted->replica.identity.is_witness)
+		return 0;
 	damaged = replica_dir_load_stamps(&hosted->dir, &hosted->replica.stamps, err);
 	if (damaged < 0) {
 		replica_fini(&hosted->replica);
@@ -118,6 +121,7 @@ static void add_replica(struct data_thread *thread, struct hosted *hosted)
 				 err_name(error));
 	}
 	hosted->replica.now_s = (uint64_t)time(NULL);
+	hosted->replica.now_ns = clock_now_ns();
 	publish(&hosted->replica);
 }
 

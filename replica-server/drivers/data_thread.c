@@ -15,7 +15,8 @@
 #include "common/log.h"
 
 #define SERVED_COUNT 4096u
-#define STORE_OPS (SERVED_COUNT + 4 * HOSTED_MAX) /* requests, and of each replica: sync, meta, stamps */
+/* Requests, and of each replica: sync, meta, stamps, what voters ask. */
+#define STORE_OPS (SERVED_COUNT + (4 + REPLICA_VOTER_MAX) * HOSTED_MAX)
 #define SQ_ENTRIES 1024u
 #define CQ_ENTRIES 16384u
 #define CQE_BATCH 256u

@@ -16,7 +16,7 @@
 
 #define OUT_ENTRIES 2048u
 #define OUT_IOVECS 128u
-#define OUT_MESSAGE_BYTES 16384u /* control messages not yet sent */
+#define OUT_MESSAGE_BYTES (128 * 1024u) /* control messages not yet sent: a burst of the longest answers */
 
 struct out_entry {
 	const uint8_t *bytes; /* after the header; NULL: nothing */

@@ -88,6 +88,7 @@ static void fill_info(struct hosted *hosted, const struct err *err)
 		.gen = sb->config.gen,
 		.epoch = sb->promised.epoch,
 		.set_bytes = sb->config.set_bytes,
+		.is_witness = superblock_is_witness(sb),
 		.health = "ok",
 	};
 	memcpy(hosted->info.volume_name, sb->volume_name, sizeof(hosted->info.volume_name));
@@ -100,7 +101,10 @@ static void log_opened(const struct hosted *hosted)
 {
 	const struct replica_dir *dir = &hosted->dir;
 
-	if (dir->direct_bytes)
+	if (hosted->identity.is_witness)
+		log_info("event=witness replica=%s epoch=%u gen=%u", hosted->name, hosted->info.epoch,
+			 hosted->info.gen);
+	else if (dir->direct_bytes)
 		log_info("event=replica replica=%s io=direct epoch=%u gen=%u", hosted->name, hosted->info.epoch,
 			 hosted->info.gen);
 	else
@@ -251,8 +255,8 @@ static const char *create_misfit(const struct message_create *create)
 	if (!name_is_sane(create->volume_name))
 		return "the volume's name may hold letters, digits, '-', '_' and '.', and starts with a letter or "
 		       "digit";
-	if (!voter || voter->kind != VOTER_REPLICA)
-		return "the replica is not one of the config's replicas; correct the volume's file";
+	if (!voter)
+		return "the replica is not one of the config's voters; correct the volume's file";
 	if (config->ballot.epoch != 0 || config->gen != 1)
 		return "a new replica starts with epoch 0 and gen 1; the sender is faulty";
 	return NULL;

@@ -253,6 +253,35 @@ static int choose_direct(struct replica_dir *dir, enum direct_mode mode, struct 
 	return 0;
 }
 
+/* Data beside a witness's superblock are somebody else's: neither to be taken for a copy nor to be lost. */
+static int check_empty(const struct replica_dir *dir, struct err *err)
+{
+	static const char *const files[] = {"data", "stamps"};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(files); i++)
+		if (faccessat(dir->fd, files[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return err_set(err, -EINVAL,
+				       "a witness, but it holds the file '%s': directories were mixed up; put the file "
+				       "back to its replica",
+				       files[i]);
+	return 0;
+}
+
+static int open_data(struct replica_dir *dir, enum direct_mode direct, struct err *err)
+{
+	int error = open_file(dir, "stamps", &dir->stamps_fd, err);
+
+	if (!error)
+		error = check_stamps(dir, err);
+	if (!error)
+		error = open_file(dir, "data", &dir->data_fd, err);
+	if (!error)
+		error = check_data_size(dir, err);
+	if (!error)
+		error = choose_direct(dir, direct, err);
+	return error;
+}
+
 static int open_all(struct replica_dir *dir, const char *name, enum direct_mode direct, uint64_t now_s, struct err *err)
 {
 	int error = dir_lock(dir->fd, name, err);
@@ -264,15 +293,7 @@ static int open_all(struct replica_dir *dir, const char *name, enum direct_mode 
 	if (!error)
 		error = check_name(dir, name, err);
 	if (!error)
-		error = open_file(dir, "stamps", &dir->stamps_fd, err);
-	if (!error)
-		error = check_stamps(dir, err);
-	if (!error)
-		error = open_file(dir, "data", &dir->data_fd, err);
-	if (!error)
-		error = check_data_size(dir, err);
-	if (!error)
-		error = choose_direct(dir, direct, err);
+		error = superblock_is_witness(&dir->sb) ? check_empty(dir, err) : open_data(dir, direct, err);
 	if (!error)
 		error = take_clean_flag(dir, now_s, err);
 	return error;

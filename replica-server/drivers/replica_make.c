@@ -23,6 +23,13 @@ static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
 	return (size_t)put == len ? 0 : -ENOSPC;
 }
 
+static bool is_witness(const struct message_create *create)
+{
+	const struct voter *voter = config_voter(&create->config, &create->replica_uuid);
+
+	return voter && voter->kind == VOTER_WITNESS;
+}
+
 static int fill_superblock(int fd, const struct message_create *create, uint64_t now_s)
 {
 	struct superblock sb = {
@@ -36,6 +43,7 @@ static int fill_superblock(int fd, const struct message_create *create, uint64_t
 	uint8_t slot[SUPERBLOCK_SLOT_BYTES];
 	int error;
 
+	sb.incompat = is_witness(create) ? SUPERBLOCK_INCOMPAT_WITNESS : 0;
 	memcpy(sb.volume_name, create->volume_name, sizeof(sb.volume_name));
 	error = superblock_encode(&sb, slot);
 	if (error)
@@ -70,7 +78,9 @@ static int fill_file(int fd, unsigned which, const struct message_create *create
 
 static int make_files(int dir_fd, const struct message_create *create, uint64_t now_s)
 {
-	for (unsigned i = 0; i < ARRAY_COUNT(files); i++) {
+	unsigned count = is_witness(create) ? 1 : ARRAY_COUNT(files); /* the superblock alone */
+
+	for (unsigned i = 0; i < count; i++) {
 		int fd = openat(dir_fd, files[i], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), error;
 
 		if (fd < 0)

@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/crc32c.h"
 #include "common/log.h"
 #include "replica-server/drivers/intake.h"
@@ -47,6 +48,7 @@ static int make_identity(struct server *server, struct err *err)
 		if (getrandom(&server->identity.incarnation, sizeof(server->identity.incarnation), 0) < 0)
 			return err_set(err, -errno, "incarnation: the kernel gives no random number: %s",
 				       strerror(errno));
+	server->identity.started_ns = clock_now_ns();
 	return read_boot_id(&server->identity.boot_id, err);
 }
 

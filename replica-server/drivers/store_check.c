@@ -103,6 +103,15 @@ static void look_at_data(int dir_fd, struct check_report *report)
 	(void)close(fd);
 }
 
+static void look_for_foreign(int dir_fd, struct check_report *report)
+{
+	static const char *const files[] = {"data", "stamps"};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(files); i++)
+		if (faccessat(dir_fd, files[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			check_problem(report, "%s: a witness has no such file; put it back to its replica", files[i]);
+}
+
 int store_check(const char *dir, struct store_report *ret, struct err *err)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -123,8 +132,12 @@ int store_check(const char *dir, struct store_report *ret, struct err *err)
 	ret->in_use_pid = dir_lock_holder(fd);
 	ret->in_use = ret->in_use_pid != 0;
 	look_at_superblock(fd, &ret->check);
-	look_at_stamps(fd, &ret->check);
-	look_at_data(fd, &ret->check);
+	if (ret->check.is_witness) {
+		look_for_foreign(fd, &ret->check);
+	} else {
+		look_at_stamps(fd, &ret->check);
+		look_at_data(fd, &ret->check);
+	}
 	(void)close(fd);
 	return 0;
 }

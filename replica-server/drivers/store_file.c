@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "replica-server/drivers/digest.h"
 
 /* What an operation is doing now. PUNCH and ZERO step down until the file system takes one of the ways. */
 enum stage { STAGE_FIRST, STAGE_PUNCH, STAGE_WRITE_ZEROS, STAGE_SYNC };
@@ -40,17 +41,21 @@ int store_queue_init(struct store_queue *queue, struct ring *ring, struct buffer
 {
 	*queue = (struct store_queue){.ring = ring, .buffers = buffers, .cap = cap, .free_count = cap};
 	list_init(&queue->finished);
+	list_init(&queue->digests);
 	queue->inflight = calloc(cap, sizeof(struct store_op *));
 	queue->owner = calloc(cap, sizeof(struct store_file *));
 	queue->free = calloc(cap, sizeof(*queue->free));
 	queue->zeros = aligned_alloc(4096, IO_BYTES_MAX);
-	if (!queue->inflight || !queue->owner || !queue->free || !queue->zeros) {
+	queue->scratch_memory = aligned_alloc(4096, DIGESTS_AT_ONCE * DIGEST_PIECE_BYTES);
+	if (!queue->inflight || !queue->owner || !queue->free || !queue->zeros || !queue->scratch_memory) {
 		store_queue_fini(queue);
 		return -ENOMEM;
 	}
 	for (uint32_t i = 0; i < cap; i++)
 		queue->free[i] = i;
 	memset(queue->zeros, 0, IO_BYTES_MAX);
+	for (unsigned i = 0; i < DIGESTS_AT_ONCE; i++)
+		queue->scratch[queue->scratch_count++] = queue->scratch_memory + i * DIGEST_PIECE_BYTES;
 	return 0;
 }
 
@@ -60,6 +65,7 @@ void store_queue_fini(struct store_queue *queue)
 	free(queue->owner);
 	free(queue->free);
 	free(queue->zeros);
+	free(queue->scratch_memory);
 	*queue = (struct store_queue){0};
 }
 
@@ -74,8 +80,41 @@ void store_file_init(struct store_file *file, struct store_queue *queue, int dat
 	};
 }
 
+static bool is_read(const struct store_op *op)
+{
+	return op->kind == STORE_READ || op->kind == STORE_DIGEST;
+}
+
+/* False: as many digests are under way as may be, it waits. */
+static bool take_scratch(struct store_file *file, struct store_op *op)
+{
+	struct store_queue *queue = file->queue;
+
+	op->store = &file->store;
+	if (queue->scratch_count > 0)
+		op->scratch = queue->scratch[--queue->scratch_count];
+	else
+		list_add_tail(&queue->digests, &op->node);
+	return op->scratch != NULL;
+}
+
+static void put_scratch(struct store_queue *queue, struct store_op *op)
+{
+	struct store_op *next = list_first(&queue->digests, struct store_op, node);
+
+	queue->scratch[queue->scratch_count++] = op->scratch;
+	op->scratch = NULL;
+	if (!next)
+		return;
+	list_del(&next->node);
+	next->scratch = queue->scratch[--queue->scratch_count];
+	perform(container_of(next->store, struct store_file, store), next);
+}
+
 static void finish(struct store_file *file, struct store_op *op, int error)
 {
+	if (op->kind == STORE_DIGEST)
+		put_scratch(file->queue, op);
 	op->error = error;
 	op->bytes = op->kind == STORE_READ && !error ? op->progress : 0;
 	file->queue->counters.errors += error != 0;
@@ -88,6 +127,7 @@ static void count(struct store_queue *queue, const struct store_op *op)
 
 	counters->writes += op->kind == STORE_WRITE;
 	counters->reads += op->kind == STORE_READ;
+	counters->digests += op->kind == STORE_DIGEST;
 	counters->punches += op->kind == STORE_PUNCH;
 	counters->zeroes += op->kind == STORE_ZERO;
 	counters->meta_writes += op->kind == STORE_WRITE_SUPERBLOCK || op->kind == STORE_WRITE_STAMPS;
@@ -102,8 +142,10 @@ static void file_submit(struct store *store, struct store_op *op)
 	op->progress = 0;
 	op->stage = op->kind == STORE_SYNC ? STAGE_SYNC : STAGE_FIRST;
 	op->error = 0;
+	op->scratch = NULL;
 	count(file->queue, op);
-	perform(file, op);
+	if (op->kind != STORE_DIGEST || take_scratch(file, op))
+		perform(file, op);
 }
 
 static bool is_zeroing(const struct store_op *op)
@@ -123,6 +165,11 @@ static struct iovec next_piece(const struct store_file *file, const struct store
 {
 	uint64_t left = op->length - op->progress;
 
+	if (op->kind == STORE_DIGEST) {
+		uint64_t have = op->progress % DIGEST_PIECE_BYTES, room = DIGEST_PIECE_BYTES - have;
+
+		return (struct iovec){op->scratch + have, left < room ? left : room};
+	}
 	if (is_zeroing(op))
 		return (struct iovec){file->queue->zeros, left < IO_BYTES_MAX ? left : IO_BYTES_MAX};
 	return (struct iovec){op->data + op->progress, left};
@@ -133,8 +180,31 @@ static int fallocate_mode(const struct store_op *op)
 	return op->kind == STORE_ZERO && op->stage == STAGE_FIRST ? ZERO_MODE : PUNCH_MODE;
 }
 
+/* More of a piece has arrived; a whole one is digested. The same answers as account(). */
+static bool account_digest(struct store_file *file, struct store_op *op, uint64_t got)
+{
+	struct iovec rest = next_piece(file, op);
+	bool ended = got == 0 || (file->direct_bytes && (op->progress + got) % file->direct_bytes);
+	uint64_t piece_idx = op->progress / DIGEST_PIECE_BYTES;
+	int error;
+
+	if (ended) { /* the end of the file: zeros from here on */
+		memset((uint8_t *)rest.iov_base + got, 0, rest.iov_len - got);
+		got = rest.iov_len;
+	}
+	op->progress += got;
+	if (got < rest.iov_len)
+		return false;
+	error = digest_piece(op->scratch, op->progress - piece_idx * DIGEST_PIECE_BYTES,
+			     op->data + piece_idx * DIGEST_BYTES);
+	if (!error && op->progress < op->length)
+		return false;
+	finish(file, op, error);
+	return true;
+}
+
 /* The piece counts towards `length`, or the call is known to have failed. True: the operation is over. */
-static bool digest(struct store_file *file, struct store_op *op, int result)
+static bool account(struct store_file *file, struct store_op *op, int result)
 {
 	if (result == -EINTR || result == -EAGAIN)
 		return false;
@@ -150,6 +220,8 @@ static bool digest(struct store_file *file, struct store_op *op, int result)
 		finish(file, op, 0);
 		return true;
 	}
+	if (op->kind == STORE_DIGEST)
+		return account_digest(file, op, (uint64_t)result);
 	if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS)
 		op->progress = op->length;
 	else
@@ -182,7 +254,7 @@ static int call(struct store_file *file, struct store_op *op)
 		result = fdatasync(file->data_fd);
 	else if (is_zeroing(op) && op->stage < STAGE_WRITE_ZEROS)
 		result = fallocate(file->data_fd, fallocate_mode(op), (off_t)op->offset, (off_t)op->length);
-	else if (op->kind == STORE_READ)
+	else if (is_read(op))
 		result = pread(file->data_fd, piece.iov_base, piece.iov_len, offset);
 	else
 		result = pwritev2(fd_of(file, op), &piece, 1, offset, op->durable ? RWF_DSYNC : 0);
@@ -200,13 +272,13 @@ static void prep_transfer(struct store_file *file, struct store_op *op, struct i
 
 	if (op->kind == STORE_READ && fixed)
 		io_uring_prep_read_fixed(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset, 0);
-	else if (op->kind == STORE_READ)
+	else if (is_read(op))
 		io_uring_prep_read(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset);
 	else if (fixed)
 		io_uring_prep_write_fixed(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset, 0);
 	else
 		io_uring_prep_write(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset);
-	if (op->kind != STORE_READ && !is_zeroing(op) && op->durable)
+	if (!is_read(op) && !is_zeroing(op) && op->durable)
 		sqe->rw_flags = RWF_DSYNC;
 }
 
@@ -236,7 +308,7 @@ static void perform(struct store_file *file, struct store_op *op)
 		queue_sqe(file, op);
 		return;
 	}
-	while (!digest(file, op, call(file, op)))
+	while (!account(file, op, call(file, op)))
 		continue;
 }
 
@@ -248,7 +320,7 @@ void store_queue_on_cqe(struct store_queue *queue, const struct io_uring_cqe *cq
 
 	queue->inflight[number] = NULL;
 	queue->free[queue->free_count++] = number;
-	if (!digest(file, op, cqe->res))
+	if (!account(file, op, cqe->res))
 		perform(file, op);
 }
 

@@ -22,8 +22,11 @@ struct store_counters {
 	uint64_t syncs;		 /* fdatasync of data files */
 	uint64_t durable_writes; /* RWF_DSYNC on data files */
 	uint64_t meta_writes;	 /* superblock and stamps, each durable */
+	uint64_t digests;
 	uint64_t errors;
 };
+
+#define DIGESTS_AT_ONCE 4u /* of one data thread; each reads and digests a piece at a time, between other work */
 
 /* Operations in flight of one data thread, and those finished but not yet told. */
 struct store_queue {
@@ -34,7 +37,10 @@ struct store_queue {
 	uint32_t *free;
 	uint32_t cap, free_count;
 	struct list finished;
-	uint8_t *zeros; /* IO_BYTES_MAX of them */
+	uint8_t *zeros;	     /* IO_BYTES_MAX of them */
+	struct list digests; /* that wait for scratch memory */
+	uint8_t *scratch_memory, *scratch[DIGESTS_AT_ONCE];
+	uint32_t scratch_count;
 	struct store_counters counters;
 };
 

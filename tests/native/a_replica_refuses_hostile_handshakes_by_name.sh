@@ -41,6 +41,20 @@ done
 talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 10 7 gen=5" "expect accepted" \
 	"accept 10 7 gen=1" "expect refused bad-config" # older than the one accepted a moment ago
 talk a "hello data $ids" "expect welcome" "promise 10 7" "expect state" "accept 12 7" "expect refused not-promised"
+# A voter's questions: under another ballot, beyond the set, on the wrong lane.
+for kind in heartbeat list_regions stamped_regions "stamp sync=1" "digest length=65536" forget; do
+	read -r name rest <<<"$kind"
+	talk a "hello data $ids" "expect welcome" "ask $name 11 7 $rest" "expect refused not-promised"
+	talk a "hello data $ids" "expect welcome" "ask $name 10 8 $rest" "expect refused stale-epoch"
+	talk a "hello bulk $ids" "expect welcome" "ask $name 10 7 $rest" "expect refused order"
+	talk a "ask $name 10 7 $rest" "expect refusal-or-closed"
+done
+talk a "hello data $ids" "expect welcome" "ask stamp 10 7 first=16 count=1 gen=2" "expect refused malformed"
+talk a "hello data $ids" "expect welcome" "ask stamp 10 7 first=0 count=17 gen=2" "expect refused malformed"
+talk a "hello data $ids" "expect welcome" "ask stamp 10 7" "expect refused malformed"
+talk a "hello data $ids" "expect welcome" "ask digest 10 7 offset=16777216 length=65536" "expect refused malformed"
+talk a "hello data $ids" "expect welcome" "ask digest 10 7 length=4096" "expect refused malformed"
+talk a "hello data $ids" "expect welcome" "ask digest 10 7 offset=512 length=65536" "expect refused malformed"
 # Bytes that are no protocol at all.
 talk a "bytes 474554202f20485454502f312e310d0a0d0a" "random 200 1" "expect refusal-or-closed"
 talk a "random 5000 2" "expect refusal-or-closed"
@@ -49,7 +63,7 @@ talk a "frame control length=10" "expect refusal-or-closed"                     
 talk a "frame control length=10 crc=1" "expect refusal-or-closed"
 talk a "frame control length=70000" "expect refusal-or-closed"
 talk a "frame read" "expect refusal-or-closed"                                     # data before a session
-for kind in 2 3 5 8 10 12 14 16 18; do                                             # answers sent as questions
+for kind in 2 3 5 8 10 12 14 16 18 20 23 25 27 29; do                              # answers sent as questions
 	talk a "hello data $ids" "expect welcome" "message $kind" "expect refusal-or-closed"
 done
 # Cut off in the middle of a handshake, at every place that matters.

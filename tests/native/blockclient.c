@@ -143,6 +143,73 @@ static void do_message(struct talk *talk)
 	wire_client_send_message(&talk->wire, &message);
 }
 
+static enum message_kind kind_of(const struct talk *talk, const char *name)
+{
+	for (unsigned kind = MESSAGE_HELLO; kind < MESSAGE_KIND_COUNT; kind++)
+		if (strcasecmp(message_kind_name((enum message_kind)kind), name) == 0)
+			return (enum message_kind)kind;
+	tool_die(EXIT_CANNOT, "blockclient: '%s': unknown message", talk->command);
+}
+
+static uint64_t named_number(const struct talk *talk, const char *name)
+{
+	return tool_number(named(talk, name, "0"), name);
+}
+
+/* ask KIND EPOCH NONCE [FIELD=VALUE...]: a voter's question. STAMP has one run, if it has a count. */
+static void do_ask(struct talk *talk)
+{
+	static struct message message;
+	struct ballot ballot = {.epoch = (uint32_t)number(talk, 2), .nonce = number(talk, 3)};
+
+	message = (struct message){.kind = kind_of(talk, word(talk, 1))};
+	switch (message.kind) {
+	case MESSAGE_STAMP:
+		message.stamp.ballot = ballot;
+		message.stamp.sync = named_number(talk, "sync");
+		message.stamp.runs[0].first = named_number(talk, "first");
+		message.stamp.runs[0].count = (uint32_t)named_number(talk, "count");
+		message.stamp.runs[0].gen = (uint32_t)named_number(talk, "gen");
+		message.stamp.count = message.stamp.runs[0].count > 0;
+		break;
+	case MESSAGE_DIGEST:
+		message.digest.ballot = ballot;
+		message.digest.offset = named_number(talk, "offset");
+		message.digest.length = (uint32_t)named_number(talk, "length");
+		break;
+	case MESSAGE_LIST_REGIONS:
+	case MESSAGE_STAMPED_REGIONS:
+		message.regions_ask.ballot = ballot;
+		message.regions_ask.from = named_number(talk, "from");
+		message.regions_ask.above_gen = (uint32_t)named_number(talk, "above");
+		break;
+	default:
+		message.promise.ballot = ballot;
+	}
+	wire_client_send_message(&talk->wire, &message);
+}
+
+/* witness UUID NAME: a CREATE of a witness for the set of the last STATE. */
+static void do_witness(struct talk *talk)
+{
+	struct message message = {.kind = MESSAGE_CREATE};
+	struct config *config = &message.create.config;
+	struct voter *voter;
+
+	if (uuid_parse(word(talk, 1), &message.create.replica_uuid) != 0)
+		tool_die(EXIT_CANNOT, "blockclient: not a uuid: %s", word(talk, 1));
+	snprintf(message.create.volume_name, sizeof(message.create.volume_name), "%s", word(talk, 2));
+	*config = talk->config;
+	config->ballot = (struct ballot){0};
+	config->gen = 1;
+	for (uint32_t i = 0; i < config->voter_count; i++)
+		config->voters[i].in_sync_gen = 1;
+	voter = &config->voters[config->voter_count++];
+	*voter = (struct voter){.uuid = message.create.replica_uuid, .kind = VOTER_WITNESS, .state = VOTER_OUT};
+	snprintf(voter->address, sizeof(voter->address), "%s", talk->address);
+	wire_client_send_message(&talk->wire, &message);
+}
+
 /* The words after the fixed part as a rule of the faultproxy: same field names, same meaning. */
 static void apply_fields(struct talk *talk, unsigned first, struct frame *frame)
 {
@@ -314,13 +381,44 @@ static bool is_reply_wanted(struct talk *talk, const struct frame *frame)
 	return true;
 }
 
+/* runs=, and of the first run first=, count=, gen=. */
+static bool are_regions_wanted(const struct talk *talk, const struct message_regions *regions)
+{
+	const struct region_run *run = &regions->runs[0];
+
+	if (named(talk, "runs", NULL) && named_number(talk, "runs") != regions->count)
+		return false;
+	if (named(talk, "first", NULL) && (!regions->count || named_number(talk, "first") != run->first))
+		return false;
+	if (named(talk, "count", NULL) && (!regions->count || named_number(talk, "count") != run->count))
+		return false;
+	return !named(talk, "gen", NULL) || (regions->count && named_number(talk, "gen") == run->gen);
+}
+
+/* pieces=; equal=N: the first N pieces are, and the one behind them is another. */
+static bool are_digests_wanted(const struct talk *talk, const struct message_digested *digested)
+{
+	uint64_t equal = named_number(talk, "equal");
+
+	if (named(talk, "pieces", NULL) && named_number(talk, "pieces") != digested->count)
+		return false;
+	for (uint64_t i = 1; i < digested->count && i <= equal; i++)
+		if ((memcmp(digested->digests[0], digested->digests[i], DIGEST_BYTES) == 0) != (i < equal))
+			return false;
+	return true;
+}
+
 static bool is_message_wanted(struct talk *talk, const struct frame *frame, const char *name)
 {
 	if (!wire_client_message(&talk->wire, frame, &talk->message))
 		return false;
 	if (talk->message.kind == MESSAGE_STATE)
 		talk->config = talk->message.state.config;
-	return strcasecmp(message_kind_name(talk->message.kind), name) == 0;
+	if (strcasecmp(message_kind_name(talk->message.kind), name) != 0)
+		return false;
+	if (talk->message.kind == MESSAGE_REGIONS)
+		return are_regions_wanted(talk, &talk->message.regions);
+	return talk->message.kind != MESSAGE_DIGESTED || are_digests_wanted(talk, &talk->message.digested);
 }
 
 static void do_expect(struct talk *talk)
@@ -371,11 +469,12 @@ static const struct {
 	const char *name;
 	void (*run)(struct talk *talk);
 } commands[] = {
-	{"hello", do_hello},	 {"probe", do_message}, {"list", do_message},	 {"message", do_message},
-	{"promise", do_promise}, {"open", do_open},	{"join", do_open},	 {"accept", do_accept},
-	{"frame", do_frame},	 {"raw", do_frame},	{"batch", do_batch},	 {"bytes", do_bytes},
-	{"random", do_random},	 {"cut", do_cut},	{"cutfin", do_cut},	 {"expect", do_expect},
-	{"close", do_close},	 {"reset", do_close},	{"connect", do_connect}, {"hold", do_hold},
+	{"hello", do_hello},	 {"probe", do_message},	  {"list", do_message},	   {"message", do_message},
+	{"promise", do_promise}, {"open", do_open},	  {"join", do_open},	   {"accept", do_accept},
+	{"frame", do_frame},	 {"raw", do_frame},	  {"batch", do_batch},	   {"bytes", do_bytes},
+	{"random", do_random},	 {"cut", do_cut},	  {"cutfin", do_cut},	   {"expect", do_expect},
+	{"close", do_close},	 {"reset", do_close},	  {"connect", do_connect}, {"hold", do_hold},
+	{"ask", do_ask},	 {"witness", do_witness},
 };
 
 static void run(struct talk *talk, const char *command)

@@ -37,7 +37,12 @@ struct harness_message {
 	struct ballot ballot;
 	uint32_t session;
 	struct config config;
+	struct message_regions_ask regions_ask;
+	struct message_stamp stamp;
+	struct message_digest digest;
 };
+
+#define HARNESS_REGIONS 8u /* of a set of 8 MiB */
 
 /* What a replica-server remembers, and how it is told to behave. */
 struct harness_replica {
@@ -48,7 +53,13 @@ struct harness_replica {
 	struct uuid boot_id;
 	uint32_t session;
 	bool is_reachable;
-	bool is_silent;		     /* takes messages, answers none */
+	bool is_silent;		/* takes messages, answers none */
+	uint32_t lease_left_ms; /* reported with a promise */
+	uint32_t stamps[HARNESS_REGIONS];
+	bool list[HARNESS_REGIONS];
+	bool list_is_everything;
+	unsigned heartbeats, forgets, syncs, accepts;
+	enum message_kind mute_on;   /* this request and what follows on its connection stay unanswered */
 	enum message_kind refuse_on; /* this request gets REFUSED with `refusal` */
 	enum refusal refusal;
 	uint32_t version;
@@ -85,6 +96,13 @@ struct harness {
 	unsigned attached_count, detached_count;
 	int attached_error, detached_error;
 	char attached_text[512];
+	unsigned event_count[EVENT_KIND_COUNT];
+	struct engine_event last_event[EVENT_KIND_COUNT];
+	char last_event_text[EVENT_KIND_COUNT][320];
+	/* What a replica's piece of DIGEST_PIECE_BYTES holds; NULL: the same everywhere. */
+	uint64_t (*digest)(struct harness *harness, unsigned leg, uint64_t piece);
+	/* A test's look at a request before its replica answers it. */
+	void (*on_asked)(struct harness *harness, const struct harness_message *asked);
 	/* A test's look at every frame before it is queued; may be NULL. */
 	void (*on_sent)(struct harness *harness, const struct harness_sent *sent);
 	void (*on_complete)(struct harness *harness, unsigned slot, int error);
@@ -94,9 +112,15 @@ struct harness {
 /* A volume of `set_counts` sets with so many replicas each, 1 MiB chunks, 4 KiB blocks, 8 MiB a set. */
 struct volume_spec harness_spec(unsigned set_count, unsigned replica_count);
 
+/* The last voter of each set is a witness. */
+struct volume_spec harness_spec_with_witness(unsigned set_count, unsigned replica_count);
+
 /* NULL options: defaults. The engine is made, nothing is attached. */
 void harness_init(struct harness *harness, const struct volume_spec *spec, const struct engine_options *options);
 void harness_fini(struct harness *harness);
+/* The gateway died: another one, with `options`, finds the replicas as they are. Nothing is attached; what was pending
+ * is forgotten. */
+void harness_restart(struct harness *harness, const struct engine_options *options);
 struct engine_options harness_options(void);
 
 /* Time goes on and the engine ticks. */

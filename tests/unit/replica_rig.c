@@ -89,7 +89,19 @@ void rig_superblock(struct superblock *ret)
 					       .in_sync_gen = 1};
 }
 
-void rig_init(struct rig *rig)
+/* A set needs a replica: it becomes the second voter. */
+static void make_witness(struct superblock *sb)
+{
+	struct config *config = &sb->config;
+
+	config->voters[config->voter_count] = config->voters[0];
+	config->voters[config->voter_count++].uuid.bytes[15] = 4;
+	config->voters[0] = (struct voter){.uuid = rig_replica, .kind = VOTER_WITNESS, .address = "10.0.0.1:7420"};
+	config->voters[0].state = VOTER_OUT;
+	sb->incompat = SUPERBLOCK_INCOMPAT_WITNESS;
+}
+
+static void init(struct rig *rig, bool is_witness)
 {
 	struct replica_options options = {
 		.server = &rig->server,
@@ -104,10 +116,23 @@ void rig_init(struct rig *rig)
 	rig->server.incarnation = 77;
 	rig->server.boot_id.bytes[0] = 9;
 	rig_superblock(&rig->sb);
+	if (is_witness)
+		make_witness(&rig->sb);
 	mem_store_init(&rig->mem, RIG_SET_BYTES);
 	CHECK_OK(served_pool_init(&rig->pool, RIG_SERVED));
 	CHECK_OK(replica_init(&rig->replica, &rig->sb, &options));
 	rig->replica.now_s = 200;
+	rig->replica.now_ns = RIG_NOW_NS;
+}
+
+void rig_init(struct rig *rig)
+{
+	init(rig, false);
+}
+
+void rig_init_witness(struct rig *rig)
+{
+	init(rig, true);
 }
 
 void rig_fini(struct rig *rig)
@@ -155,6 +180,25 @@ void rig_accept(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, c
 
 	message.accept.config = *config;
 	replica_message(&rig->lanes[idx].lane, &message);
+}
+
+void rig_message(struct rig *rig, unsigned idx, const struct message *message)
+{
+	CHECK_TRUE(lane_takes_control(&rig->lanes[idx].lane));
+	replica_message(&rig->lanes[idx].lane, message);
+}
+
+void rig_ask(struct rig *rig, unsigned idx, enum message_kind kind, uint32_t epoch, uint64_t nonce)
+{
+	static struct message message;
+
+	message = (struct message){.kind = kind};
+	message.promise.ballot = (struct ballot){epoch, nonce}; /* the first field of every such request */
+	if (kind == MESSAGE_STAMP)
+		message.stamp.sync = true;
+	if (kind == MESSAGE_DIGEST)
+		message.digest.length = DIGEST_PIECE_BYTES;
+	rig_message(rig, idx, &message);
 }
 
 static void send_open(struct rig *rig, unsigned idx, enum message_kind kind, struct ballot ballot, uint32_t session)

@@ -14,6 +14,7 @@
 #define RIG_BLOCK 4096u
 #define RIG_SET_BYTES (4 * MIB)
 #define RIG_SERVED 16u
+#define RIG_NOW_NS 100000000000ull /* the server started at 0: its start grants no lease any more */
 
 struct rig_reply {
 	struct frame frame;
@@ -45,6 +46,8 @@ extern const struct uuid rig_volume, rig_set, rig_replica;
 
 void rig_superblock(struct superblock *ret);
 void rig_init(struct rig *rig);
+/* The same replica is a witness; another voter of its config is the replica. */
+void rig_init_witness(struct rig *rig);
 void rig_fini(struct rig *rig);
 /* Attaches lane `idx`. */
 struct rig_lane *rig_lane(struct rig *rig, unsigned idx, enum lane_role role);
@@ -55,6 +58,10 @@ void rig_promise(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce);
 void rig_accept(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, const struct config *config);
 void rig_open(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session);
 void rig_join(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uint32_t session);
+/* Any control message, as the driver would offer it. */
+void rig_message(struct rig *rig, unsigned idx, const struct message *message);
+/* A request of voter.h with this ballot and otherwise the smallest contents. */
+void rig_ask(struct rig *rig, unsigned idx, enum message_kind kind, uint32_t epoch, uint64_t nonce);
 /* Lane 0 promised and opened: epoch 1, nonce 11, session 1; its lanes' answers forgotten. */
 void rig_serve(struct rig *rig);
 /* ... and lane 1 joined as bulk lane. */

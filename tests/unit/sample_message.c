@@ -19,6 +19,7 @@ struct replica_info sample_replica(uint8_t first)
 		.set_bytes = 5 * GIB,
 		.allocated_bytes = 1 * MIB,
 		.session_open = true,
+		.is_witness = true,
 		.health = "ok",
 	};
 }
@@ -65,6 +66,58 @@ static struct message_create sample_create(void)
 {
 	return (struct message_create){
 		.volume_name = "data-1.x_y", .replica_uuid = sample_uuid(0x20), .config = sample_config()};
+}
+
+static struct message_regions sample_regions(void)
+{
+	struct message_regions regions = {.more = true, .next = 12, .count = 2};
+
+	regions.runs[0] = (struct region_run){.first = 3, .count = 4, .gen = 5};
+	regions.runs[1] = (struct region_run){.first = 7, .count = 1, .gen = UINT32_MAX};
+	return regions;
+}
+
+static struct message_digested sample_digested(void)
+{
+	struct message_digested digested = {.offset = 3 * DIGEST_PIECE_BYTES, .count = 2};
+
+	for (unsigned i = 0; i < DIGEST_BYTES; i++) {
+		digested.digests[0][i] = (uint8_t)(0x10 + i);
+		digested.digests[1][i] = (uint8_t)(0xf0 + i);
+	}
+	return digested;
+}
+
+/* The kinds from HEARTBEAT on. */
+static void fill_membership(struct message *message, struct ballot ballot)
+{
+	switch (message->kind) {
+	case MESSAGE_HEARTBEAT:
+	case MESSAGE_FORGET:
+		message->promise.ballot = ballot;
+		break;
+	case MESSAGE_LIST_REGIONS:
+	case MESSAGE_STAMPED_REGIONS:
+		message->regions_ask = (struct message_regions_ask){.ballot = ballot, .from = 77, .above_gen = 6};
+		break;
+	case MESSAGE_REGIONS:
+		message->regions = sample_regions();
+		break;
+	case MESSAGE_STAMP:
+		message->stamp = (struct message_stamp){.ballot = ballot, .sync = true, .count = 2};
+		message->stamp.runs[0] = (struct region_run){.first = 1, .count = 2, .gen = 5};
+		message->stamp.runs[1] = (struct region_run){.first = 3, .count = 1, .gen = 6};
+		break;
+	case MESSAGE_DIGEST:
+		message->digest =
+			(struct message_digest){.ballot = ballot, .offset = 3 * DIGEST_PIECE_BYTES, .length = 70000};
+		break;
+	case MESSAGE_DIGESTED:
+		message->digested = sample_digested();
+		break;
+	default:
+		break;
+	}
 }
 
 struct message sample_message(enum message_kind kind)
@@ -120,7 +173,7 @@ struct message sample_message(enum message_kind kind)
 		message.delete = (struct message_delete){.volume_uuid = sample_uuid(1), .replica_uuid = sample_uuid(3)};
 		break;
 	default:
-		break;
+		fill_membership(&message, ballot);
 	}
 	return message;
 }

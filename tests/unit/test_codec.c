@@ -76,6 +76,7 @@ static void a_listing_keeps_every_field(void)
 	CHECK_EQ_U64(5 * GIB, info->set_bytes);
 	CHECK_EQ_U64(1 * MIB, info->allocated_bytes);
 	CHECK_TRUE(info->session_open);
+	CHECK_TRUE(info->is_witness);
 	CHECK_STR("ok", info->health);
 }
 

@@ -233,7 +233,7 @@ static void a_message_that_unpacks_to_too_much_is_refused(void)
 
 static void a_message_of_an_unknown_kind_is_refused(void)
 {
-	static const unsigned fields[] = {19, 20, 1000};
+	static const unsigned fields[] = {MESSAGE_KIND_COUNT, MESSAGE_KIND_COUNT + 1, 1000};
 	struct raw raw;
 
 	for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {

@@ -77,7 +77,9 @@ static void detach_waits_for_a_replica_that_comes_back(void)
 	harness_answer_all(&h);
 	harness_kill(&h, 0);
 	engine_detach(h.engine);
-	harness_raise(&h, 0);
+	h.replicas[0].is_reachable = true;
+	harness_tick(&h, h.options.reconnect_ns);
+	harness_pump(&h);
 	harness_answer_all(&h);
 	CHECK_EQ_U64(1, h.detached_count);
 	CHECK_OK(h.detached_error);
@@ -85,12 +87,12 @@ static void detach_waits_for_a_replica_that_comes_back(void)
 
 static void detach_reports_a_flush_that_failed(void)
 {
-	start(1, 2);
+	start(1, 1);
 	harness_attach(&h);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_answer_all(&h);
 	engine_detach(h.engine);
-	harness_answer(&h, harness_find(&h, 1, FRAME_FLUSH), WIRE_EIO);
+	harness_answer(&h, harness_find(&h, 0, FRAME_FLUSH), WIRE_EIO);
 	harness_answer_all(&h);
 	CHECK_EQ_U64(1, h.detached_count);
 	CHECK_ERRNO(-EIO, h.detached_error);

@@ -115,43 +115,57 @@ static void the_lowest_unacknowledged_write_holds_back_those_above_it(void)
 
 static void a_flush_sent_again_proves_what_it_proved_when_it_was_first_sent(void)
 {
-	start(1, 2);
+	start(1, 1);
 	write_block(0, 0);
 	harness_answer_all(&h);
 	flush(1);
-	answer(0, FRAME_FLUSH, WIRE_OK);
 	write_block(2, 2);
-	harness_kill(&h, 1);
+	harness_kill(&h, 0);
 	harness_sweep(&h);
+	harness_raise(&h, 0);
 	answer(0, FRAME_WRITE, WIRE_OK);
-	harness_raise(&h, 1);
-	answer(1, FRAME_WRITE, WIRE_OK);
-	CHECK_EQ_U64(2, harness_find(&h, 1, FRAME_FLUSH)->frame.session);
-	answer(1, FRAME_FLUSH, WIRE_OK);
+	CHECK_EQ_U64(2, harness_find(&h, 0, FRAME_FLUSH)->frame.session);
+	answer(0, FRAME_FLUSH, WIRE_OK);
 	CHECK_OK(h.errors[1]);
 	CHECK_EQ_U64(1, stable_now());
 }
 
-static void a_failed_flush_fails_and_is_never_retried_into_success(void)
+static void a_flush_that_failed_on_all_fails_and_is_never_retried_into_success(void)
 {
-	start(2, 2);
+	start(2, 1);
+	write_block(0, 0);
+	harness_answer_all(&h);
+	flush(1);
+	answer(0, FRAME_FLUSH, WIRE_EIO);
+	harness_answer_all(&h);
+	CHECK_ERRNO(-EIO, h.errors[1]);
+	CHECK_EQ_U64(0, stable_now());
+	flush(1);
+	harness_answer_all(&h);
+	CHECK_ERRNO(-EIO, h.errors[1]);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	harness_raise(&h, 0);
+	flush(1);
+	harness_answer_all(&h);
+	CHECK_ERRNO(-EIO, h.errors[1]);
+	CHECK_EQ_U64(0, stable_now());
+}
+
+static void a_flush_that_failed_on_one_evicts_it(void)
+{
+	start(1, 3);
 	write_block(0, 0);
 	harness_answer_all(&h);
 	flush(1);
 	answer(1, FRAME_FLUSH, WIRE_EIO);
 	harness_answer_all(&h);
-	CHECK_ERRNO(-EIO, h.errors[1]);
-	CHECK_EQ_U64(0, stable_now());
-	flush(1);
-	harness_answer_all(&h);
-	CHECK_ERRNO(-EIO, h.errors[1]);
-	harness_kill(&h, 1);
-	harness_sweep(&h);
-	harness_raise(&h, 1);
-	flush(1);
-	harness_answer_all(&h);
-	CHECK_ERRNO(-EIO, h.errors[1]);
-	CHECK_EQ_U64(0, stable_now());
+	CHECK_TRUE(h.is_pending[1]);
+	harness_pump(&h);
+	CHECK_FALSE(h.is_pending[1]);
+	CHECK_OK(h.errors[1]);
+	CHECK_EQ_INT(VOTER_OUT, h.replicas[0].config.voters[1].state);
+	CHECK_STR_HAS("its FLUSH failed: EIO", harness_status(&h).legs[1].last_error);
 }
 
 static void a_failed_write_is_never_stable(void)
@@ -160,6 +174,7 @@ static void a_failed_write_is_never_stable(void)
 	write_block(0, 0);
 	harness_answer_all(&h);
 	write_block(0, 1);
+	answer(0, FRAME_WRITE, WIRE_ENOSPC);
 	answer(1, FRAME_WRITE, WIRE_ENOSPC);
 	harness_answer_all(&h);
 	write_block(0, 2);
@@ -221,7 +236,7 @@ static void a_flush_of_the_application_makes_a_sync_unnecessary(void)
 
 static void a_sync_that_fails_is_told_to_the_next_flush(void)
 {
-	start(1, 2);
+	start(1, 1);
 	write_block(0, 0);
 	harness_answer_all(&h);
 	harness_tick(&h, 1000);
@@ -235,27 +250,27 @@ static void a_sync_that_fails_is_told_to_the_next_flush(void)
 
 static void a_lost_sync_is_sent_again(void)
 {
-	start(1, 2);
+	start(1, 1);
 	write_block(0, 0);
 	harness_answer_all(&h);
 	harness_tick(&h, 1000);
 	harness_kill(&h, 0);
 	harness_sweep(&h);
-	CHECK_EQ_U64(1, harness_count(&h, FRAME_FLUSH));
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_FLUSH));
 	harness_raise(&h, 0);
-	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_FLUSH));
 	harness_answer_all(&h);
 	CHECK_EQ_U64(1, stable_now());
 }
 
 static void a_flush_waits_for_a_suspended_set(void)
 {
-	start(2, 2);
-	harness_kill(&h, 3);
+	start(2, 1);
+	harness_kill(&h, 1);
 	flush(0);
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_FLUSH));
+	harness_raise(&h, 1);
 	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
-	harness_raise(&h, 3);
-	CHECK_EQ_U64(4, harness_count(&h, FRAME_FLUSH));
 	harness_answer_all(&h);
 	CHECK_EQ_U64(0, h.pending);
 }
@@ -280,7 +295,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_write_acknowledged_after_the_flush_was_sent_is_not_stable),
 	CHECK_TEST(the_lowest_unacknowledged_write_holds_back_those_above_it),
 	CHECK_TEST(a_flush_sent_again_proves_what_it_proved_when_it_was_first_sent),
-	CHECK_TEST(a_failed_flush_fails_and_is_never_retried_into_success),
+	CHECK_TEST(a_flush_that_failed_on_all_fails_and_is_never_retried_into_success),
+	CHECK_TEST(a_flush_that_failed_on_one_evicts_it),
 	CHECK_TEST(a_failed_write_is_never_stable),
 	CHECK_TEST(completed_writes_are_synced_in_the_background),
 	CHECK_TEST(what_completes_during_a_sync_is_synced_next),

@@ -1,9 +1,10 @@
-/* Random requests, replicas and losses, against a model of what each replica has in memory and on disk.
+/* Random requests, replicas and losses, against a model of what each replica has in memory, on disk and in its list.
  *
- * Every block is a register that holds the number of the request that wrote it last. Checked all along: no two changes
- * of a block in flight, reads and changes of a block never together, write numbers without gaps, stable_upto and FLUSH
- * no further than every replica's disk, reads never older than what was completed or read before; at the end nothing is
- * left over and the mirrors are equal. CHECK_SEED repeats a run. */
+ * Every block is a register that holds the number of the request that wrote it last. Connections break, servers crash,
+ * machines lose power with a part of what was not flushed, gateways die and another attaches. Checked all along: no two
+ * changes of a block in flight, no completion without every replica in sync, reads never older than what was completed
+ * or read before (P4), flushed writes never lost (P1); at the end everything finishes, every replica is in sync again,
+ * and the mirrors are equal (P10). CHECK_SEED repeats a run. */
 #include "tests/unit/engine_harness.h"
 
 #include <stdio.h>
@@ -14,47 +15,45 @@
 #include "tests/unit/sample.h"
 
 #define SLOTS 24u
+#define SLOTS_ALL (SLOTS + SET_COUNT_MAX + RESYNC_SLOTS)
 #define LEGS_MAX 12u
 #define SET_BLOCKS (8 * MIB / 4096)
-#define WRITES_MAX 40000u
-#define STEPS 60000u
-#define WORLDS 12u
+#define ENTRIES_MAX 4096u
+#define STEPS 12000u
+#define WORLDS 40u
 
-struct change {
-	uint64_t start, end; /* blocks of the set */
-	uint64_t version;
-	uint8_t acked, durable; /* bit per leg of the set */
-	bool is_fua, is_mismatched;
+/* What a replica remembers of a write until it is told that it is stable. */
+struct entry {
+	uint32_t epoch;
+	uint64_t wseq;
+	uint64_t first, last; /* regions */
 };
 
 static struct {
-	struct change changes[WRITES_MAX]; /* by wseq */
-	uint64_t last_wseq;
-	uint64_t checked_stable;
-	uint64_t live_from;		/* all below are acknowledged by all */
-	uint64_t completed[WRITES_MAX]; /* wseqs in the order of acknowledgement by all */
-	uint64_t completed_count;
-	uint8_t all_legs;
-} sets[SET_COUNT_MAX];
-
-static struct {
 	uint64_t memory[SET_BLOCKS], disk[SET_BLOCKS];
+	struct entry list[ENTRIES_MAX];
+	unsigned list_count;
 	bool is_frozen;
 } replicas[LEGS_MAX];
 
 static struct {
 	struct request request;
 	uint64_t version;
-	uint64_t flush_from[SET_COUNT_MAX]; /* FLUSH: completed_count when it was submitted */
 	uint64_t floor[IO_BYTES_MAX / 4096];
-	uint64_t seen[IO_BYTES_MAX / 4096];
-} slots[SLOTS];
+	uint64_t seen[IO_BYTES_MAX / 4096]; /* the slot's memory */
+} slots[SLOTS_ALL];
+
+/* By block of the volume: a read that starts now must return at least this. */
+static uint64_t floors[SET_COUNT_MAX * SET_BLOCKS];
+/* ... and this even after all replicas lost power. */
+static uint64_t flushed[SET_COUNT_MAX * SET_BLOCKS];
+static uint64_t at_flush[SLOTS][SET_COUNT_MAX * SET_BLOCKS];
 
 static struct harness h;
 static struct check_random random_state;
-static uint64_t floors[SET_COUNT_MAX * SET_BLOCKS]; /* by block of the volume */
-static uint64_t next_version;
-static unsigned replica_count;
+static uint64_t next_version, next_nonce, steps_done;
+static unsigned voter_count, data_count, losses;
+static uint64_t totals[8]; /* evictions, rejoins, reconciled, resynced, crashes, power, gateways, reattaches */
 
 static uint64_t below(uint64_t bound)
 {
@@ -63,12 +62,12 @@ static uint64_t below(uint64_t bound)
 
 static unsigned set_of(unsigned leg)
 {
-	return leg / replica_count;
+	return leg / voter_count;
 }
 
-static uint8_t bit_of(unsigned leg)
+static bool has_data(unsigned leg)
 {
-	return (uint8_t)(1u << leg % replica_count);
+	return leg % voter_count < data_count;
 }
 
 static bool is_change(const struct frame *frame)
@@ -76,103 +75,109 @@ static bool is_change(const struct frame *frame)
 	return frame->type == FRAME_WRITE || frame->type == FRAME_DISCARD || frame->type == FRAME_ZEROES;
 }
 
-/* The request that a frame belongs to: its slot stands in the id as far as the engine's own ids go. */
+/* The request that a frame belongs to: its slot stands in the id. */
 static unsigned slot_of(const struct frame *frame)
 {
 	return (unsigned)(frame->id >> 5 & 0x7ff);
 }
 
-static void check_stable(unsigned set, uint64_t upto)
+static uint64_t volume_block(unsigned set, uint64_t set_block)
 {
-	CHECK_TRUE(upto <= sets[set].last_wseq);
-	for (; sets[set].checked_stable < upto; sets[set].checked_stable++)
-		CHECK_EQ_U64(sets[set].all_legs, sets[set].changes[sets[set].checked_stable + 1].durable);
-}
-
-static void check_alone(unsigned set, uint64_t start, uint64_t end, uint64_t except)
-{
-	while (sets[set].live_from <= sets[set].last_wseq &&
-	       sets[set].changes[sets[set].live_from].acked == sets[set].all_legs)
-		sets[set].live_from++;
-	for (uint64_t wseq = sets[set].live_from; wseq <= sets[set].last_wseq; wseq++) {
-		const struct change *change = &sets[set].changes[wseq];
-
-		if (wseq != except && change->acked != sets[set].all_legs)
-			CHECK_TRUE(end <= change->start || change->end <= start);
-	}
-}
-
-static void check_no_read(unsigned set, uint64_t start, uint64_t end)
-{
-	for (unsigned i = 0; i < h.sent_count; i++) {
-		const struct harness_sent *sent = &h.sent[i];
-		uint64_t from = sent->frame.offset / 4096;
-
-		if (sent->frame.type == FRAME_READ && set_of(sent->leg) == set &&
-		    (!sent->is_answered || sent->is_arriving))
-			CHECK_TRUE(end <= from || from + sent->frame.length / 4096 <= start);
-	}
-}
-
-static void on_change_sent(const struct harness_sent *sent)
-{
-	unsigned set = set_of(sent->leg);
-	struct change *change = &sets[set].changes[sent->frame.wseq];
-	uint64_t start = sent->frame.offset / 4096, end = start + sent->frame.length / 4096;
-
-	if (sent->frame.wseq <= sets[set].last_wseq) {
-		/* To the next leg, or again. */
-		CHECK_EQ_U64(change->start, start);
-		CHECK_EQ_U64(change->end, end);
-		change->acked &= (uint8_t)~bit_of(sent->leg);
-		if (sent->frame.wseq < sets[set].live_from)
-			sets[set].live_from = sent->frame.wseq;
-		return;
-	}
-	CHECK_EQ_U64(sets[set].last_wseq + 1, sent->frame.wseq);
-	CHECK_TRUE(sent->frame.wseq < WRITES_MAX);
-	check_alone(set, start, end, sent->frame.wseq);
-	check_no_read(set, start, end);
-	sets[set].last_wseq++;
-	*change = (struct change){.start = start, .end = end, .is_fua = sent->frame.flags & FRAME_F_FUA};
-	change->version = slots[slot_of(&sent->frame)].version;
-}
-
-static void on_sent(struct harness *harness, const struct harness_sent *sent)
-{
-	uint64_t start = sent->frame.offset / 4096;
-
-	check_stable(set_of(sent->leg), sent->frame.stable_upto);
-	if (is_change(&sent->frame))
-		on_change_sent(sent);
-	if (sent->frame.type == FRAME_READ)
-		check_alone(set_of(sent->leg), start, start + sent->frame.length / 4096, 0);
+	return set_block / 256 * 256 * h.spec.set_count + set * 256 + set_block % 256;
 }
 
 /* ---- what a replica does ---- */
 
-static void apply(unsigned leg, const struct frame *frame)
+static void remember(unsigned leg, const struct frame *frame)
 {
-	struct change *change = &sets[set_of(leg)].changes[frame->wseq];
+	struct entry *entry = &replicas[leg].list[replicas[leg].list_count++];
 
-	for (uint64_t block = change->start; block < change->end; block++) {
-		replicas[leg].memory[block] = change->version;
-		if (change->is_fua)
-			replicas[leg].disk[block] = change->version;
+	CHECK_TRUE(replicas[leg].list_count < ENTRIES_MAX);
+	*entry = (struct entry){frame->epoch, frame->wseq, frame->offset / REGION_BYTES,
+				(frame->offset + frame->length - 1) / REGION_BYTES};
+}
+
+static void prune(unsigned leg, const struct frame *frame)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < replicas[leg].list_count; i++) {
+		const struct entry *entry = &replicas[leg].list[i];
+
+		if (entry->epoch != frame->epoch || entry->wseq > frame->stable_upto)
+			replicas[leg].list[kept++] = *entry;
 	}
-	if (change->is_fua)
-		change->durable |= bit_of(leg);
+	replicas[leg].list_count = kept;
+}
+
+static void stamp(unsigned leg, const struct frame *frame)
+{
+	for (uint64_t r = frame->offset / REGION_BYTES; r <= (frame->offset + frame->length - 1) / REGION_BYTES; r++) {
+		if (h.replicas[leg].stamps[r] < frame->gen)
+			h.replicas[leg].stamps[r] = frame->gen;
+	}
+}
+
+static void apply(const struct harness_sent *sent)
+{
+	const struct frame *frame = &sent->frame;
+	unsigned slot = slot_of(frame), leg = sent->leg;
+	uint64_t from = frame->offset / 4096;
+
+	CHECK_TRUE(has_data(leg));
+	if (frame->flags & FRAME_F_STAMP)
+		stamp(leg, frame);
+	if (!(frame->flags & FRAME_F_COPY))
+		remember(leg, frame);
+	for (uint64_t i = 0; i < frame->length / 4096; i++) {
+		uint64_t value = frame->flags & FRAME_F_COPY ? slots[slot].seen[sent->buf_offset / 4096 + i]
+							     : slots[slot].version;
+
+		replicas[leg].memory[from + i] = value;
+		if (frame->flags & FRAME_F_FUA)
+			replicas[leg].disk[from + i] = value;
+	}
 }
 
 static void make_durable(unsigned leg)
 {
-	unsigned set = set_of(leg);
-
 	memcpy(replicas[leg].disk, replicas[leg].memory, sizeof(replicas[leg].disk));
-	for (uint64_t wseq = sets[set].checked_stable + 1; wseq <= sets[set].last_wseq; wseq++) {
-		if (sets[set].changes[wseq].acked & bit_of(leg))
-			sets[set].changes[wseq].durable |= bit_of(leg);
+}
+
+static uint64_t digest(struct harness *harness, unsigned leg, uint64_t piece)
+{
+	uint64_t hash = 1;
+
+	for (unsigned i = 0; i < DIGEST_PIECE_BYTES / 4096; i++)
+		hash = hash * 0x9e3779b97f4a7c15ull + replicas[leg].memory[piece * (DIGEST_PIECE_BYTES / 4096) + i];
+	return hash;
+}
+
+static void on_asked(struct harness *harness, const struct harness_message *asked)
+{
+	struct harness_replica *replica = &h.replicas[asked->leg];
+	unsigned kept = 0;
+
+	if (asked->kind == MESSAGE_LIST_REGIONS) {
+		memset(replica->list, 0, sizeof(replica->list));
+		for (unsigned i = 0; i < replicas[asked->leg].list_count; i++) {
+			const struct entry *entry = &replicas[asked->leg].list[i];
+
+			for (uint64_t r = entry->first; r <= entry->last; r++)
+				replica->list[r] = true;
+		}
 	}
+	if (asked->kind == MESSAGE_STAMP && asked->stamp.sync)
+		make_durable(asked->leg);
+	if (asked->kind != MESSAGE_FORGET)
+		return;
+	for (unsigned i = 0; i < replicas[asked->leg].list_count; i++) {
+		const struct entry *entry = &replicas[asked->leg].list[i];
+
+		if (entry->epoch >= asked->ballot.epoch)
+			replicas[asked->leg].list[kept++] = *entry;
+	}
+	replicas[asked->leg].list_count = kept;
 }
 
 static void look(const struct harness_sent *sent)
@@ -184,52 +189,52 @@ static void look(const struct harness_sent *sent)
 		slots[slot].seen[sent->target.buf_offset / 4096 + i] = replicas[sent->leg].memory[block + i];
 }
 
-static void acknowledge(struct harness_sent *sent)
-{
-	unsigned set = set_of(sent->leg);
-	struct change *change = &sets[set].changes[sent->frame.wseq];
-	struct frame reply = harness_reply(&h, sent);
-	bool was_complete;
-
-	apply(sent->leg, &sent->frame);
-	change->acked |= bit_of(sent->leg);
-	if (sent->frame.type == FRAME_WRITE && !change->is_mismatched && below(200) == 0) {
-		change->is_mismatched = true;
-		reply.crc ^= 1;
-	}
-	was_complete = change->acked == sets[set].all_legs;
-	if (was_complete)
-		sets[set].completed[sets[set].completed_count++] = sent->frame.wseq;
-	sent->is_answered = true;
-	CHECK_OK(harness_raw_reply(&h, sent->leg, sent->lane, &reply));
-	/* Repeated because of the checksum: not complete after all, not even on a leg that is down. */
-	if (was_complete && change->acked != sets[set].all_legs) {
-		sets[set].completed_count--;
-		change->acked = 0;
-	}
-}
-
-/* One replica never fails a given read, so that not all of them do. */
-static bool may_fail(const struct harness_sent *sent)
-{
-	return slots[slot_of(&sent->frame)].version % replica_count != sent->leg % replica_count;
-}
-
 static void answer(struct harness_sent *sent)
 {
+	struct frame reply = harness_reply(&h, sent);
+
+	prune(sent->leg, &sent->frame);
 	if (is_change(&sent->frame)) {
-		acknowledge(sent);
-	} else if (sent->frame.type == FRAME_FLUSH) {
-		make_durable(sent->leg);
-		harness_answer(&h, sent, WIRE_OK);
-	} else if (sent->frame.type == FRAME_READ && may_fail(sent) && below(50) == 0) {
-		harness_answer(&h, sent, WIRE_EIO);
+		apply(sent);
+		if (sent->frame.type == FRAME_WRITE && below(300) == 0)
+			reply.crc ^= 1;
+		sent->is_answered = true;
+		CHECK_OK(harness_raw_reply(&h, sent->leg, sent->lane, &reply));
 	} else if (sent->frame.type == FRAME_READ) {
 		harness_answer_read(&h, sent, sent->frame.length);
 		look(sent);
 	} else {
+		if (sent->frame.type == FRAME_FLUSH)
+			make_durable(sent->leg);
 		harness_answer(&h, sent, WIRE_OK);
 	}
+}
+
+/* ---- what must hold of every frame ---- */
+
+static void check_alone(const struct harness_sent *sent)
+{
+	uint64_t start = sent->frame.offset, end = start + sent->frame.length;
+
+	for (unsigned i = 0; i < h.sent_count; i++) {
+		const struct harness_sent *other = &h.sent[i];
+
+		if (other == sent || set_of(other->leg) != set_of(sent->leg) ||
+		    slot_of(&other->frame) == slot_of(&sent->frame) || (other->is_answered && !other->is_arriving))
+			continue;
+		if (!is_change(&other->frame) && other->frame.type != FRAME_READ)
+			continue;
+		if (other->frame.type == FRAME_READ && sent->frame.type == FRAME_READ)
+			continue;
+		CHECK_TRUE(end <= other->frame.offset || other->frame.offset + other->frame.length <= start);
+	}
+}
+
+static void on_sent(struct harness *harness, const struct harness_sent *sent)
+{
+	CHECK_TRUE(has_data(sent->leg));
+	if (is_change(&sent->frame) || sent->frame.type == FRAME_READ)
+		check_alone(sent);
 }
 
 /* ---- what the application does ---- */
@@ -239,7 +244,7 @@ static void pick_range(struct request *request)
 	uint64_t blocks = h.spec.size_bytes / 4096, from, count;
 
 	/* Crowded around a few edges of chunks, so that requests meet. */
-	from = (1 + below(3)) * 256 - 8 + below(16);
+	from = (1 + below(6)) * 256 - 8 + below(16);
 	count = 1 + below(below(8) ? 6 : 256);
 	if (request->op == REQUEST_DISCARD && below(4) == 0)
 		count = 1 + below(1024);
@@ -247,6 +252,17 @@ static void pick_range(struct request *request)
 		count = blocks - from;
 	request->offset = from * 4096;
 	request->length = count * 4096;
+}
+
+static void submit_again(unsigned slot)
+{
+	const struct request *request = &slots[slot].request;
+
+	if (request->op == REQUEST_FLUSH)
+		memcpy(at_flush[slot], floors, sizeof(floors));
+	if (request->op == REQUEST_READ)
+		memcpy(slots[slot].floor, &floors[request->offset / 4096], request->length / 4096 * sizeof(uint64_t));
+	harness_submit(&h, slot, request->op, request->flags, request->offset, request->length);
 }
 
 static void submit(unsigned slot)
@@ -261,11 +277,7 @@ static void submit(unsigned slot)
 	if (request->op != REQUEST_FLUSH)
 		pick_range(request);
 	slots[slot].version = ++next_version;
-	for (unsigned set = 0; set < h.spec.set_count; set++)
-		slots[slot].flush_from[set] = sets[set].completed_count;
-	if (request->op == REQUEST_READ)
-		memcpy(slots[slot].floor, &floors[request->offset / 4096], request->length / 4096 * sizeof(uint64_t));
-	harness_submit(&h, slot, request->op, request->flags, request->offset, request->length);
+	submit_again(slot);
 }
 
 static void raise_floor(uint64_t block, uint64_t version)
@@ -277,17 +289,26 @@ static void raise_floor(uint64_t block, uint64_t version)
 static void on_complete(struct harness *harness, unsigned slot, int error)
 {
 	const struct request *request = &slots[slot].request;
+	uint64_t from = request->offset / 4096, count = request->length / 4096;
 
+	if (harness_status(&h).state == VOLUME_FAILED)
+		return; /* R8; it comes back with the next attach */
 	CHECK_ERRNO(0, error);
-	for (uint64_t i = 0; request->op == REQUEST_READ && i < request->length / 4096; i++) {
-		CHECK_TRUE(slots[slot].seen[i] >= slots[slot].floor[i]);
-		raise_floor(request->offset / 4096 + i, slots[slot].seen[i]);
+	for (uint64_t i = 0; request->op == REQUEST_READ && i < count; i++) {
+		if (slots[slot].seen[i] < slots[slot].floor[i])
+			CHECK_FAIL("block %llu: read %llu after %llu", (unsigned long long)(from + i),
+				   (unsigned long long)slots[slot].seen[i], (unsigned long long)slots[slot].floor[i]);
+		raise_floor(from + i, slots[slot].seen[i]);
 	}
-	for (uint64_t i = 0; request->op != REQUEST_READ && i < request->length / 4096; i++)
-		raise_floor(request->offset / 4096 + i, slots[slot].version);
-	for (unsigned set = 0; request->op == REQUEST_FLUSH && set < h.spec.set_count; set++) {
-		for (uint64_t i = 0; i < slots[slot].flush_from[set]; i++)
-			CHECK_EQ_U64(sets[set].all_legs, sets[set].changes[sets[set].completed[i]].durable);
+	for (uint64_t i = 0; request->op != REQUEST_READ && i < count; i++)
+		raise_floor(from + i, slots[slot].version);
+	for (uint64_t i = 0; request->op != REQUEST_READ && request->flags & REQUEST_F_FUA && i < count; i++) {
+		if (flushed[from + i] < slots[slot].version)
+			flushed[from + i] = slots[slot].version;
+	}
+	for (uint64_t i = 0; request->op == REQUEST_FLUSH && i < ARRAY_COUNT(floors); i++) {
+		if (flushed[i] < at_flush[slot][i])
+			flushed[i] = at_flush[slot][i];
 	}
 }
 
@@ -300,7 +321,7 @@ static void part_ways(unsigned leg)
 		const struct harness_sent *sent = &h.sent[i];
 
 		if (sent->leg == leg && !sent->is_answered && is_change(&sent->frame) && below(2))
-			apply(leg, &sent->frame);
+			apply(sent);
 	}
 }
 
@@ -314,22 +335,104 @@ static void lose(unsigned leg)
 	if (h.lanes[leg][LANE_MAIN].state == HARNESS_CLOSED)
 		return;
 	part_ways(leg);
-	if (below(2))
-		h.replicas[leg].is_reachable = false;
-	if (below(3) == 0)
-		h.replicas[leg].incarnation++;
 	harness_break(&h, leg, LANE_MAIN);
 }
 
-static void talk_nonsense(unsigned leg)
+/* The process is gone and back: what it wrote is there, what it remembered is not. */
+static void crash(unsigned leg)
 {
-	struct frame reply = {.type = FRAME_WRITE | FRAME_REPLY, .epoch = 1, .id = below(UINT64_MAX)};
+	lose(leg);
+	if (h.lanes[leg][LANE_BULK].state == HARNESS_OPEN)
+		harness_break(&h, leg, LANE_BULK);
+	h.replicas[leg].incarnation += 1000;
+	h.replicas[leg].session = 0;
+	replicas[leg].list_count = 0;
+	totals[4]++;
+}
 
-	if (!is_open(leg, LANE_MAIN))
+static void lose_power(unsigned leg)
+{
+	crash(leg);
+	for (unsigned i = 0; i < sizeof(h.replicas[leg].boot_id.bytes); i++)
+		h.replicas[leg].boot_id.bytes[i] = (uint8_t)below(256);
+	for (uint64_t block = 0; block < SET_BLOCKS; block++) {
+		if (below(2))
+			replicas[leg].disk[block] = replicas[leg].memory[block];
+		replicas[leg].memory[block] = replicas[leg].disk[block];
+	}
+	losses++;
+	totals[5]++;
+}
+
+/* Completed but not flushed writes were lost with everybody's power, and that was said. */
+static void accept_loss(void)
+{
+	static unsigned seen;
+	unsigned told = h.event_count[EVENT_LOSS_RECORDED];
+
+	if (told < seen)
+		seen = 0;
+	if (told == seen)
 		return;
-	reply.session = engine_leg_session(h.engine, leg);
-	part_ways(leg);
-	CHECK_EQ_INT(-71, harness_raw_reply(&h, leg, LANE_MAIN, &reply)); /* -EPROTO */
+	seen = told;
+	CHECK_TRUE(losses > 0);
+	memcpy(floors, flushed, sizeof(floors));
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		if (h.is_pending[slot] && slots[slot].request.op == REQUEST_READ)
+			memset(slots[slot].floor, 0, sizeof(slots[slot].floor));
+		memset(at_flush[slot], 0, sizeof(at_flush[slot]));
+	}
+}
+
+static void count_up(void)
+{
+	struct engine_status status = harness_status(&h);
+
+	totals[0] += status.evictions;
+	totals[1] += status.rejoins;
+	totals[2] += status.reconciled_bytes;
+	totals[3] += status.resynced_bytes;
+	totals[7] += status.reattaches;
+}
+
+/* Another gateway; or the same device in a new process, whose requests are issued again (R11). */
+static void replace_gateway(void)
+{
+	struct engine_options options = h.options;
+	bool was_pending[SLOTS];
+	bool is_same_device =
+		h.attached_count == 1 && !h.attached_error && harness_status(&h).state != VOLUME_FAILED && below(2);
+
+	count_up();
+	for (unsigned leg = 0; leg < volume_leg_count(&h.spec); leg++)
+		part_ways(leg);
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		was_pending[slot] = h.is_pending[slot];
+	options.predecessor_nonce = below(2) || is_same_device ? options.nonce : 0;
+	options.is_recovery = is_same_device;
+	options.nonce = ++next_nonce;
+	harness_restart(&h, &options);
+	engine_attach(h.engine);
+	totals[6]++;
+	if (!is_same_device)
+		return;
+	/* In the order of their first submission, because versions are compared by it. */
+	for (uint64_t version = 0; version <= next_version; version++) {
+		uint64_t lowest = UINT64_MAX;
+		unsigned which = SLOTS;
+
+		for (unsigned slot = 0; slot < SLOTS; slot++) {
+			if (was_pending[slot] && slots[slot].version < lowest) {
+				lowest = slots[slot].version;
+				which = slot;
+			}
+		}
+		if (which == SLOTS)
+			break;
+		was_pending[which] = false;
+		submit_again(which);
+	}
+	engine_recovered(h.engine);
 }
 
 /* The first unanswered one of its lane, when replies must be in order. */
@@ -339,6 +442,11 @@ static bool may_answer(const struct harness_sent *sent)
 		return false;
 	for (unsigned i = 0; sent->lane == LANE_BULK && &h.sent[i] != sent; i++) {
 		if (h.sent[i].leg == sent->leg && h.sent[i].lane == LANE_BULK && !h.sent[i].is_answered)
+			return false;
+	}
+	/* A FLUSH is about everything before it. */
+	for (unsigned i = 0; sent->frame.type == FRAME_FLUSH && &h.sent[i] != sent; i++) {
+		if (h.sent[i].leg == sent->leg && !h.sent[i].is_answered && is_change(&h.sent[i].frame))
 			return false;
 	}
 	return true;
@@ -374,7 +482,36 @@ static void pump_some(unsigned steps)
 static void recover(unsigned leg)
 {
 	h.replicas[leg].is_reachable = true;
+	h.replicas[leg].is_silent = false;
 	replicas[leg].is_frozen = false;
+}
+
+static void hurt(unsigned leg, uint64_t dice)
+{
+	if (dice < 30) {
+		lose(leg);
+	} else if (dice < 45) {
+		h.replicas[leg].is_reachable = false;
+		lose(leg);
+	} else if (dice < 60) {
+		crash(leg);
+	} else if (dice < 70) {
+		lose_power(leg);
+	} else if (dice < 80) {
+		replicas[leg].is_frozen = h.replicas[leg].is_silent = true;
+	} else if (dice < 83) {
+		for (unsigned i = 0; i < volume_leg_count(&h.spec); i++)
+			lose_power(i);
+	} else if (dice < 92) {
+		replace_gateway();
+	} else {
+		lose(leg);
+		if (h.lanes[leg][LANE_BULK].state == HARNESS_OPEN)
+			harness_break(&h, leg, LANE_BULK);
+		h.replicas[leg].promised.epoch++; /* a contender that came to nothing */
+		h.replicas[leg].promised.nonce = 4711;
+		h.replicas[leg].session = 0;
+	}
 }
 
 static void step(void)
@@ -382,79 +519,74 @@ static void step(void)
 	unsigned leg = (unsigned)below(volume_leg_count(&h.spec)), slot = (unsigned)below(SLOTS);
 	uint64_t dice = below(10000);
 
-	if (dice < 2500 && !h.is_pending[slot])
+	steps_done++;
+	if (dice < 2500 && !h.is_pending[slot] && harness_status(&h).state != VOLUME_FAILED)
 		submit(slot);
-	else if (dice < 9000)
+	else if (dice < 8000)
 		touch_frame();
 	else if (dice < 9600)
-		pump_some(1 + (unsigned)below(20));
+		pump_some(1 + (unsigned)below(30));
 	else if (dice < 9800)
-		harness_tick(&h, below(50000000));
-	else if (dice < 9990)
+		harness_tick(&h, below(100000000));
+	else if (dice < 9960)
 		recover(leg);
-	else if (dice < 9994)
-		lose(leg);
-	else if (dice < 9997)
-		replicas[leg].is_frozen = true;
 	else
-		talk_nonsense(leg);
+		hurt(leg, below(100));
+	accept_loss();
+	if (harness_status(&h).state == VOLUME_FAILED)
+		replace_gateway();
 	harness_sweep(&h);
 }
 
-/* Everybody is back and answers: everything must finish. */
+static bool is_settled(void)
+{
+	struct engine_status status = harness_status(&h);
+
+	if (h.pending || h.sent_count || status.state != VOLUME_SERVING)
+		return false;
+	for (unsigned i = 0; i < status.set_count; i++) {
+		if (status.sets[i].in_sync != data_count || status.sets[i].uncertain_bytes)
+			return false;
+	}
+	return true;
+}
+
+/* Everybody is back and answers: everything must finish, and everybody be in sync. */
 static void settle(void)
 {
 	for (unsigned leg = 0; leg < volume_leg_count(&h.spec); leg++)
 		recover(leg);
-	for (unsigned round = 0; round < 200000; round++) {
-		if (h.pending == 0 && h.sent_count == 0 && harness_status(&h).state == VOLUME_SERVING)
+	for (unsigned round = 0; round < 100000; round++) {
+		if (is_settled())
 			return;
-		touch_frame();
+		for (unsigned i = 0; i < 20; i++)
+			touch_frame();
 		harness_sweep(&h);
 		pump_some(100);
-		if (round % 64 == 0)
+		accept_loss();
+		if (harness_status(&h).state == VOLUME_FAILED)
+			replace_gateway();
+		if (round % 16 == 0)
 			harness_tick(&h, 100000000);
 	}
-	CHECK_FAIL("%u requests and %u frames are left; %s, waits for \"%s\"", h.pending, h.sent_count,
-		   volume_state_name(harness_status(&h).state), harness_status(&h).waits_for);
-}
-
-/* After everything is on disk: a replica loses its power with acknowledged, uncompleted writes in memory. */
-static void power_loss(void)
-{
-	unsigned leg = (unsigned)below(volume_leg_count(&h.spec));
-
-	slots[0].request = (struct request){.op = REQUEST_FLUSH};
-	for (unsigned set = 0; set < h.spec.set_count; set++)
-		slots[0].flush_from[set] = sets[set].completed_count;
-	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
-	settle();
-	for (unsigned slot = 0; slot < 4; slot++) {
-		submit(slot);
-		for (unsigned i = 0; i < h.sent_count; i++) {
-			if (h.sent[i].leg == leg && may_answer(&h.sent[i]) && is_change(&h.sent[i].frame) &&
-			    replica_count > 1)
-				answer(&h.sent[i]);
-		}
-	}
-	memcpy(replicas[leg].memory, replicas[leg].disk, sizeof(replicas[leg].memory));
-	for (unsigned i = 0; i < sizeof(h.replicas[leg].boot_id.bytes); i++)
-		h.replicas[leg].boot_id.bytes[i] = (uint8_t)below(256);
-	h.replicas[leg].incarnation++;
-	/* Back before the others acknowledge: what completes without it would be lost for good. */
-	harness_break(&h, leg, LANE_MAIN);
-	harness_pump(&h);
-	harness_sweep(&h);
-	harness_raise(&h, leg);
-	settle();
+	CHECK_FAIL("%u requests and %u frames are left; %s, in sync %u, uncertain %llu, waits for \"%s\"", h.pending,
+		   h.sent_count, volume_state_name(harness_status(&h).state), harness_status(&h).sets[0].in_sync,
+		   (unsigned long long)harness_status(&h).sets[0].uncertain_bytes, harness_status(&h).waits_for);
 }
 
 static void check_mirrors(void)
 {
 	for (unsigned leg = 0; leg < volume_leg_count(&h.spec); leg++) {
-		unsigned first = set_of(leg) * replica_count;
+		unsigned first = set_of(leg) * voter_count;
 
+		if (!has_data(leg))
+			continue;
 		CHECK_MEM(replicas[first].memory, replicas[leg].memory, sizeof(replicas[leg].memory));
+		for (uint64_t block = 0; block < SET_BLOCKS; block++) {
+			uint64_t at = volume_block(set_of(leg), block);
+
+			CHECK_TRUE(replicas[leg].memory[block] >= floors[at]);
+		}
 	}
 }
 
@@ -462,54 +594,51 @@ static void start_world(void)
 {
 	struct engine_options options = harness_options();
 	struct volume_spec spec;
+	unsigned sets = 1 + (unsigned)below(2), witness = (unsigned)below(2);
 
-	memset(sets, 0, sizeof(sets));
 	memset(replicas, 0, sizeof(replicas));
 	memset(floors, 0, sizeof(floors));
-	replica_count = 1 + (unsigned)below(4);
-	spec = harness_spec(1 + (unsigned)below(3), replica_count);
+	memset(flushed, 0, sizeof(flushed));
+	data_count = 1 + (unsigned)below(3);
+	voter_count = data_count + witness;
+	losses = 0;
+	spec = witness ? harness_spec_with_witness(sets, data_count) : harness_spec(sets, data_count);
 	options.queue_depth = SLOTS;
 	options.memory_is_pinned = below(2);
 	options.bulk_min_bytes = below(3) ? 16384 : 0;
 	options.read_run = 1 + (uint32_t)below(8);
+	options.attach_limit_ns = 0;
+	options.slow_factor = 0;
+	options.nonce = ++next_nonce;
 	harness_fini(&h);
 	harness_init(&h, &spec, &options);
 	h.on_sent = on_sent;
 	h.on_complete = on_complete;
-	for (unsigned set = 0; set < spec.set_count; set++) {
-		sets[set].all_legs = (uint8_t)((1u << replica_count) - 1);
-		sets[set].live_from = 1;
-	}
+	h.on_asked = on_asked;
+	h.digest = digest;
 	harness_attach(&h);
 }
 
 static void random_requests_and_losses_keep_every_promise(void)
 {
-	uint64_t resent = 0, reissued = 0, repeated = 0, reconnects = 0;
-	struct engine_status status;
+	const char *worlds = getenv("SOAK_WORLDS");
 
 	check_random_init(&random_state);
-	for (unsigned world = 0; world < WORLDS; world++) {
+	for (unsigned world = 0; world < (worlds ? (unsigned)atoi(worlds) : WORLDS); world++) {
 		start_world();
 		for (unsigned i = 0; i < STEPS; i++)
 			step();
 		settle();
-		power_loss();
 		check_mirrors();
-		status = harness_status(&h);
-		resent += status.resent_writes;
-		reissued += status.reissued_reads;
-		repeated += status.crc_mismatches;
-		for (unsigned leg = 0; leg < status.leg_count; leg++) {
-			reconnects += status.legs[leg].reconnects;
-			CHECK_EQ_U64(0, status.legs[leg].outstanding);
-			CHECK_EQ_U64(0, status.legs[leg].outstanding_bytes);
-		}
+		count_up();
 	}
-	printf("%llu requests, %llu writes resent, %llu reads reissued, %llu repeated, %llu reconnects ",
-	       (unsigned long long)next_version, (unsigned long long)resent, (unsigned long long)reissued,
-	       (unsigned long long)repeated, (unsigned long long)reconnects);
-	CHECK_TRUE(resent > 0 && reissued > 0 && repeated > 0 && reconnects > 0);
+	printf("%llu requests, %llu evictions, %llu rejoins, %llu bytes reconciled, %llu resynced, %llu crashes, "
+	       "%llu power losses, %llu gateways, %llu attached again ",
+	       (unsigned long long)next_version, (unsigned long long)totals[0], (unsigned long long)totals[1],
+	       (unsigned long long)totals[2], (unsigned long long)totals[3], (unsigned long long)totals[4],
+	       (unsigned long long)totals[5], (unsigned long long)totals[6], (unsigned long long)totals[7]);
+	for (unsigned i = 0; !worlds && i < ARRAY_COUNT(totals); i++)
+		CHECK_TRUE(totals[i] > 0);
 }
 
 static const struct check_test tests[] = {

@@ -238,7 +238,9 @@ static void every_flag_is_accepted_exactly_where_its_type_uses_it(void)
 			struct frame frame = valid[i];
 
 			frame.flags = (uint16_t)(1u << bit);
-			if (allowed_flags(frame.type) & frame.flags)
+			if (frame.type == FRAME_WRITE && frame.flags == FRAME_F_COPY)
+				check_refused(&frame, -EPROTO, "a copy"); /* never alone: the tests below */
+			else if (allowed_flags(frame.type) & frame.flags)
 				check_accepted(&frame);
 			else
 				check_refused(&frame, -EPROTO, "a flag");
@@ -292,6 +294,32 @@ static void a_write_without_number_is_refused(void)
 
 	for (size_t i = 0; i < ARRAY_COUNT(types); i++)
 		check_refused(&(struct frame){.type = types[i], .length = 512}, -EPROTO, "write number 0");
+}
+
+static void a_copy_has_a_stamp_and_no_number(void)
+{
+	struct frame copy = {.type = FRAME_WRITE, .length = 512, .gen = 7, .flags = FRAME_F_COPY | FRAME_F_STAMP};
+
+	check_accepted(&copy);
+	copy.flags |= FRAME_F_FUA;
+	check_accepted(&copy);
+	copy.wseq = 1;
+	check_refused(&copy, -EPROTO, "a copy with a write number");
+	copy.wseq = 0;
+	copy.flags = FRAME_F_COPY;
+	check_refused(&copy, -EPROTO, "a copy without stamp");
+}
+
+static void only_a_write_can_be_a_copy(void)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(valid); i++) {
+		struct frame frame = valid[i];
+
+		if (frame.type == FRAME_WRITE)
+			continue;
+		frame.flags = FRAME_F_COPY | FRAME_F_STAMP;
+		check_refused(&frame, -EPROTO, "a flag");
+	}
 }
 
 static void a_range_beyond_the_largest_volume_is_refused(void)
@@ -463,6 +491,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(every_flag_is_accepted_exactly_where_its_type_uses_it),
 	CHECK_TEST(lengths_are_accepted_up_to_each_types_limit),
 	CHECK_TEST(a_write_without_number_is_refused),
+	CHECK_TEST(a_copy_has_a_stamp_and_no_number),
+	CHECK_TEST(only_a_write_can_be_a_copy),
 	CHECK_TEST(a_range_beyond_the_largest_volume_is_refused),
 	CHECK_TEST(an_error_status_with_payload_is_refused),
 	CHECK_TEST(only_statuses_of_the_table_are_accepted),

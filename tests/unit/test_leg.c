@@ -12,13 +12,16 @@ static void the_table_of_moves_is_the_drawing(void)
 	static const struct {
 		enum leg_state from, to;
 	} drawn[] = {
-		{LEG_DOWN, LEG_CONNECTING}, {LEG_CONNECTING, LEG_HANDSHAKE}, {LEG_CONNECTING, LEG_CLOSING},
-		{LEG_CONNECTING, LEG_DOWN}, {LEG_HANDSHAKE, LEG_UP},	     {LEG_HANDSHAKE, LEG_CLOSING},
-		{LEG_HANDSHAKE, LEG_DOWN},  {LEG_UP, LEG_CLOSING},	     {LEG_CLOSING, LEG_DOWN},
+		{LEG_DOWN, LEG_CONNECTING},    {LEG_CONNECTING, LEG_HANDSHAKE},
+		{LEG_CONNECTING, LEG_CLOSING}, {LEG_CONNECTING, LEG_DOWN},
+		{LEG_HANDSHAKE, LEG_VOTING},   {LEG_HANDSHAKE, LEG_CLOSING},
+		{LEG_HANDSHAKE, LEG_DOWN},     {LEG_VOTING, LEG_UP},
+		{LEG_VOTING, LEG_CLOSING},     {LEG_VOTING, LEG_DOWN},
+		{LEG_UP, LEG_CLOSING},	       {LEG_CLOSING, LEG_DOWN},
 	};
 
-	for (int from = LEG_DOWN; from <= LEG_CLOSING; from++) {
-		for (int to = LEG_DOWN; to <= LEG_CLOSING; to++) {
+	for (int from = LEG_DOWN; from <= LEG_VOTING; from++) {
+		for (int to = LEG_DOWN; to <= LEG_VOTING; to++) {
 			bool expected = false;
 
 			for (size_t i = 0; i < ARRAY_COUNT(drawn); i++)
@@ -89,8 +92,7 @@ static void the_oldest_operation_counts_while_its_bytes_arrive(void)
 static void only_steps_that_wait_for_the_replica_have_a_deadline(void)
 {
 	for (int step = STEP_NONE; step <= STEP_JOIN; step++) {
-		bool waits_for_others = step == STEP_NONE || step == STEP_PROBED_ALL || step == STEP_PROMISED_ALL ||
-					step == STEP_ACCEPTED_ALL;
+		bool waits_for_others = step == STEP_NONE || step == STEP_PROBED;
 
 		CHECK_EQ_INT(!waits_for_others, leg_step_has_deadline((enum leg_step)step));
 		CHECK_TRUE(strcmp("?", leg_step_name((enum leg_step)step)) != 0);

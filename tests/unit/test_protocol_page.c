@@ -90,6 +90,7 @@ static void every_flag_has_its_bit(void)
 	check_row("FUA | %d |", __builtin_ctz(FRAME_F_FUA));
 	check_row("NO_UNMAP | %d |", __builtin_ctz(FRAME_F_NO_UNMAP));
 	check_row("STAMP | %d |", __builtin_ctz(FRAME_F_STAMP));
+	check_row("COPY | %d |", __builtin_ctz(FRAME_F_COPY));
 }
 
 static void every_status_and_refusal_has_its_number(void)
@@ -115,6 +116,18 @@ static void limits_are_those_of_the_code(void)
 	snprintf(text, sizeof(text), "| 1 to %llu |\n", IO_BYTES_MAX);
 	CHECK_STR_HAS(text, page());
 	snprintf(text, sizeof(text), "up to %u replicas", MESSAGE_LIST_MAX);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "up to %u runs", REGION_RUNS_MAX);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "first %u bytes of the SHA-256", DIGEST_BYTES);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "pieces of %llu KiB, at most %u", DIGEST_PIECE_BYTES / KIB, DIGEST_PIECES_MAX);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "regions of %llu MiB", REGION_BYTES / MIB);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "lease of %u ms", LEASE_MS);
+	CHECK_STR_HAS(text, page());
+	snprintf(text, sizeof(text), "%u percent", LEASE_DRIFT_PERCENT);
 	CHECK_STR_HAS(text, page());
 	check_row("protocol (HELLO, WELCOME) | %u |", PROTOCOL_VERSION);
 	check_row("frame header | %u |", FRAME_VERSION);

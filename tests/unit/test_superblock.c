@@ -177,6 +177,17 @@ static void fields_that_contradict_each_other_are_refused(void)
 	check_field_refused(220, 0x41414141, "name");
 }
 
+static void header_and_config_agree_about_being_a_witness(void)
+{
+	const char *reason = NULL;
+
+	put(0, 5, 9);
+	store_le64(slot(0) + 24, SUPERBLOCK_INCOMPAT_WITNESS);
+	reseal(0);
+	CHECK_ERRNO(-EINVAL, decode(0, &reason));
+	CHECK_STR_HAS("witness", reason);
+}
+
 static void a_config_that_does_not_decode_is_refused(void)
 {
 	const char *reason = "";
@@ -301,6 +312,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_unknown_incompat_feature_is_refused),
 	CHECK_TEST(an_unknown_compat_feature_is_kept),
 	CHECK_TEST(fields_that_contradict_each_other_are_refused),
+	CHECK_TEST(header_and_config_agree_about_being_a_witness),
 	CHECK_TEST(a_config_that_does_not_decode_is_refused),
 	CHECK_TEST(the_newer_of_two_valid_slots_counts),
 	CHECK_TEST(a_torn_write_leaves_the_slot_before_it),

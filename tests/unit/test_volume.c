@@ -124,8 +124,13 @@ static void replicas_are_told_apart(void)
 	refused("replica r0: has no uuid");
 	set_text(spec.sets[0].replicas[0].address, "");
 	refused("replica r0");
+	spec.sets[0].replicas[0].kind = (enum voter_kind)9;
+	refused("replica r0: is neither replica nor witness");
+	for (unsigned i = 0; i < spec.sets[0].replica_count; i++)
+		spec.sets[0].replicas[i].kind = VOTER_WITNESS;
+	refused("set 0: 0 replicas");
 	spec.sets[0].replicas[0].kind = VOTER_WITNESS;
-	refused("witnesses are not supported yet");
+	CHECK_OK(volume_spec_check(&spec, &err));
 }
 
 static void replicas_of_different_sets_may_share_a_server(void)

@@ -1,0 +1,429 @@
+/* The config follows who is there (R6, R7's commit, R8). One change at a time: stamp what the leaving replicas may
+ * lack, propose, and when a majority has stored it, require less. Until then everybody who was in sync by the chosen
+ * config or by any proposal since stays required, and a replica that comes back may be let in again if the others are
+ * lost. Beside a request's path: it decides when a write that waits for a lost replica may complete. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "gateway/core/engine_state.h"
+
+#define REST_NS 10000000000ull	 /* before a replica without space is tried again */
+#define SLOW_FLOOR_NS 5000000ull /* nobody is slow below this */
+
+bool evict_is_same_process(const struct leg *leg)
+{
+	return leg->hello_incarnation == leg->incarnation && uuid_equal(&leg->hello_boot_id, &leg->boot_id);
+}
+
+unsigned evict_least(const struct engine *engine, const struct set *set)
+{
+	unsigned data = (unsigned)__builtin_popcount(set->data_legs), least = engine->options.min_in_sync;
+
+	least = least < data ? least : data;
+	return least > 0 ? least : 1;
+}
+
+void evict_faulty(struct engine *engine, struct leg *leg, const char *format, ...)
+{
+	char reason[sizeof(leg->last_error)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	leg->is_faulty = true;
+	leg->faulty_incarnation = leg->incarnation;
+	link_abort(engine, leg, "%s", reason);
+}
+
+static bool is_opening(const struct leg *leg)
+{
+	return leg->state == LEG_VOTING && leg->step != STEP_NONE;
+}
+
+/* It may carry data, as far as its own state goes. */
+static bool is_fit(const struct engine *engine, struct leg *leg)
+{
+	if (leg->is_faulty && leg->hello_incarnation != leg->faulty_incarnation)
+		leg->is_faulty = false;
+	return leg->state == LEG_VOTING && leg->step == STEP_NONE && !leg->is_faulty &&
+	       engine->now_ns >= leg->rest_until_ns;
+}
+
+static void note_lost_members(struct engine *engine, struct set *set)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (!(set->members.in & ~set->evicting & leg_bit(leg)) || leg->state == LEG_UP || is_opening(leg))
+			continue;
+		/* Its first session after the attach; later ones are not opened without a decision. */
+		if (is_fit(engine, leg) && evict_is_same_process(leg) && !leg->was_opened)
+			continue;
+		set->evicting |= leg_bit(leg);
+		engine_tell(engine, EVENT_EVICTING, set, leg, 0, "%s", leg->last_error);
+	}
+}
+
+/* R8: the only copy is back without what it had completed; or all of them are. */
+static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
+{
+	char text[256];
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *other = set_leg(engine, set, i);
+
+		/* Another one may still have it. */
+		if (set->members.in & leg_bit(other) &&
+		    (other->state != LEG_VOTING || uuid_equal(&other->hello_boot_id, &other->boot_id)))
+			return;
+	}
+	snprintf(text, sizeof(text),
+		 "volume %s: replica %s (%s), the last one in sync, restarted its machine and lost completed writes "
+		 "that were "
+		 "not flushed (up to %llu); detach and attach to go on with what is left",
+		 engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
+		 (unsigned long long)(set->completed_upto - leg->durable_upto));
+	engine_tell(engine, EVENT_LOSS_RECORDED, set, leg, 0, "%s", text);
+	engine_fail(engine, -EIO, text);
+}
+
+/* A lost member of the chosen config may be in sync again: with its memory always, without it only alone (R6). */
+static bool may_return(struct engine *engine, struct set *set, struct leg *leg, uint8_t keep)
+{
+	if (!is_fit(engine, leg))
+		return false;
+	if (evict_is_same_process(leg))
+		return true;
+	if (keep != 0)
+		return false;
+	if (uuid_equal(&leg->hello_boot_id, &leg->boot_id))
+		return true;
+	if (set->completed_upto <= leg->durable_upto)
+		return true;
+	check_loss(engine, set, leg);
+	return false;
+}
+
+static uint8_t let_return(struct engine *engine, struct set *set, uint8_t keep)
+{
+	/* Those with their memory first: one without may only be alone. */
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < set->leg_count; i++) {
+			struct leg *leg = set_leg(engine, set, i);
+
+			if (!(set->members.in & set->evicting & leg_bit(leg)))
+				continue;
+			if (pass == 0 && !evict_is_same_process(leg))
+				continue;
+			if (!may_return(engine, set, leg, keep))
+				continue;
+			set->evicting &= (uint8_t)~leg_bit(leg);
+			keep |= leg_bit(leg);
+		}
+	}
+	return keep;
+}
+
+/* Lost members that are there, and can only come back by a rejoin. */
+static bool rest_can_only_rejoin(struct engine *engine, const struct set *set)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+
+		if (!(set->members.in & set->evicting & leg_bit(leg)))
+			continue;
+		if (leg->state != LEG_VOTING || (evict_is_same_process(leg) && !leg->is_faulty))
+			return false;
+	}
+	return true;
+}
+
+static void open_members(struct engine *engine, struct set *set, uint8_t keep)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (keep & leg_bit(leg) && leg->state == LEG_VOTING && leg->step == STEP_NONE)
+			attach_open(engine, leg);
+	}
+}
+
+/* The chosen config names a process that is no more. */
+static bool identity_is_stale(struct engine *engine, const struct set *set, uint8_t keep)
+{
+	if (set->is_doubtful)
+		return false;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+		const struct voter *voter = config_voter(&set->members.chosen, &leg_replica(engine, leg)->uuid);
+
+		if (keep & set->up_legs & leg_bit(leg) && voter && voter->incarnation != leg->incarnation)
+			return true;
+	}
+	return false;
+}
+
+static bool needs_change(struct engine *engine, const struct set *set, uint8_t want)
+{
+	const struct membership *members = &set->members;
+
+	return want != members->in || members->in_union != members->in || members->stamp_gen > members->chosen.gen ||
+	       identity_is_stale(engine, set, want);
+}
+
+static void begin_change(struct engine *engine, struct set *set, uint8_t want)
+{
+	uint8_t leaving = set->members.in_union & ~want;
+	uint32_t gen = membership_next_gen(&set->members);
+
+	if (gen == 0) {
+		engine_fail(engine, -EOVERFLOW, "gens are used up");
+		return;
+	}
+	set->change = CHANGE_STAMP;
+	set->change_ns = engine->now_ns;
+	set->change_gen = gen;
+	set->target = want;
+	region_map_clear(&set->stamp_map);
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		leg->job = leaving ? JOB_NONE : JOB_DONE;
+		leg->is_job_asked = false;
+		if (leaving & leg_bit(leg))
+			flush_unsynced(engine, set, leg, &set->stamp_map);
+	}
+	if (!leaving)
+		return;
+	/* What is uncertain may differ on the leaving ones, and no write says so. */
+	region_map_union(&set->stamp_map, &set->uncertain);
+	set->members.stamp_gen = gen;
+}
+
+static bool stamp_all(struct engine *engine, struct set *set)
+{
+	uint8_t stamped = set->target | set->syncing;
+	bool is_done = true;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (!(stamped & leg_bit(leg)) || leg->job == JOB_DONE)
+			continue;
+		if (leg_has_vote(leg) && !leg->is_job_asked) {
+			if (leg->job == JOB_NONE)
+				leg->job_from = 0;
+			attach_stamp(engine, leg, &set->stamp_map, set->change_gen, false);
+		}
+		is_done &= leg->job == JOB_DONE;
+	}
+	return is_done;
+}
+
+void evict_stamped(struct engine *engine, struct leg *leg)
+{
+	struct set *set = leg_set(engine, leg);
+
+	if (leg->job == JOB_STAMP && leg->job_from >= set->stamp_map.region_count)
+		leg->job = JOB_DONE;
+	set->needs_look = true;
+}
+
+static void spread(struct engine *engine, struct set *set)
+{
+	const struct membership *members = &set->members;
+	const struct config *config = members->is_proposed ? &members->proposed : &members->chosen;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (leg_has_vote(leg) && leg->accepted_gen < config->gen)
+			attach_accept(engine, leg, config);
+	}
+}
+
+static void go_on(struct engine *engine, struct set *set)
+{
+	struct config *config = &engine->message.accept.config; /* scratch */
+
+	if (set->change == CHANGE_STAMP && stamp_all(engine, set)) {
+		adopt_change(engine, set, set->change_gen, set->target, config);
+		membership_propose(&set->members, config, set->target, 0);
+		set->change = CHANGE_ACCEPT;
+		lease_refresh(engine, set);
+	}
+}
+
+static uint8_t voting(struct engine *engine, const struct set *set)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		legs |= (uint8_t)((unsigned)leg_has_vote(set_leg(engine, set, i)) << i);
+	return legs;
+}
+
+static uint8_t opening(struct engine *engine, const struct set *set)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		legs |= (uint8_t)((unsigned)is_opening(set_leg(engine, set, i)) << i);
+	return legs;
+}
+
+/* Writes cannot complete and nothing under way will change that soon. */
+static void note_suspension(struct engine *engine, struct set *set, bool is_short)
+{
+	bool is_blocked = (set_required(set) & ~set->up_legs) != 0 || is_short;
+	uint8_t there = set->up_legs | opening(engine, set);
+	bool has_majority = membership_is_majority(&set->members, voting(engine, set));
+	bool is_suspended = is_blocked && (is_short || !has_majority || !(set->members.in & there));
+
+	if (is_suspended == set->is_suspended)
+		return;
+	set->is_suspended = is_suspended;
+	if (is_suspended) {
+		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s",
+			    !has_majority ? "no majority of the voters answers"
+			    : is_short	  ? "fewer replicas in sync than min-in-sync"
+					  : "no replica in sync answers");
+		set->suspended_ns = engine->now_ns;
+	} else {
+		engine_tell(engine, EVENT_RESUMED, set, NULL, engine->now_ns - set->suspended_ns, "%s", "");
+		set->is_failing = false;
+	}
+}
+
+void evict_progress(struct engine *engine, struct set *set)
+{
+	uint8_t keep, want;
+	bool is_short;
+
+	if (set->phase != SET_SERVING || engine->state == VOLUME_FAILED || engine->is_detached)
+		return;
+	if (region_map_is_empty(&set->uncertain) && copy_active(engine, set) == 0)
+		set->is_doubtful = false;
+	note_lost_members(engine, set);
+	keep = set->members.in & (uint8_t)~set->evicting;
+	is_short = (unsigned)__builtin_popcount(keep) < evict_least(engine, set);
+	if (is_short && set->evicting & set->members.in) {
+		keep = let_return(engine, set, keep);
+		is_short = (unsigned)__builtin_popcount(keep) < evict_least(engine, set);
+	}
+	if (engine->state == VOLUME_FAILED)
+		return;
+	open_members(engine, set, keep);
+	want = keep;
+	if (keep && (!is_short || keep == set->members.in || rest_can_only_rejoin(engine, set)))
+		want |= resync_joiners(engine, set);
+	else
+		want = 0;
+	if (want && needs_change(engine, set, want)) {
+		if (set->change == CHANGE_NONE || set->target != want)
+			begin_change(engine, set, want);
+		go_on(engine, set);
+	} else if (want) {
+		set->change = CHANGE_NONE;
+	}
+	spread(engine, set);
+	note_suspension(engine, set, is_short);
+	engine_refresh_state(engine);
+}
+
+static void tell_chosen(struct engine *engine, struct set *set, uint8_t was_in)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+
+		if (was_in & ~set->members.in & leg_bit(leg)) {
+			engine->counters.evictions++;
+			engine_tell(engine, EVENT_EVICTED, set, leg, engine->now_ns - set->change_ns, "%s",
+				    leg->last_error);
+		}
+	}
+}
+
+void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
+{
+	struct set *set = leg_set(engine, leg);
+	uint8_t was_in = set->members.in;
+
+	set->needs_look = true;
+	if (gen > leg->accepted_gen)
+		leg->accepted_gen = gen;
+	if (!membership_accepted(&set->members, leg_bit(leg), gen))
+		return;
+	if (set->phase == SET_ACCEPT) {
+		assemble_chosen(engine, set);
+		return;
+	}
+	set->change = CHANGE_NONE;
+	set->evicting &= set->members.in;
+	tell_chosen(engine, set, was_in);
+	resync_chosen(engine, set, set->members.in & ~was_in);
+	lease_refresh(engine, set);
+	if (__builtin_popcount(set->members.in) == 1)
+		region_map_clear(&set->uncertain);
+	write_recheck(engine, set);
+	flush_recheck(engine, set);
+	set_unhold(engine, set);
+	set_drain(engine, set);
+}
+
+void evict_note_latency(struct engine *engine, struct leg *leg, uint64_t latency_ns)
+{
+	leg->latency_ns = leg->latency_ns ? (leg->latency_ns * 15 + latency_ns) / 16 : latency_ns;
+}
+
+static void watch_slowness(struct engine *engine, struct set *set)
+{
+	uint64_t fastest = UINT64_MAX, limit;
+	uint8_t legs = set->members.in & set->up_legs;
+
+	if (engine->options.slow_factor == 0 || (unsigned)__builtin_popcount(legs) <= evict_least(engine, set) ||
+	    set->change != CHANGE_NONE)
+		return;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		uint64_t latency = set_leg(engine, set, i)->latency_ns;
+
+		if (legs & 1u << i && latency < fastest)
+			fastest = latency;
+	}
+	limit = fastest * engine->options.slow_factor;
+	limit = limit > SLOW_FLOOR_NS ? limit : SLOW_FLOOR_NS;
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		/* Once slow, it must come down to half of the limit to be forgiven. */
+		if (!(legs & leg_bit(leg)) || leg->latency_ns < limit / 2)
+			leg->slow_since_ns = 0;
+		else if (leg->latency_ns > limit && !leg->slow_since_ns)
+			leg->slow_since_ns = engine->now_ns;
+		if (!leg->slow_since_ns || engine->now_ns - leg->slow_since_ns < engine->options.slow_ns)
+			continue;
+		leg->slow_since_ns = 0;
+		leg->rest_until_ns = engine->now_ns + engine->options.slow_rest_ns;
+		link_abort(engine, leg, "answers %llu times slower than the fastest replica",
+			   (unsigned long long)(leg->latency_ns / (fastest ? fastest : 1)));
+		return;
+	}
+}
+
+void evict_tick(struct engine *engine, struct set *set)
+{
+	if (set->phase != SET_SERVING)
+		return;
+	watch_slowness(engine, set);
+	if (set->is_suspended && engine->options.fails_without_quorum && engine->is_attached &&
+	    engine->now_ns - set->suspended_ns > engine->options.quorum_wait_ns) {
+		set->is_failing = true;
+		write_fail_all(engine, set);
+	}
+	if (set->ack_from_ns && engine->now_ns >= set->ack_from_ns) {
+		set->ack_from_ns = 0;
+		write_recheck(engine, set);
+	}
+}

@@ -75,7 +75,7 @@ enum engine_event_kind {
 	EVENT_ATTACHED,
 	EVENT_REATTACHING, /* a contender came to nothing (R10), or a counted replica was lost while attaching */
 	EVENT_EVICTING,	   /* `leg` is on its way out: writes are stamped from here on */
-	EVENT_EVICTED,	   /* a majority knows */
+	EVENT_EVICTED,	   /* a majority knows; the duration is from its first missed answer */
 	EVENT_REJOINING,
 	EVENT_REJOIN_STOPPED, /* source or target lost; it starts again */
 	EVENT_REJOINED,

@@ -340,7 +340,8 @@ static void tell_chosen(struct engine *engine, struct set *set, uint8_t was_in)
 
 		if (was_in & ~set->members.in & leg_bit(leg)) {
 			engine->counters.evictions++;
-			engine_tell(engine, EVENT_EVICTED, set, leg, engine->now_ns - set->change_ns, "%s",
+			engine_tell(engine, EVENT_EVICTED, set, leg,
+				    engine->now_ns - (leg->silent_ns ? leg->silent_ns : set->change_ns), "%s",
 				    leg->last_error);
 		}
 	}

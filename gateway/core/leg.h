@@ -107,6 +107,8 @@ struct leg {
 	uint64_t step_ns; /* when the step began */
 	uint64_t retry_ns, backoff_ns;
 	uint64_t heard_ns; /* last sign of life on MAIN */
+	uint64_t
+		silent_ns; /* sending of the first question its last session left unanswered, else that session's end */
 
 	/* The conversation on MAIN. */
 	struct leg_ask asks[LEG_ASKS_MAX];

@@ -36,11 +36,22 @@ static void abort_lane(struct engine *engine, struct leg *leg, enum lane lane)
 	engine->ops->abort(engine->ctx, leg->index, lane, leg->last_error);
 }
 
+/* What it cost the application, if it is evicted: counted from the first missed answer (P8). */
+static uint64_t silent_since(const struct engine *engine, const struct leg *leg)
+{
+	const struct leg_ask *ask = leg_oldest_ask(leg);
+	uint64_t since = engine->now_ns - leg_oldest_age(leg, engine->now_ns);
+
+	return ask && ask->sent_ns < since ? ask->sent_ns : since;
+}
+
 /* Both lanes carry one session, so they go together. */
 static void begin_closing(struct engine *engine, struct leg *leg)
 {
 	if (leg->state == LEG_DOWN || leg->state == LEG_CLOSING)
 		return;
+	if (leg->state == LEG_UP)
+		leg->silent_ns = silent_since(engine, leg);
 	leg_set(engine, leg)->up_legs &= (uint8_t)~leg_bit(leg);
 	leg_set(engine, leg)->needs_look = true;
 	leg_move(leg, LEG_CLOSING, engine->now_ns);

@@ -360,6 +360,28 @@ static void a_lost_replica_is_evicted_before_anything_completes_without_it(void)
 	CHECK_STR("one replica in sync", harness_status(&h).sets[0].why_not);
 }
 
+/* P8: what the application waited for the lost one, from the first answer it owed. */
+static void an_eviction_says_how_long_its_replica_owed_an_answer(void)
+{
+	make_three(NULL);
+	attach();
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	wait(2000000000);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		answer(leg, FRAME_WRITE);
+		answer(leg, FRAME_WRITE);
+	}
+	CHECK_EQ_U64(2, h.pending);
+	wait(h.options.answer_deadline_ns - 2000000000);
+	CHECK_EQ_U64(2, h.pending);
+	wait(10000000);
+	harness_sweep(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_U64(1, h.event_count[EVENT_EVICTED]);
+	CHECK_EQ_U64(h.options.answer_deadline_ns + 10000000, h.last_event[EVENT_EVICTED].duration_ns);
+}
+
 static void what_is_durable_on_the_evicted_one_is_not_stamped(void)
 {
 	make_pair(NULL);
@@ -798,6 +820,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 	CHECK_TEST(in_sync_replicas_are_not_stamped),
 	CHECK_TEST(a_lost_replica_is_evicted_before_anything_completes_without_it),
+	CHECK_TEST(an_eviction_says_how_long_its_replica_owed_an_answer),
 	CHECK_TEST(what_is_durable_on_the_evicted_one_is_not_stamped),
 	CHECK_TEST(a_flush_that_only_the_evicted_one_answered_clears_what_it_may_lack),
 	CHECK_TEST(without_a_majority_nothing_is_acknowledged),

@@ -313,6 +313,11 @@ int config_compare(const struct config *a, const struct config *b)
 	return 0;
 }
 
+const char *voter_kind_name(enum voter_kind kind)
+{
+	return kind == VOTER_WITNESS ? "witness" : "replica";
+}
+
 const struct voter *config_voter(const struct config *config, const struct uuid *voter)
 {
 	for (uint32_t i = 0; i < config->voter_count; i++) {

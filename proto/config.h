@@ -67,6 +67,9 @@ int config_decode(const uint8_t *in, size_t len, struct config *ret, const char 
 /* <0, 0, >0 by (epoch, gen). */
 int config_compare(const struct config *a, const struct config *b);
 
+/* "replica" or "witness". */
+const char *voter_kind_name(enum voter_kind kind);
+
 /* NULL if not a voter. Lends a pointer into `config`. */
 const struct voter *config_voter(const struct config *config, const struct uuid *voter);
 

@@ -93,6 +93,11 @@ static enum exit_code add_from_volumes(struct survey *s)
 	return EXIT_DONE;
 }
 
+static const char *kind_name(const struct replica_info *info)
+{
+	return voter_kind_name(info->is_witness ? VOTER_WITNESS : VOTER_REPLICA);
+}
+
 static json_t *replica_json(const struct replica_info *info)
 {
 	char volume[UUID_CHARS + 1], set[UUID_CHARS + 1], replica[UUID_CHARS + 1];
@@ -100,11 +105,12 @@ static json_t *replica_json(const struct replica_info *info)
 	uuid_format(&info->volume_uuid, volume);
 	uuid_format(&info->set_uuid, set);
 	uuid_format(&info->replica_uuid, replica);
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:b, s:o}", "volume",
-			 cli_json_text(info->volume_name), "volume_uuid", volume, "set_uuid", set, "uuid", replica,
-			 "set_index", (int)info->set_index, "gen", (int)info->gen, "epoch", (int)info->epoch,
-			 "set_bytes", (json_int_t)info->set_bytes, "allocated_bytes", (json_int_t)info->allocated_bytes,
-			 "session_open", info->session_open, "health", cli_json_text(info->health));
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:b, s:o}", "volume",
+			 cli_json_text(info->volume_name), "kind", kind_name(info), "volume_uuid", volume, "set_uuid",
+			 set, "uuid", replica, "set_index", (int)info->set_index, "gen", (int)info->gen, "epoch",
+			 (int)info->epoch, "set_bytes", (json_int_t)info->set_bytes, "allocated_bytes",
+			 (json_int_t)info->allocated_bytes, "session_open", info->session_open, "health",
+			 cli_json_text(info->health));
 }
 
 static void print_line(const struct survey *s, const struct replica_info *info)
@@ -114,8 +120,9 @@ static void print_line(const struct survey *s, const struct replica_info *info)
 	uuid_format(&info->replica_uuid, uuid);
 	size_format_rough(info->set_bytes, size);
 	size_format_rough(info->allocated_bytes, allocated);
-	printf("%-22s %-16s %3u  %s %9s %9s  %-6s %s\n", s->address, info->volume_name, info->set_index, uuid, size,
-	       allocated, info->session_open ? "open" : "closed", info->health);
+	printf("%-22s %-16s %3u  %-7s %s %9s %9s  %-6s %s\n", s->address, info->volume_name, info->set_index,
+	       kind_name(info), uuid, info->is_witness ? "-" : size, info->is_witness ? "-" : allocated,
+	       info->session_open ? "open" : "closed", info->health);
 }
 
 static void print_details(const struct survey *s, const struct replica_info *info)
@@ -128,10 +135,14 @@ static void print_details(const struct survey *s, const struct replica_info *inf
 	uuid_format(&info->replica_uuid, replica);
 	size_format_rough(info->set_bytes, size);
 	size_format_rough(info->allocated_bytes, allocated);
-	printf("replica %s\n  server     %s\n  volume     %s (%s)\n  set        %u (%s)\n  size       %s (%" PRIu64
-	       " bytes), %s allocated\n  epoch, gen %u, %u\n  session    %s\n  health     %s\n",
-	       replica, s->address, info->volume_name, volume, info->set_index, set, size, info->set_bytes, allocated,
-	       info->epoch, info->gen, info->session_open ? "open" : "closed", info->health);
+	printf("%s %s\n  server     %s\n  volume     %s (%s)\n  set        %u (%s)\n", kind_name(info), replica,
+	       s->address, info->volume_name, volume, info->set_index, set);
+	if (info->is_witness)
+		printf("  size       of the set: %s; a witness keeps none of it\n", size);
+	else
+		printf("  size       %s (%" PRIu64 " bytes), %s allocated\n", size, info->set_bytes, allocated);
+	printf("  epoch, gen %u, %u\n  session    %s\n  health     %s\n", info->epoch, info->gen,
+	       info->session_open ? "open" : "closed", info->health);
 }
 
 static bool take_replica(void *ctx, const struct replica_info *info)
@@ -191,8 +202,8 @@ static enum exit_code ask_all(struct survey *s)
 	json_t *servers = json_array();
 
 	if (!s->cli->json && !s->wanted)
-		printf("%-22s %-16s %3s  %-36s %9s %9s  %-6s %s\n", "SERVER", "VOLUME", "SET", "REPLICA", "SIZE",
-		       "ALLOCATED", "SESSION", "HEALTH");
+		printf("%-22s %-16s %3s  %-7s %-36s %9s %9s  %-6s %s\n", "SERVER", "VOLUME", "SET", "KIND", "UUID",
+		       "SIZE", "ALLOCATED", "SESSION", "HEALTH");
 	for (unsigned i = 0; i < s->count; i++) {
 		s->address = s->addresses[i];
 		ask_server(s, servers);
@@ -200,8 +211,8 @@ static enum exit_code ask_all(struct survey *s)
 	if (s->wanted && !s->found) {
 		json_decref(servers);
 		return cli_fail(s->cli, s->failed ? s->code : EXIT_NOT_FOUND, s->wanted,
-				"no such replica on %u servers asked%s; 'lockstep replica list' shows them", s->count,
-				s->failed ? ", of which some did not answer" : "");
+				"no such replica or witness on %u servers asked%s; 'lockstep replica list' shows them",
+				s->count, s->failed ? ", of which some did not answer" : "");
 	}
 	if (cli_result(s->cli, json_pack("{s:o}", "servers", servers)))
 		return EXIT_INTERNAL;
@@ -243,7 +254,7 @@ const struct command command_replica_list = {
 	.group = "replica",
 	.name = "list",
 	.operands = "",
-	.summary = "list the replicas that servers keep",
+	.summary = "list the replicas and witnesses that servers keep",
 	.options = options,
 	.args_bytes = sizeof(struct args),
 	.run = list,
@@ -255,7 +266,7 @@ const struct command command_replica_show = {
 	.operands = "UUID",
 	.operands_min = 1,
 	.operands_max = 1,
-	.summary = "show one replica; its first 8 digits do",
+	.summary = "show one replica or witness; its first 8 digits do",
 	.options = options,
 	.args_bytes = sizeof(struct args),
 	.run = show,

@@ -17,7 +17,8 @@
 
 struct args {
 	uint64_t size, block_size, chunk, sets, timeout;
-	struct text_list replicas, replica_sets;
+	struct text_list replicas, replica_sets, witnesses;
+	bool no_witness;
 };
 
 static const struct option_spec options[] = {
@@ -27,6 +28,11 @@ static const struct option_spec options[] = {
 	 offsetof(struct args, replicas), 0, 0, 0},
 	{"replicas-set", OPTION_LIST, "X,Y,...", "the servers of one mirror set of a stripe; once per set",
 	 offsetof(struct args, replica_sets), 0, 0, 0},
+	{"witness", OPTION_LIST, "[NAME=]HOST:PORT",
+	 "a lockstep-replica that only votes, in all sets it keeps no replica of", offsetof(struct args, witnesses), 0,
+	 0, 0},
+	{"no-witness", OPTION_FLAG, NULL, "two replicas alone: when one is lost, I/O waits for it",
+	 offsetof(struct args, no_witness), 0, 0, 0},
 	{"sets", OPTION_NUMBER, "N", "stripe over N mirror sets on the same servers", offsetof(struct args, sets), 1,
 	 SET_COUNT_MAX, 0},
 	{"chunk", OPTION_SIZE, "SIZE", "bytes of a stripe before the next set (1M)", offsetof(struct args, chunk),
@@ -65,6 +71,8 @@ static enum exit_code plan(struct cli *cli, const struct args *args, struct volu
 		.set_count = args->sets,
 		.replicas = args->replicas,
 		.replica_sets = args->replica_sets,
+		.witnesses = args->witnesses,
+		.no_witness = args->no_witness,
 	};
 	struct err err;
 
@@ -89,7 +97,8 @@ static enum exit_code check_servers_differ(struct creation *c, const struct set_
 
 			if (client_welcome(server->client)->incarnation == client_welcome(other->client)->incarnation)
 				return cli_fail(c->cli, EXIT_USAGE, a->name,
-						"set %u: %s and %s are the same server; each replica needs its own",
+						"set %u: %s and %s are the same server; each replica and witness needs "
+						"its own",
 						set_idx, b->address, a->address);
 		}
 	}
@@ -118,8 +127,8 @@ static enum exit_code create_replica(struct creation *c, unsigned leg)
 	struct err err;
 	int error;
 
-	cli_progress(c->cli, "creating replica %s of set %u on %s (%u of %u)", replica->name, set, replica->address,
-		     leg + 1, volume_leg_count(&c->spec));
+	cli_progress(c->cli, "creating %s %s of set %u on %s (%u of %u)", voter_kind_name(replica->kind), replica->name,
+		     set, replica->address, leg + 1, volume_leg_count(&c->spec));
 	snprintf(request.create.volume_name, sizeof(request.create.volume_name), "%s", c->spec.name);
 	request.create.replica_uuid = replica->uuid;
 	plan_config(&c->spec, set, &request.create.config);
@@ -152,8 +161,8 @@ static void undo_replica(struct creation *c, unsigned leg)
 	if (!error || error == -ENOENT)
 		return;
 	uuid_format(&replica->uuid, uuid);
-	cli_warn(c->cli, "replica %s may be left behind on %s (%s); 'lockstep replica list --server %s' shows it", uuid,
-		 replica->address, err.text, replica->address);
+	cli_warn(c->cli, "%s %s may be left behind on %s (%s); 'lockstep replica list --server %s' shows it",
+		 voter_kind_name(replica->kind), uuid, replica->address, err.text, replica->address);
 }
 
 static void undo(struct creation *c)
@@ -186,6 +195,7 @@ static enum exit_code create_all(struct creation *c)
 static enum exit_code report(const struct creation *c)
 {
 	const char *advice = plan_advice(&c->spec);
+	unsigned replicas, witnesses;
 	char size[SIZE_TEXT_CHARS];
 
 	if (c->cli->json)
@@ -195,8 +205,10 @@ static enum exit_code report(const struct creation *c)
 		cli_warn(c->cli, "%s: %s", c->spec.name, advice);
 	cli_progress_end(c->cli);
 	size_format_rough(c->spec.size_bytes, size);
-	printf("volume %s created: %s, %u mirror set%s, %u replicas, blocks of %u bytes\n", c->spec.name, size,
-	       c->spec.set_count, c->spec.set_count == 1 ? "" : "s", volume_leg_count(&c->spec), c->spec.block_bytes);
+	volume_kind_counts(&c->spec, &replicas, &witnesses);
+	printf("volume %s created: %s, %u mirror set%s, %u replica%s, %u witness%s, blocks of %u bytes\n", c->spec.name,
+	       size, c->spec.set_count, c->spec.set_count == 1 ? "" : "s", replicas, replicas == 1 ? "" : "s",
+	       witnesses, witnesses == 1 ? "" : "es", c->spec.block_bytes);
 	printf("file: %s\nnext: lockstep volume attach %s\n", c->path, c->spec.name);
 	return EXIT_DONE;
 }
@@ -256,10 +268,15 @@ const struct command command_volume_create = {
 	.summary = "create a replicated volume on running lockstep-replica servers",
 	.detail =
 		"Every set gets a replica on each --replica server, unless --replicas-set says which set uses which.\n"
+		"One to five replicas a set. Two want a witness, which keeps no data but votes: a majority must "
+		"outlive "
+		"a\nlost server, and one of two is none.\n"
 		"  lockstep volume create data --size 100G --replica a=node1:7420 --replica b=node2:7420 --replica "
 		"c=node3:7420\n"
+		"  lockstep volume create pair --size 100G --replica node1:7420 --replica node2:7420 --witness "
+		"node3:7420\n"
 		"  lockstep volume create fast --size 1T --replicas-set node1:7420,node2:7420 --replicas-set "
-		"node3:7420,node4:7420",
+		"node3:7420,node4:7420 --witness node5:7420",
 	.options = options,
 	.args_bytes = sizeof(struct args),
 	.run = run,

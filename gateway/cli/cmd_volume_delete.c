@@ -55,6 +55,7 @@ static enum exit_code check_detached(struct deletion *d)
 
 static enum exit_code confirm(struct deletion *d)
 {
+	unsigned replicas, witnesses;
 	char answer[16] = "";
 
 	if (d->args->yes)
@@ -62,7 +63,8 @@ static enum exit_code confirm(struct deletion *d)
 	if (!isatty(STDIN_FILENO) || d->cli->json)
 		return cli_fail(d->cli, EXIT_USAGE, d->spec.name,
 				"deleting destroys its data; say --yes, or run it on a terminal to be asked");
-	printf("Delete volume %s and its data on %u replicas? Type yes: ", d->spec.name, volume_leg_count(&d->spec));
+	volume_kind_counts(&d->spec, &replicas, &witnesses);
+	printf("Delete volume %s and its data on %u replicas? Type yes: ", d->spec.name, replicas);
 	fflush(stdout);
 	if (fgets(answer, sizeof(answer), stdin) && !strcmp(answer, "yes\n"))
 		return EXIT_DONE;
@@ -106,8 +108,8 @@ static enum exit_code check_server(struct deletion *d, struct server *server)
 		return cli_fail_err(d->cli, exit_code_from_errno(error), server->address, &err);
 	if (search.in_use)
 		return cli_fail(d->cli, EXIT_BUSY, d->spec.name,
-				"replica %s on %s is in use by a gateway; detach the volume on the host that has it",
-				search.in_use->name, server->address);
+				"%s %s on %s is in use by a gateway; detach the volume on the host that has it",
+				voter_kind_name(search.in_use->kind), search.in_use->name, server->address);
 	return EXIT_DONE;
 }
 
@@ -130,8 +132,8 @@ static void delete_replica(struct deletion *d, unsigned leg)
 	struct err err = server->err;
 	int error = server->err.code;
 
-	cli_progress(d->cli, "deleting replica %s on %s (%u of %u)", replica->name, replica->address, leg + 1,
-		     volume_leg_count(&d->spec));
+	cli_progress(d->cli, "deleting %s %s on %s (%u of %u)", voter_kind_name(replica->kind), replica->name,
+		     replica->address, leg + 1, volume_leg_count(&d->spec));
 	if (server->client) {
 		request.delete.volume_uuid = d->spec.uuid;
 		request.delete.replica_uuid = replica->uuid;
@@ -153,10 +155,10 @@ static json_t *fates_json(const struct deletion *d)
 		const struct replica_spec *replica = volume_leg_replica(&d->spec, leg, &set);
 
 		uuid_format(&replica->uuid, uuid);
-		json_array_append_new(list,
-				      json_pack("{s:i, s:s, s:s, s:s, s:s, s:o}", "set_index", (int)set, "name",
-						replica->name, "uuid", uuid, "address", replica->address, "result",
-						names[d->fates[leg]], "reason", cli_json_text(d->reasons[leg])));
+		json_array_append_new(list, json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o}", "set_index", (int)set,
+						      "kind", voter_kind_name(replica->kind), "name", replica->name,
+						      "uuid", uuid, "address", replica->address, "result",
+						      names[d->fates[leg]], "reason", cli_json_text(d->reasons[leg])));
 	}
 	return list;
 }
@@ -171,8 +173,8 @@ static unsigned count_left(struct deletion *d)
 		if (d->fates[leg] != FATE_LEFT)
 			continue;
 		left++;
-		cli_warn(d->cli, "replica %s on %s is left behind: %s", replica->name, replica->address,
-			 d->reasons[leg]);
+		cli_warn(d->cli, "%s %s on %s is left behind: %s", voter_kind_name(replica->kind), replica->name,
+			 replica->address, d->reasons[leg]);
 	}
 	return left;
 }
@@ -184,8 +186,10 @@ static enum exit_code finish(struct deletion *d)
 	int error;
 
 	if (left && !d->args->force)
-		return cli_fail(d->cli, EXIT_REFUSED, d->spec.name,
-				"%u replicas could not be deleted, so %s stays; try again, or --force", left, d->path);
+		return cli_fail(
+			d->cli, EXIT_REFUSED, d->spec.name,
+			"%u of its replicas and witnesses could not be deleted, so %s stays; try again, or --force",
+			left, d->path);
 	error = file_remove(d->path, &err);
 	if (error)
 		return cli_fail_err(d->cli, exit_code_from_errno(error), d->path, &err);

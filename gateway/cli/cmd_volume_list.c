@@ -52,11 +52,13 @@ static json_t *row_json(const struct row *row)
 
 static void print_row(const struct row *row)
 {
+	unsigned replicas, witnesses;
 	char size[SIZE_TEXT_CHARS];
 
 	size_format_rough(row->spec.size_bytes, size);
-	printf("%-20s %9s  %4u  %8u  %-10s %s\n", row->spec.name, size, row->spec.set_count,
-	       volume_leg_count(&row->spec), state_of(row), device_of(row));
+	volume_kind_counts(&row->spec, &replicas, &witnesses);
+	printf("%-20s %9s  %4u  %8u  %9u  %-10s %s\n", row->spec.name, size, row->spec.set_count, replicas, witnesses,
+	       state_of(row), device_of(row));
 }
 
 /* A file that cannot be read is part of the list, not the end of it. */
@@ -94,7 +96,8 @@ static enum exit_code list(struct cli *cli, void *args)
 		goto out;
 	}
 	if (!cli->json && names.count)
-		printf("%-20s %9s  %4s  %8s  %-10s %s\n", "NAME", "SIZE", "SETS", "REPLICAS", "STATE", "DEVICE");
+		printf("%-20s %9s  %4s  %8s  %9s  %-10s %s\n", "NAME", "SIZE", "SETS", "REPLICAS", "WITNESSES", "STATE",
+		       "DEVICE");
 	for (unsigned i = 0; i < names.count; i++) {
 		if (list_one(cli, names.names[i], row, volumes, errors))
 			code = EXIT_BAD_FILE;
@@ -123,7 +126,8 @@ static void print_sets(const struct volume_spec *spec)
 		printf("set %u: %s, uuid %s\n", s, size, uuid);
 		for (unsigned i = 0; i < set->replica_count; i++) {
 			uuid_format(&set->replicas[i].uuid, uuid);
-			printf("  %-12s %-24s %s\n", set->replicas[i].name, set->replicas[i].address, uuid);
+			printf("  %-7s %-12s %-24s %s\n", voter_kind_name(set->replicas[i].kind), set->replicas[i].name,
+			       set->replicas[i].address, uuid);
 		}
 	}
 }

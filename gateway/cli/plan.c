@@ -20,6 +20,8 @@ struct planner {
 	struct err *err;
 	unsigned server_count;
 	struct server servers[LEG_COUNT_MAX];
+	unsigned witness_count;
+	struct server witnesses[OPTION_LIST_MAX];
 	struct volume_spec *spec;
 };
 
@@ -47,31 +49,40 @@ static int refuse_twin(struct planner *p, const char *option, const struct serve
 	return 0;
 }
 
-/* "[NAME=]HOST[:PORT]" -> p->servers; index or error. */
-static int add_server(struct planner *p, const char *option, const char *text)
+/* "[NAME=]HOST[:PORT]". Without a name `ret` keeps the one it has. */
+static int parse_server(struct planner *p, const char *option, const char *text, struct server *ret)
 {
 	const char *equals = strchr(text, '=');
 	const char *host = equals ? equals + 1 : text;
-	struct server server = {.name = ""};
 	struct address address;
 	int error;
 
-	if (p->server_count == LEG_COUNT_MAX)
-		return err_set(p->err, -EINVAL, "%s: more than %u servers", option, LEG_COUNT_MAX);
 	if (equals && (equals == text || equals - text > (int)VOLUME_NAME_MAX))
 		return err_set(p->err, -EINVAL, "%s: '%.80s': the name before '=' must be 1 to %u characters", option,
 			       text, VOLUME_NAME_MAX);
 	if (equals)
-		snprintf(server.name, sizeof(server.name), "%.*s", (int)(equals - text), text);
-	else
-		default_name(p->server_count, server.name, sizeof(server.name));
+		snprintf(ret->name, sizeof(ret->name), "%.*s", (int)(equals - text), text);
 	error = address_parse(host, PORT_DEFAULT, &address, p->err);
 	if (error) {
 		err_wrap(p->err, "%s", option);
 		return error;
 	}
-	address_format(&address, server.address);
-	error = refuse_twin(p, option, &server);
+	address_format(&address, ret->address);
+	return 0;
+}
+
+/* -> p->servers; index or error. */
+static int add_server(struct planner *p, const char *option, const char *text)
+{
+	struct server server = {.name = ""};
+	int error;
+
+	if (p->server_count == LEG_COUNT_MAX)
+		return err_set(p->err, -EINVAL, "%s: more than %u servers", option, LEG_COUNT_MAX);
+	default_name(p->server_count, server.name, sizeof(server.name));
+	error = parse_server(p, option, text, &server);
+	if (!error)
+		error = refuse_twin(p, option, &server);
 	if (error)
 		return error;
 	p->servers[p->server_count] = server;
@@ -87,6 +98,28 @@ static int find_server(const struct planner *p, const char *name)
 	return -ENOENT;
 }
 
+/* -> p->witnesses: the name of a --replica, which votes in the sets that it has no part in, or a server of its own. */
+static int add_witness(struct planner *p, const char *text)
+{
+	struct server server = {.name = "w"};
+	int idx = find_server(p, text);
+
+	if (p->witness_count)
+		snprintf(server.name, sizeof(server.name), "w%u", p->witness_count + 1);
+	if (idx >= 0)
+		server = p->servers[idx];
+	else if (parse_server(p, "--witness", text, &server))
+		return p->err->code;
+	for (unsigned i = 0; i < p->witness_count; i++) {
+		if (!strcmp(p->witnesses[i].address, server.address))
+			return err_set(p->err, -EINVAL, "--witness: %s is given twice; one server has one vote",
+				       server.address);
+	}
+	server.is_used = false;
+	p->witnesses[p->witness_count++] = server;
+	return 0;
+}
+
 /* A word of --replicas-set: a name given before, or a server of its own. */
 static int resolve_word(struct planner *p, const char *word)
 {
@@ -100,10 +133,18 @@ static int resolve_word(struct planner *p, const char *word)
 		       word);
 }
 
+static void put_voter(struct set_spec *set, const struct server *server, enum voter_kind kind)
+{
+	struct replica_spec *voter = &set->replicas[set->replica_count++];
+
+	voter->kind = kind;
+	memcpy(voter->name, server->name, sizeof(voter->name));
+	memcpy(voter->address, server->address, sizeof(voter->address));
+}
+
 static int put_replica(struct planner *p, struct set_spec *set, unsigned set_idx, unsigned server_idx)
 {
 	struct server *server = &p->servers[server_idx];
-	struct replica_spec *replica = &set->replicas[set->replica_count];
 
 	for (unsigned i = 0; i < set->replica_count; i++) {
 		if (!strcmp(set->replicas[i].address, server->address))
@@ -114,10 +155,66 @@ static int put_replica(struct planner *p, struct set_spec *set, unsigned set_idx
 	if (set->replica_count == SET_REPLICAS_MAX)
 		return err_set(p->err, -EINVAL, "set %u: more than %u replicas", set_idx, SET_REPLICAS_MAX);
 	server->is_used = true;
-	replica->kind = VOTER_REPLICA;
-	memcpy(replica->name, server->name, sizeof(replica->name));
-	memcpy(replica->address, server->address, sizeof(replica->address));
-	set->replica_count++;
+	put_voter(set, server, VOTER_REPLICA);
+	return 0;
+}
+
+/* Beside a replica of the set it would be lost together with it, and its vote when it is needed: there it stays out. */
+static int put_witness(struct planner *p, unsigned set_idx, struct server *server)
+{
+	struct set_spec *set = &p->spec->sets[set_idx];
+
+	for (unsigned i = 0; i < set->replica_count; i++) {
+		if (!strcmp(set->replicas[i].address, server->address))
+			return 0;
+		if (!strcmp(set->replicas[i].name, server->name))
+			return err_set(p->err, -EINVAL,
+				       "--witness: the name '%s' is given to %s and to %s; names must differ",
+				       server->name, set->replicas[i].address, server->address);
+	}
+	if (set->replica_count == SET_VOTERS_MAX)
+		return err_set(p->err, -EINVAL, "--witness: set %u would have more than %u voters", set_idx,
+			       SET_VOTERS_MAX);
+	put_voter(set, server, VOTER_WITNESS);
+	server->is_used = true;
+	return 0;
+}
+
+static int put_witnesses(struct planner *p)
+{
+	const struct text_list *texts = &p->request->witnesses;
+	int error = 0;
+
+	if (texts->count && p->request->no_witness)
+		return err_set(p->err, -EINVAL, "--no-witness: contradicts --witness; leave one out");
+	for (unsigned i = 0; !error && i < texts->count; i++)
+		error = add_witness(p, texts->items[i]);
+	for (unsigned i = 0; i < p->witness_count; i++) {
+		struct server *server = &p->witnesses[i];
+
+		for (unsigned s = 0; !error && s < p->spec->set_count; s++)
+			error = put_witness(p, s, server);
+		if (!error && !server->is_used)
+			return err_set(
+				p->err, -EINVAL,
+				"--witness: %s keeps a replica of every set; a witness needs a server of its own",
+				server->address);
+	}
+	return error;
+}
+
+/* Two voters: neither is a majority without the other. */
+static int refuse_pairs(struct planner *p)
+{
+	for (unsigned i = 0; i < p->spec->set_count && !p->request->no_witness; i++) {
+		if (p->spec->sets[i].replica_count == 2 && p->spec->sets[i].replicas[1].kind == VOTER_REPLICA)
+			return err_set(p->err, -EINVAL,
+				       "--witness: is missing: set %u has two replicas, and after losing one of them "
+				       "there is no majority to go on with, so all I/O would wait for it; name a third "
+				       "server, which stores no data and only votes: --witness HOST:PORT; or say "
+				       "--no-witness",
+				       i);
+	}
 	return 0;
 }
 
@@ -225,6 +322,10 @@ int plan_volume(const struct plan_request *request, plan_uuid_fn next_uuid, void
 	ret->block_bytes = (uint32_t)request->block_bytes;
 	ret->chunk_bytes = (uint32_t)request->chunk_bytes;
 	error = plan_sets(&p);
+	if (!error)
+		error = put_witnesses(&p);
+	if (!error)
+		error = refuse_pairs(&p);
 	if (error)
 		return error;
 	give_identities(ret, next_uuid, ctx);
@@ -236,6 +337,9 @@ static void give_voter(const struct replica_spec *replica, struct voter *ret)
 	ret->uuid = replica->uuid;
 	ret->kind = replica->kind;
 	memcpy(ret->address, replica->address, sizeof(ret->address));
+	ret->state = VOTER_OUT;
+	if (replica->kind == VOTER_WITNESS)
+		return;
 	ret->state = VOTER_IN;
 	ret->compare = COMPARE_STAMPS;
 	ret->in_sync_gen = 1;
@@ -260,16 +364,21 @@ void plan_config(const struct volume_spec *spec, unsigned set, struct config *re
 
 const char *plan_advice(const struct volume_spec *spec)
 {
-	unsigned least = SET_REPLICAS_MAX;
+	unsigned data = SET_REPLICAS_MAX, voters = SET_VOTERS_MAX;
 
 	for (unsigned i = 0; i < spec->set_count; i++) {
-		if (spec->sets[i].replica_count < least)
-			least = spec->sets[i].replica_count;
+		const struct set_spec *set = &spec->sets[i];
+
+		data = volume_set_data_count(set) < data ? volume_set_data_count(set) : data;
+		voters = set->replica_count < voters ? set->replica_count : voters;
 	}
-	if (least == 1)
-		return "a set has one replica only: nothing is mirrored there, and losing that server loses the data";
-	if (least == 2)
-		return "a set has two replicas: after losing one there is no majority, so I/O will wait for it; "
-		       "a witness as third voter is wanted, and a later version will take one";
+	if (data == 1)
+		return voters == 2 ? "a set has one replica and one witness: nothing is mirrored there, and losing "
+				     "either server stops it"
+				   : "a set has one replica only: nothing is mirrored there, and losing that server "
+				     "loses the data";
+	if (voters == 2)
+		return "a set has two replicas and no witness: after losing one there is no majority, so I/O will wait "
+		       "for it";
 	return NULL;
 }

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_CLI_PLAN_H
 #define GATEWAY_CLI_PLAN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
@@ -17,6 +18,8 @@ struct plan_request {
 	uint64_t set_count;	       /* 0: not said */
 	struct text_list replicas;     /* "[NAME=]HOST[:PORT]" */
 	struct text_list replica_sets; /* each "X,Y,...": X a NAME of `replicas`, or "[NAME=]HOST:PORT" */
+	struct text_list witnesses;    /* "[NAME=]HOST[:PORT]" or a NAME: each votes where it keeps no replica */
+	bool no_witness;	       /* two replicas without one are wanted */
 };
 
 /* One fresh uuid per call. */

@@ -164,19 +164,27 @@ static json_t *uuid_json(const struct uuid *uuid)
 	return json_string(text);
 }
 
+static json_t *voters_json(const struct set_spec *set, enum voter_kind kind)
+{
+	json_t *voters = json_array();
+
+	for (unsigned i = 0; i < set->replica_count; i++) {
+		const struct replica_spec *voter = &set->replicas[i];
+
+		if (voter->kind == kind)
+			json_array_append_new(voters, json_pack("{s:s, s:o, s:s}", "name", voter->name, "uuid",
+								uuid_json(&voter->uuid), "address", voter->address));
+	}
+	return voters;
+}
+
 static json_t *set_json(const struct volume_spec *spec, unsigned idx)
 {
 	const struct set_spec *set = &spec->sets[idx];
-	json_t *replicas = json_array();
 
-	for (unsigned i = 0; i < set->replica_count; i++) {
-		const struct replica_spec *replica = &set->replicas[i];
-
-		json_array_append_new(replicas, json_pack("{s:s, s:o, s:s}", "name", replica->name, "uuid",
-							  uuid_json(&replica->uuid), "address", replica->address));
-	}
-	return json_pack("{s:i, s:o, s:I, s:o}", "index", (int)idx, "uuid", uuid_json(&set->uuid), "size_bytes",
-			 (json_int_t)volume_set_bytes(spec, idx), "replicas", replicas);
+	return json_pack("{s:i, s:o, s:I, s:o, s:o}", "index", (int)idx, "uuid", uuid_json(&set->uuid), "size_bytes",
+			 (json_int_t)volume_set_bytes(spec, idx), "replicas", voters_json(set, VOTER_REPLICA),
+			 "witnesses", voters_json(set, VOTER_WITNESS));
 }
 
 json_t *volumes_json(const struct volume_spec *spec, const char *path)

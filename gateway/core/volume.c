@@ -75,15 +75,23 @@ static int check_pair(const struct replica_spec *a, const struct replica_spec *b
 	return 0;
 }
 
+unsigned volume_set_data_count(const struct set_spec *set)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < set->replica_count; i++)
+		count += set->replicas[i].kind != VOTER_WITNESS;
+	return count;
+}
+
 static int check_counts(const struct set_spec *set, unsigned index, struct err *err)
 {
-	unsigned data = 0;
+	unsigned data;
 
 	if (set->replica_count > SET_VOTERS_MAX)
 		return err_set(err, -EINVAL, "set %u: %u voters; at most %u", index, set->replica_count,
 			       SET_VOTERS_MAX);
-	for (unsigned i = 0; i < set->replica_count; i++)
-		data += set->replicas[i].kind != VOTER_WITNESS;
+	data = volume_set_data_count(set);
 	if (data == 0 || data > SET_REPLICAS_MAX)
 		return err_set(err, -EINVAL, "set %u: %u replicas; must be 1 to %u", index, data, SET_REPLICAS_MAX);
 	return 0;
@@ -170,6 +178,14 @@ unsigned volume_leg_count(const struct volume_spec *spec)
 	for (unsigned i = 0; i < spec->set_count; i++)
 		count += spec->sets[i].replica_count;
 	return count;
+}
+
+void volume_kind_counts(const struct volume_spec *spec, unsigned *ret_replicas, unsigned *ret_witnesses)
+{
+	*ret_replicas = 0;
+	for (unsigned i = 0; i < spec->set_count; i++)
+		*ret_replicas += volume_set_data_count(&spec->sets[i]);
+	*ret_witnesses = volume_leg_count(spec) - *ret_replicas;
 }
 
 const struct replica_spec *volume_leg_replica(const struct volume_spec *spec, unsigned leg, unsigned *ret_set)

@@ -50,6 +50,10 @@ unsigned volume_leg_count(const struct volume_spec *spec);
 /* Lends the replica of `leg` (< volume_leg_count()); `ret_set` may be NULL. */
 const struct replica_spec *volume_leg_replica(const struct volume_spec *spec, unsigned leg, unsigned *ret_set);
 
+/* Replicas that hold data, of one set; of the volume, and its witnesses (one per set each). Pure. */
+unsigned volume_set_data_count(const struct set_spec *set);
+void volume_kind_counts(const struct volume_spec *spec, unsigned *ret_replicas, unsigned *ret_witnesses);
+
 /* host:port with the port that the volume's file may leave out, as configs store it. Pure. */
 void volume_replica_address(const struct replica_spec *replica, char out[ADDRESS_CHARS_MAX + 1]);
 

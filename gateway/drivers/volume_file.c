@@ -24,6 +24,8 @@ struct set_yaml {
 	char uuid[UUID_CHARS + 1];
 	struct replica_yaml *replicas;
 	unsigned replicas_count;
+	struct replica_yaml *witnesses; /* NULL: none */
+	unsigned witnesses_count;
 };
 
 /* Sizes are strings here: "1G" and 1073741824 are both fine. */
@@ -50,7 +52,9 @@ static const cyaml_schema_value_t replica_value = {
 static const cyaml_schema_field_t set_fields[] = {
 	CYAML_FIELD_STRING("uuid", CYAML_FLAG_DEFAULT, struct set_yaml, uuid, 1),
 	CYAML_FIELD_SEQUENCE("replicas", CYAML_FLAG_POINTER, struct set_yaml, replicas, &replica_value, 1,
-			     SET_VOTERS_MAX),
+			     SET_REPLICAS_MAX),
+	CYAML_FIELD_SEQUENCE("witnesses", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct set_yaml, witnesses,
+			     &replica_value, 1, SET_VOTERS_MAX - 1),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t set_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct set_yaml, set_fields)};
@@ -110,18 +114,16 @@ static int take_uuid(const struct yaml_file *file, const char *where, const char
 	return 0;
 }
 
-static int take_replica(const struct yaml_file *file, unsigned set, unsigned idx, const struct replica_yaml *yaml,
-			struct replica_spec *ret, struct err *err)
+static int take_voter(const struct yaml_file *file, const char *where, const struct replica_yaml *yaml,
+		      enum voter_kind kind, struct replica_spec *ret, struct err *err)
 {
-	char where[64];
-
-	snprintf(where, sizeof(where), "sets[%u].replicas[%u].uuid", set, idx);
-	ret->kind = VOTER_REPLICA;
+	ret->kind = kind;
 	snprintf(ret->name, sizeof(ret->name), "%s", yaml->name);
 	snprintf(ret->address, sizeof(ret->address), "%s", yaml->address);
 	return take_uuid(file, where, yaml->uuid, &ret->uuid, err);
 }
 
+/* Witnesses stand behind the replicas. */
 static int take_set(const struct yaml_file *file, unsigned idx, const struct set_yaml *yaml, struct set_spec *ret,
 		    struct err *err)
 {
@@ -130,9 +132,20 @@ static int take_set(const struct yaml_file *file, unsigned idx, const struct set
 
 	snprintf(where, sizeof(where), "sets[%u].uuid", idx);
 	error = take_uuid(file, where, yaml->uuid, &ret->uuid, err);
-	ret->replica_count = yaml->replicas_count; /* <= SET_VOTERS_MAX by the schema */
-	for (unsigned i = 0; !error && i < yaml->replicas_count; i++)
-		error = take_replica(file, idx, i, &yaml->replicas[i], &ret->replicas[i], err);
+	for (unsigned i = 0; !error && i < yaml->replicas_count; i++) {
+		snprintf(where, sizeof(where), "sets[%u].replicas[%u].uuid", idx, i);
+		error = take_voter(file, where, &yaml->replicas[i], VOTER_REPLICA, &ret->replicas[i], err);
+	}
+	ret->replica_count = yaml->replicas_count; /* <= SET_REPLICAS_MAX by the schema */
+	for (unsigned i = 0; !error && i < yaml->witnesses_count; i++) {
+		snprintf(where, sizeof(where), "sets[%u].witnesses[%u]", idx, i);
+		if (ret->replica_count == SET_VOTERS_MAX)
+			return yaml_file_refuse(file, err, where, "replicas and witnesses together are more than %u",
+						SET_VOTERS_MAX);
+		snprintf(where, sizeof(where), "sets[%u].witnesses[%u].uuid", idx, i);
+		error = take_voter(file, where, &yaml->witnesses[i], VOTER_WITNESS,
+				   &ret->replicas[ret->replica_count++], err);
+	}
 	return error;
 }
 
@@ -224,24 +237,37 @@ int volume_file_load(const char *path, struct volume_spec *ret, struct err *err)
 	return error;
 }
 
-static void give_set(const struct set_spec *set, struct set_yaml *ret)
-{
-	uuid_format(&set->uuid, ret->uuid);
-	for (unsigned i = 0; i < set->replica_count; i++) {
-		struct replica_yaml *replica = &ret->replicas[i];
-
-		uuid_format(&set->replicas[i].uuid, replica->uuid);
-		snprintf(replica->name, sizeof(replica->name), "%s", set->replicas[i].name);
-		snprintf(replica->address, sizeof(replica->address), "%s", set->replicas[i].address);
-	}
-	ret->replicas_count = set->replica_count;
-}
-
 struct volume_yaml_room {
 	struct volume_yaml volume;
 	struct set_yaml sets[SET_COUNT_MAX];
 	struct replica_yaml replicas[SET_COUNT_MAX][SET_VOTERS_MAX];
+	struct replica_yaml witnesses[SET_COUNT_MAX][SET_VOTERS_MAX];
 };
+
+static void give_voter(const struct replica_spec *voter, struct replica_yaml *ret)
+{
+	uuid_format(&voter->uuid, ret->uuid);
+	snprintf(ret->name, sizeof(ret->name), "%s", voter->name);
+	snprintf(ret->address, sizeof(ret->address), "%s", voter->address);
+}
+
+static void give_set(const struct volume_spec *spec, unsigned idx, struct volume_yaml_room *room)
+{
+	const struct set_spec *set = &spec->sets[idx];
+	struct set_yaml *ret = &room->sets[idx];
+
+	uuid_format(&set->uuid, ret->uuid);
+	ret->replicas = room->replicas[idx];
+	for (unsigned i = 0; i < set->replica_count; i++) {
+		const struct replica_spec *voter = &set->replicas[i];
+
+		if (voter->kind == VOTER_WITNESS)
+			give_voter(voter, &room->witnesses[idx][ret->witnesses_count++]);
+		else
+			give_voter(voter, &ret->replicas[ret->replicas_count++]);
+	}
+	ret->witnesses = ret->witnesses_count ? room->witnesses[idx] : NULL;
+}
 
 int volume_file_save(const char *path, const struct volume_spec *spec, struct err *err)
 {
@@ -263,10 +289,8 @@ int volume_file_save(const char *path, const struct volume_spec *spec, struct er
 	size_format(spec->chunk_bytes, room->volume.chunk);
 	room->volume.sets = room->sets;
 	room->volume.sets_count = spec->set_count;
-	for (unsigned i = 0; i < spec->set_count; i++) {
-		room->sets[i].replicas = room->replicas[i];
-		give_set(&spec->sets[i], &room->sets[i]);
-	}
+	for (unsigned i = 0; i < spec->set_count; i++)
+		give_set(spec, i, room);
 	error = yaml_file_save(path, 0644, comment, &volume_schema, &room->volume, err);
 	free(room);
 	return error;

@@ -12,6 +12,7 @@ arguments=()
 for address in $LOCKSTEP_HOST_REPLICAS; do
 	arguments+=(--replica "$address")
 done
+((${#arguments[@]} != 4)) || arguments+=(--no-witness)
 lockstep volume create "zc$$" --size 64M "${arguments[@]}"
 
 # round OPTION...: 64 MiB of bulk writes, verified. Sets zero_copy, copied.

@@ -70,6 +70,7 @@ volume_create()
 	for name in $names; do
 		arguments+=(--replica "$name=127.0.0.1:${replica_port[$name]}")
 	done
+	((${#arguments[@]} != 4)) || [[ " $* " == *" --witness "* ]] || arguments+=(--no-witness)
 	lockstep volume create "$volume" --size "$size" "${arguments[@]}" "$@"
 }
 

@@ -18,14 +18,14 @@ nothing_was_made()
 	[[ -z $(find "$tmp/a" "$tmp/b" -mindepth 1 -maxdepth 1 -name 'v.*') ]] || fail "a replica stays behind after $1"
 }
 
-says 6 "$ip:9: nobody listens there \(.*\); start lockstep-replica" "$cli" volume create v --size 1M --replica "$a" --replica "$ip:9"
+says 6 "$ip:9: nobody listens there \(.*\); start lockstep-replica" "$cli" volume create v --size 1M --no-witness --replica "$a" --replica "$ip:9"
 nothing_was_made "an unreachable server"
-says 6 "no-such-host.invalid.*check the name" "$cli" volume create v --size 1M --replica "$a" --replica no-such-host.invalid
+says 6 "no-such-host.invalid.*check the name" "$cli" volume create v --size 1M --no-witness --replica "$a" --replica no-such-host.invalid
 nothing_was_made "a name that does not resolve"
 says_json 6 unreachable "nobody listens" "$cli" volume create v --size 1M --replica "$ip:9"
 
 kill -STOP "${replica_pid[b]}"
-says 8 "$b: no answer within 1000 ms" "$cli" volume create v --size 1M --timeout 1 --replica "$a" --replica "$b"
+says 8 "$b: no answer within 1000 ms" "$cli" volume create v --size 1M --no-witness --timeout 1 --replica "$a" --replica "$b"
 kill -CONT "${replica_pid[b]}"
 nothing_was_made "a stopped server"
 
@@ -39,7 +39,7 @@ while True:
 END
 spawn other python3 "$tmp/other.py" "$ip"
 wait_until 10 "the other server listens" can_connect "$ip:8000"
-says 5 "$ip:8000: not the answer of a lockstep-replica" "$cli" volume create v --size 1M --replica "$a" --replica "$ip:8000"
+says 5 "$ip:8000: not the answer of a lockstep-replica" "$cli" volume create v --size 1M --no-witness --replica "$a" --replica "$ip:8000"
 nothing_was_made "a server of another kind"
 
 # The third server cannot store anything: the first two replicas are taken back.
@@ -53,7 +53,7 @@ says 1 "$tmp/replica-a.log" "$cli" volume create v --size 1M --replica "$a" --co
 nothing_was_made "a config directory that is a file"
 
 # Deleting with a server away: nothing goes, unless forced, and then it says what stays.
-"$cli" volume create v --size 1M --replica "$a" --replica "$b" >/dev/null 2>&1
+"$cli" volume create v --size 1M --no-witness --replica "$a" --replica "$b" >/dev/null 2>&1
 replica_kill b
 says 6 "$b: nobody listens there.*nothing was deleted" "$cli" volume delete v --yes
 replica_dir a v 0 >/dev/null

@@ -16,7 +16,7 @@ proxy_start b
 begin_create()
 {
 	: >"$tmp/create.log"
-	spawn create timeout $((60 * SLOW)) "$B/lockstep" volume create v --size 1M --timeout $((20 * SLOW)) \
+	spawn create timeout $((60 * SLOW)) "$B/lockstep" volume create v --size 1M --no-witness --timeout $((20 * SLOW)) \
 		--replica "a=$(replica_address a)" --replica "b=$(proxy_address b)"
 	create_pid=$spawned
 	wait_until 20 "replica b is being created" replica_is_made b

@@ -13,18 +13,33 @@ done
 a=$(replica_address a) b=$(replica_address b) c=$(replica_address c) d=$(replica_address d)
 
 "$cli" volume create data --size 8M --replica "a=$a" --replica "b=$b" --replica "c=$c" >"$tmp/create.out" 2>"$tmp/create.err"
-grep -q "volume data created: 8.00 MiB, 1 mirror set, 3 replicas" "$tmp/create.out" || fail "$(cat "$tmp/create.out")"
+grep -q "volume data created: 8.00 MiB, 1 mirror set, 3 replicas, 0 witnesses" "$tmp/create.out" || fail "$(cat "$tmp/create.out")"
 grep -q "creating replica b of set 0 on $b (2 of 3)" "$tmp/create.err" || fail "no progress: $(cat "$tmp/create.err")"
 for name in a b c; do
 	[[ $(stat -c %s "$(replica_dir "$name" data 0)/data") == $((8 << 20)) ]] || fail "the data file on $name has another size"
 done
 [[ -z $(ls "$tmp/d") ]] || fail "server d was not asked for, and has $(ls "$tmp/d")"
 
-# Two replicas: it says that a witness is wanted.
-"$cli" volume create two --size 1G --block-size 512 --sets 2 --replica "$c" --replica "$d" >/dev/null 2>"$tmp/two.err"
-grep -q "witness" "$tmp/two.err" || fail "no word of a witness: $(cat "$tmp/two.err")"
+# Two replicas: refused without a witness, and why; with one, each set has it; or in so many words without.
+says 2 "no majority.*--witness HOST:PORT" "$cli" volume create pair --size 1M --replica "$a" --replica "$b"
+"$cli" volume create pair --size 1G --sets 2 --replica "$a" --replica "$b" --witness "w=$d" >"$tmp/pair.out" 2>"$tmp/pair.err"
+grep -q "4 replicas, 2 witnesses" "$tmp/pair.out" || fail "$(cat "$tmp/pair.out")"
+grep -q "creating witness w of set 1 on $d (6 of 6)" "$tmp/pair.err" || fail "no progress: $(cat "$tmp/pair.err")"
+[[ $(ls "$(replica_dir d pair 1)") == superblock ]] || fail "a witness has $(ls "$(replica_dir d pair 1)")"
+[[ $(json '[(w["name"], w["address"]) for s in d["volume"]["sets"] for w in s["witnesses"]]' "$cli" volume show pair) == \
+	"[('w', '$d'), ('w', '$d')]" ]] || fail "$("$cli" volume show pair --json)"
+"$cli" volume show pair | grep -qE "^  witness +w +$d" || fail "$("$cli" volume show pair)"
+"$cli" volume list | grep -qE '^pair +1\.00 GiB +2 +4 +2 +detached' || fail "$("$cli" volume list)"
+[[ $(json 'sorted((r["volume"], r["kind"]) for r in d["servers"][0]["replicas"])' "$cli" replica list --server "$d") == \
+	"[('pair', 'witness'), ('pair', 'witness')]" ]] || fail "$("$cli" replica list --server "$d")"
+uuid=$(json 'd["volume"]["sets"][0]["witnesses"][0]["uuid"]' "$cli" volume show pair)
+"$cli" replica show "${uuid:0:8}" 2>/dev/null | grep -q "^witness $uuid" || fail "replica show ${uuid:0:8}"
+"$cli" volume delete pair --yes >/dev/null 2>&1
+[[ -z $(ls "$tmp/d") ]] || fail "server d still keeps $(ls "$tmp/d")"
+"$cli" volume create two --size 1G --block-size 512 --sets 2 --replica "$c" --replica "$d" --no-witness >/dev/null 2>"$tmp/two.err"
+grep -q "no majority" "$tmp/two.err" || fail "no word of the majority: $(cat "$tmp/two.err")"
 # A stripe over listed sets, in JSON.
-"$cli" volume create striped --size 10M --chunk 64K --replicas-set "$a,$b" --replicas-set "$c,$d" --json >"$tmp/striped.json"
+"$cli" volume create striped --size 10M --chunk 64K --replicas-set "$a,$b" --replicas-set "$c,$d" --no-witness --json >"$tmp/striped.json"
 python3 - "$tmp/striped.json" <<'END' || fail "$(cat "$tmp/striped.json")"
 import json, sys
 volume = json.load(open(sys.argv[1]))["volume"]
@@ -36,7 +51,7 @@ END
 says 4 "exists" "$cli" volume create data --size 8M --replica "$a"
 says_json 4 exists "choose another name" "$cli" volume create data --size 8M --replica "$a"
 [[ $(json '[v["name"] for v in d["volumes"]]' "$cli" volume list) == "['data', 'striped', 'two']" ]] || fail "volume list"
-"$cli" volume list | grep -qE '^data +8\.00 MiB +1 +3 +detached' || fail "$("$cli" volume list)"
+"$cli" volume list | grep -qE '^data +8\.00 MiB +1 +3 +0 +detached' || fail "$("$cli" volume list)"
 "$cli" volume show data | grep -q "$b" || fail "$("$cli" volume show data)"
 [[ $(json 'd["status"]' "$cli" volume show data) == None ]] || fail "a detached volume has a status"
 

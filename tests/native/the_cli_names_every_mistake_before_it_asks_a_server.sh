@@ -47,6 +47,13 @@ create "several colons outside brackets" v --size 1M --replica ::1:7420
 create "stands in no --replicas-set" v --size 1M --replica "a=$ip:1" --replica "b=$ip:2" --replicas-set a
 create "'c' is no name given with --replica" v --size 1M --replica "a=$ip:1" --replicas-set a,c
 create "--sets 3: does not agree with 1 times --replicas-set" v --size 1M --sets 3 --replicas-set "$ip:1,$ip:2"
+two=("${one[@]}" --replica "$ip:7421")
+create "--witness: is missing: set 0 has two replicas, .*no majority" v --size 1M "${two[@]}"
+create "--no-witness: contradicts --witness" v --size 1M "${two[@]}" --no-witness --witness "$ip:7422"
+create "--witness: $ip:7421 keeps a replica of every set" v --size 1M "${two[@]}" --witness "$ip:7421"
+create "--witness: $ip:7422 is given twice" v --size 1M "${two[@]}" --witness "$ip:7422" --witness "x=$ip:7422"
+create "--witness: the name 'b'" v --size 1M "${two[@]}" --witness "b=$ip:7422"
+create "--witness: .*port is not a number" v --size 1M "${two[@]}" --witness "$ip:http"
 create "volume name" a/b --size 1M "${one[@]}"
 create "volume name" ../b --size 1M "${one[@]}"
 create "volume name" "" --size 1M "${one[@]}"

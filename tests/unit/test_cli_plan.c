@@ -76,6 +76,7 @@ static void sets_share_the_servers_when_no_set_is_listed(void)
 	request.set_count = 4;
 	add(&request.replicas, "node1");
 	add(&request.replicas, "node2");
+	request.no_witness = true;
 	CHECK_OK(plan(&request, &spec, &err));
 	CHECK_EQ_U64(4, spec.set_count);
 	CHECK_STR("node2:7420", spec.sets[3].replicas[1].address);
@@ -92,6 +93,7 @@ static void listed_sets_take_names_and_addresses(void)
 	add(&request.replicas, "b=node2");
 	add(&request.replica_sets, "a,b");
 	add(&request.replica_sets, "c=node3,node4:7421");
+	request.no_witness = true;
 	CHECK_OK(plan(&request, &spec, &err));
 	CHECK_EQ_U64(2, spec.set_count);
 	CHECK_STR("node2:7420", spec.sets[0].replicas[1].address);
@@ -99,7 +101,22 @@ static void listed_sets_take_names_and_addresses(void)
 	CHECK_STR("node4:7421", spec.sets[1].replicas[1].address);
 }
 
-static void two_replicas_want_a_witness(void)
+static void two_replicas_want_a_witness_and_are_told_why(void)
+{
+	struct plan_request request = request_of("data");
+
+	add(&request.replicas, "node1");
+	add(&request.replicas, "node2");
+	refuses(&request, "no majority");
+	refuses(&request, "--witness HOST:PORT");
+	refuses(&request, "--no-witness");
+	request.replicas.count = 0;
+	add(&request.replica_sets, "a=node1:1,b=node2:1,c=node3:1");
+	add(&request.replica_sets, "a,b");
+	refuses(&request, "set 1 has two replicas");
+}
+
+static void two_replicas_without_a_witness_are_advised(void)
 {
 	struct plan_request request = request_of("data");
 	struct volume_spec spec;
@@ -107,8 +124,120 @@ static void two_replicas_want_a_witness(void)
 
 	add(&request.replicas, "node1");
 	add(&request.replicas, "node2");
+	request.no_witness = true;
 	CHECK_OK(plan(&request, &spec, &err));
-	CHECK_STR_HAS("witness", plan_advice(&spec));
+	CHECK_STR_HAS("no majority", plan_advice(&spec));
+	add(&request.witnesses, "node3");
+	refuses(&request, "--no-witness: contradicts --witness");
+}
+
+static void a_witness_votes_behind_the_replicas_of_every_set(void)
+{
+	struct plan_request request = request_of("data");
+	struct volume_spec spec;
+	unsigned replicas, witnesses;
+	struct err err;
+
+	request.set_count = 2;
+	add(&request.replicas, "node1");
+	add(&request.replicas, "node2");
+	add(&request.witnesses, "node3");
+	CHECK_OK(plan(&request, &spec, &err));
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK_EQ_U64(3, spec.sets[i].replica_count);
+		CHECK_EQ_INT(VOTER_WITNESS, spec.sets[i].replicas[2].kind);
+		CHECK_STR("w", spec.sets[i].replicas[2].name);
+		CHECK_STR("node3:7420", spec.sets[i].replicas[2].address);
+	}
+	CHECK_NULL(plan_advice(&spec));
+	volume_kind_counts(&spec, &replicas, &witnesses);
+	CHECK_EQ_U64(4, replicas);
+	CHECK_EQ_U64(2, witnesses);
+}
+
+static void a_witness_stays_out_of_sets_that_its_server_has_a_replica_of(void)
+{
+	struct plan_request request = request_of("data");
+	struct volume_spec spec;
+	struct err err;
+
+	add(&request.replicas, "a=node1");
+	add(&request.replicas, "b=node2");
+	add(&request.replicas, "c=node3");
+	add(&request.replica_sets, "a,b");
+	add(&request.replica_sets, "c,a");
+	add(&request.witnesses, "b");
+	add(&request.witnesses, "c");
+	CHECK_OK(plan(&request, &spec, &err));
+	CHECK_EQ_U64(3, spec.sets[0].replica_count);
+	CHECK_STR("c", spec.sets[0].replicas[2].name);
+	CHECK_EQ_U64(3, spec.sets[1].replica_count);
+	CHECK_STR("b", spec.sets[1].replicas[2].name);
+	CHECK_EQ_INT(VOTER_WITNESS, spec.sets[1].replicas[2].kind);
+}
+
+static void a_witness_that_votes_nowhere_or_twice_is_refused(void)
+{
+	struct plan_request request = request_of("data");
+
+	add(&request.replicas, "node1");
+	add(&request.replicas, "node2");
+	add(&request.witnesses, "node2:7420");
+	refuses(&request, "node2:7420 keeps a replica of every set");
+	request.witnesses.count = 0;
+	add(&request.witnesses, "node3");
+	add(&request.witnesses, "x=node3:7420");
+	refuses(&request, "node3:7420 is given twice");
+	request.witnesses.count = 0;
+	add(&request.witnesses, "a=node3");
+	refuses(&request, "the name 'a'");
+	request.witnesses.count = 0;
+	add(&request.witnesses, "node3:x");
+	refuses(&request, "--witness");
+	request.witnesses.count = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		static const char *const more[] = {"w1", "w2", "w3", "w4", "w5", "w6"};
+
+		add(&request.witnesses, more[i]);
+	}
+	refuses(&request, "more than 7 voters");
+}
+
+static void a_witness_beside_one_replica_is_called_a_risk(void)
+{
+	struct plan_request request = request_of("data");
+	struct volume_spec spec;
+	struct err err;
+
+	add(&request.replicas, "node1");
+	add(&request.witnesses, "node2");
+	CHECK_OK(plan(&request, &spec, &err));
+	CHECK_STR_HAS("losing either server stops it", plan_advice(&spec));
+}
+
+static void a_witness_is_not_in_sync_in_the_first_config(void)
+{
+	struct plan_request request = request_of("data");
+	uint8_t bytes[CONFIG_BYTES_MAX];
+	struct config config, again;
+	struct volume_spec spec;
+	const char *reason = "";
+	struct err err;
+	int len;
+
+	add(&request.replicas, "node1");
+	add(&request.replicas, "node2");
+	add(&request.witnesses, "node3");
+	CHECK_OK(plan(&request, &spec, &err));
+	plan_config(&spec, 0, &config);
+	CHECK_EQ_U64(3, config.voter_count);
+	CHECK_EQ_INT(VOTER_IN, config.voters[1].state);
+	CHECK_EQ_INT(VOTER_WITNESS, config.voters[2].kind);
+	CHECK_EQ_INT(VOTER_OUT, config.voters[2].state);
+	len = config_encode(&config, bytes, sizeof(bytes));
+	CHECK_TRUE(len > 0);
+	CHECK_OK(config_decode(bytes, (size_t)len, &again, &reason));
+	CHECK_OK(volume_spec_match(&spec, 0, &again, &err));
 }
 
 static void one_replica_is_called_what_it_is(void)
@@ -132,6 +261,7 @@ static void the_first_config_says_who_is_in_sync(void)
 	request.set_count = 2;
 	add(&request.replicas, "node1");
 	add(&request.replicas, "node2");
+	request.no_witness = true;
 	CHECK_OK(plan(&request, &spec, &err));
 	plan_config(&spec, 1, &config);
 	CHECK_EQ_U64(0, config.ballot.epoch);
@@ -313,7 +443,13 @@ static const struct check_test tests[] = {
 	CHECK_TEST(three_servers_make_one_set_of_three),
 	CHECK_TEST(sets_share_the_servers_when_no_set_is_listed),
 	CHECK_TEST(listed_sets_take_names_and_addresses),
-	CHECK_TEST(two_replicas_want_a_witness),
+	CHECK_TEST(two_replicas_want_a_witness_and_are_told_why),
+	CHECK_TEST(two_replicas_without_a_witness_are_advised),
+	CHECK_TEST(a_witness_votes_behind_the_replicas_of_every_set),
+	CHECK_TEST(a_witness_stays_out_of_sets_that_its_server_has_a_replica_of),
+	CHECK_TEST(a_witness_that_votes_nowhere_or_twice_is_refused),
+	CHECK_TEST(a_witness_beside_one_replica_is_called_a_risk),
+	CHECK_TEST(a_witness_is_not_in_sync_in_the_first_config),
 	CHECK_TEST(one_replica_is_called_what_it_is),
 	CHECK_TEST(the_first_config_says_who_is_in_sync),
 	CHECK_TEST(the_first_config_survives_its_encoding),

@@ -140,6 +140,66 @@ static void what_is_saved_reads_back_the_same(void)
 	scratch_remove(&s);
 }
 
+static const char witness[] = "  witnesses:\n"					 /* 16 */
+			      "  - name: w\n"					 /* 17 */
+			      "    uuid: 55555555-5555-4555-8555-555555555555\n" /* 18 */
+			      "    address: node3:7420\n";			 /* 19 */
+
+static void a_witness_stands_in_a_list_of_its_own(void)
+{
+	struct volume_spec first, second;
+	char text[sizeof(good) + sizeof(witness)];
+	struct scratch s;
+	struct err err;
+
+	scratch_make(&s);
+	snprintf(text, sizeof(text), "%s%s", good, witness);
+	write_text(s.path, text, strlen(text));
+	CHECK_OK(volume_file_load(s.path, &first, &err));
+	CHECK_EQ_U64(3, first.sets[0].replica_count);
+	CHECK_EQ_INT(VOTER_REPLICA, first.sets[0].replicas[1].kind);
+	CHECK_EQ_INT(VOTER_WITNESS, first.sets[0].replicas[2].kind);
+	CHECK_STR("w", first.sets[0].replicas[2].name);
+	CHECK_STR("node3:7420", first.sets[0].replicas[2].address);
+	CHECK_OK(volume_file_save(s.path, &first, &err));
+	CHECK_OK(volume_file_load(s.path, &second, &err));
+	CHECK_MEM(&first, &second, sizeof(first));
+	scratch_remove(&s);
+}
+
+/* `good` with that witness, edited. */
+static void refuses_witness(const char *from, const char *to, unsigned line, const char *part)
+{
+	const char *at = strstr(witness, from);
+	char *text = NULL, place[32];
+	struct err err;
+
+	CHECK_NOT_NULL(at);
+	CHECK_TRUE(asprintf(&text, "%s%.*s%s%s", good, (int)(at - witness), witness, to, at + strlen(from)) > 0);
+	load_text(text, strlen(text), -EINVAL, &err);
+	snprintf(place, sizeof(place), "data.yaml:%u: ", line);
+	CHECK_STR_HAS(place, err.text);
+	CHECK_STR_HAS(part, err.text);
+	free(text);
+}
+
+static void bad_witnesses_are_refused(void)
+{
+	refuses_witness("55555555-5555-4555-8555-555555555555", "x", 18, "'x' is not a uuid");
+	refuses_witness("55555555-5555-4555-8555-555555555555", "44444444-4444-4444-8444-444444444444", 8, "same uuid");
+	refuses_witness("name: w", "name: a", 8, "named a");
+	refuses_witness("address: node3:7420", "address: node2:7420", 8, "same address");
+	refuses_witness("    address: node3:7420\n", "", 18, "address");
+	refuses_witness("  - name: w\n",
+			"  - {name: v, uuid: 66666666-6666-4666-8666-666666666661, address: x1}\n"
+			"  - {name: v, uuid: 66666666-6666-4666-8666-666666666662, address: x2}\n"
+			"  - {name: v, uuid: 66666666-6666-4666-8666-666666666663, address: x3}\n"
+			"  - {name: v, uuid: 66666666-6666-4666-8666-666666666664, address: x4}\n"
+			"  - {name: v, uuid: 66666666-6666-4666-8666-666666666665, address: x5}\n"
+			"  - name: w\n",
+			22, "more than 7");
+}
+
 static void an_impossible_spec_is_not_saved(void)
 {
 	struct volume_spec spec;
@@ -283,7 +343,7 @@ static void too_many_replicas_are_refused(void)
 		"  - {name: c, uuid: x, address: x}\n  - {name: c, uuid: x, address: x}\n"
 		"  - {name: c, uuid: x, address: x}\n  - {name: c, uuid: x, address: x}\n"
 		"  - {name: c, uuid: x, address: x}\n  - {name: c, uuid: x, address: x}\n  - name: b\n",
-		19, "entries");
+		17, "entries");
 }
 
 static void an_empty_list_of_sets_is_refused(void)
@@ -370,6 +430,8 @@ static void a_name_cannot_leave_the_directory(void)
 static const struct check_test tests[] = {
 	CHECK_TEST(a_good_file_becomes_the_spec),
 	CHECK_TEST(what_is_saved_reads_back_the_same),
+	CHECK_TEST(a_witness_stands_in_a_list_of_its_own),
+	CHECK_TEST(bad_witnesses_are_refused),
 	CHECK_TEST(an_impossible_spec_is_not_saved),
 	CHECK_TEST(saving_leaves_no_temporary_file),
 	CHECK_TEST(saving_into_no_directory_names_the_file),

@@ -192,6 +192,7 @@ replica_dir()
 
 # ---- volumes ----
 # volume_create NAME SIZE [OPTION...]: mirrored over every replica-server started so far unless options say otherwise.
+# A pair of them goes without a witness unless options name one.
 volume_create()
 {
 	local name=$1 size=$2 server servers=()
@@ -200,6 +201,7 @@ volume_create()
 		for server in "${!replica_port[@]}"; do
 			servers+=(--replica "$server=$(replica_address "$server")")
 		done
+		((${#servers[@]} != 4)) || [[ " $* " == *" --witness "* ]] || servers+=(--no-witness)
 	fi
 	lockstep volume create "$name" --size "$size" "${servers[@]}" "$@" >"$tmp/create-$name.log" 2>&1 ||
 		fail "volume create $name: $(cat "$tmp/create-$name.log")"

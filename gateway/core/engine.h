@@ -51,6 +51,8 @@ enum write_path {
 	WRITE_GATHER,	 /* copied once with its header into the batch of its set: one send a leg and turn */
 	WRITE_BULK,	 /* from the request's buffer: SEND_ZC or SEND, as the connection's notifications justify */
 	WRITE_BULK_COPY, /* from the request's buffer, never SEND_ZC (REQUEST_F_META) */
+	WRITE_PRIVATE,	 /* copied once, too large for a batch: the same bytes for every leg, whatever becomes of the
+			    buffer */
 };
 
 struct write_order {

@@ -11,12 +11,10 @@
 
 static enum write_path choose_path(const struct engine *engine, const struct part *part)
 {
-	uint64_t small = engine->options.bulk_min_bytes;
-
 	/* Legs that disagree saw different bytes: only a private copy is the same for all of them. */
 	if (part->crc_resends > 0)
-		small = BULK_MIN_BYTES_MAX;
-	if (part->at.length <= small)
+		return part->at.length <= BULK_MIN_BYTES_MAX ? WRITE_GATHER : WRITE_PRIVATE;
+	if (part->at.length <= engine->options.bulk_min_bytes)
 		return WRITE_GATHER;
 	return part->slot->request.flags & REQUEST_F_META ? WRITE_BULK_COPY : WRITE_BULK;
 }

@@ -33,6 +33,8 @@ static enum route route_of(struct peers *peers, const struct write_order *order)
 
 	if (order->path == WRITE_GATHER)
 		return ROUTE_BATCH;
+	if (order->path == WRITE_PRIVATE)
+		return ROUTE_PIECES;
 	payload = peers_payload(peers, order->slot);
 	if (payload.mapped || (payload.fixed && (order->path == WRITE_BULK || peers->send_fixed)))
 		return ROUTE_BORROW;

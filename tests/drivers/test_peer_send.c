@@ -208,6 +208,26 @@ static void bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces(void
 	world_free(world);
 }
 
+/* The application may change its buffer as soon as the write was ordered; every leg gets what was there then. */
+static void a_private_copy_is_taken_before_the_order_returns(void)
+{
+	struct world *world = world_new(
+		&(struct world_options){.legs = 2, .memory = MEMORY_MAPPED_AND_FIXED, .zero_copy = ZC_ALWAYS});
+
+	world_connect_all(world);
+	world_fill(world, 5, IO_BYTES_MAX);
+	CHECK_TRUE(world_write(world, 5, IO_BYTES_MAX, WRITE_PRIVATE));
+	memset(world_payload(world, 5), 0xee, IO_BYTES_MAX);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		CHECK_EQ_U64(IO_BYTES_MAX, world_recv_frame(world, leg, LANE_MAIN).length);
+		world_recv(world, leg, LANE_MAIN, buffer, IO_BYTES_MAX);
+		world_fill(world, 5, IO_BYTES_MAX);
+		CHECK_MEM(world_payload(world, 5), buffer, IO_BYTES_MAX);
+	}
+	CHECK_EQ_U64(0, zero_copy_attempts(world));
+	world_free(world);
+}
+
 static void memory_no_sqe_can_name_is_copied_in_pieces(void)
 {
 	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_HIDDEN});
@@ -383,6 +403,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_hundred_bulk_writes_by_zero_copy_send_arrive_whole_and_in_order),
 	CHECK_TEST(a_hundred_bulk_writes_by_changing_ways_arrive_whole_and_in_order),
 	CHECK_TEST(bulk_payloads_that_must_not_be_zero_copied_are_copied_in_pieces),
+	CHECK_TEST(a_private_copy_is_taken_before_the_order_returns),
 	CHECK_TEST(memory_no_sqe_can_name_is_copied_in_pieces),
 	CHECK_TEST(loopback_is_reported_as_copied_and_then_sent_without_notifications),
 	CHECK_TEST(small_writes_of_a_turn_are_one_batch_with_each_legs_session),

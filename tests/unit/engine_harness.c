@@ -186,7 +186,7 @@ static void on_send_frame(void *ctx, unsigned leg, enum lane lane, const struct 
 static bool on_send_write(void *ctx, const struct write_order *order)
 {
 	struct harness *harness = ctx;
-	bool is_copied = harness->copies_bulk || order->path == WRITE_GATHER;
+	bool is_copied = harness->copies_bulk || order->path == WRITE_GATHER || order->path == WRITE_PRIVATE;
 
 	CHECK_TRUE(order->legs != 0);
 	for (unsigned leg = 0; leg < volume_leg_count(&harness->spec); leg++) {

@@ -313,6 +313,23 @@ static void a_write_that_differs_between_replicas_is_repeated_from_a_private_cop
 	CHECK_OK(h.errors[0]);
 }
 
+/* One too large for a batch as well: from the request's own pages it would differ again. */
+static void a_large_write_that_differs_is_repeated_from_a_private_copy(void)
+{
+	start(1, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, IO_BYTES_MAX);
+	CHECK_EQ_INT(WRITE_BULK, harness_find(&h, 0, FRAME_WRITE)->path);
+	acknowledge_with(0, 1);
+	acknowledge_with(1, 2);
+	CHECK_EQ_INT(WRITE_PRIVATE, harness_find(&h, 0, FRAME_WRITE)->path);
+	CHECK_EQ_INT(WRITE_PRIVATE, harness_find(&h, 1, FRAME_WRITE)->path);
+	acknowledge_with(0, 3);
+	acknowledge_with(1, 3);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+}
+
 static void the_replica_that_stays_different_is_evicted(void)
 {
 	start(1, 3);
@@ -538,6 +555,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_flush_does_not_cover_what_completed_after_it),
 	CHECK_TEST(a_restarted_server_on_the_same_boot_goes_on),
 	CHECK_TEST(a_write_that_differs_between_replicas_is_repeated_from_a_private_copy),
+	CHECK_TEST(a_large_write_that_differs_is_repeated_from_a_private_copy),
 	CHECK_TEST(the_replica_that_stays_different_is_evicted),
 	CHECK_TEST(of_two_the_one_that_changed_its_mind_is_evicted),
 	CHECK_TEST(a_repeat_reaches_a_replica_that_was_lost_meanwhile),

@@ -1,5 +1,6 @@
-/* One region made equal, under its range lock (R3.7, R7): digests of the source and of the others, then the pieces that
- * differ, read from the source into a slot of the engine's own and written to those that differ.
+/* One region compared, under its range lock, and made equal (R3.7, R7, verify.c): digests of the source and of the
+ * others, then the pieces that differ, read from the source into a slot of the engine's own and written to those that
+ * differ.
  *
  *	IDLE -> LOCKING -> DIGEST -+-> IDLE (equal)
  *			     ^     |
@@ -29,12 +30,15 @@ static unsigned index_of(const struct engine *engine, const struct copy *copy)
 	return (unsigned)(copy - engine->copies);
 }
 
-unsigned copy_active(const struct engine *engine, const struct set *set)
+unsigned copy_active(const struct engine *engine, const struct set *set, unsigned purposes)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < RESYNC_SLOTS; i++)
-		count += engine->copies[i].phase != COPY_IDLE && (!set || engine->copies[i].set == set->index);
+	for (unsigned i = 0; i < RESYNC_SLOTS; i++) {
+		const struct copy *copy = &engine->copies[i];
+
+		count += copy->phase != COPY_IDLE && copy->purpose & purposes && (!set || copy->set == set->index);
+	}
 	return count;
 }
 
@@ -50,7 +54,7 @@ bool copy_is_of(const struct engine *engine, const struct set *set, uint64_t reg
 }
 
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,
-		bool is_reconcile)
+		enum copy_purpose purpose)
 {
 	uint64_t set_bytes = volume_set_bytes(&engine->spec, set->index), start = region * REGION_BYTES;
 	struct copy *copy = NULL;
@@ -66,23 +70,30 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 	copy->bytes = set_bytes - start < REGION_BYTES ? set_bytes - start : REGION_BYTES;
 	copy->source = source;
 	copy->targets = targets;
-	copy->is_reconcile = is_reconcile;
+	copy->legs = targets | (uint8_t)(1u << source);
+	copy->purpose = purpose;
+	copy->is_read_only = purpose == COPY_VERIFY && !engine->verify.order.repair;
 	copy->is_stopped = false;
 	copy->round++;
 	copy->digests_asked = copy->digests_held = 0;
-	engine->resync_budget -= engine->resync_budget < copy->bytes ? engine->resync_budget : copy->bytes;
+	pace_spend(purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
 	at = (struct layout_part){.set = set->index, .set_offset = start, .length = copy->bytes};
 	if (slot_take_copy(engine, copy, &at))
 		copy_locked(engine, copy);
 	return true;
 }
 
-static void finish(struct engine *engine, struct copy *copy, bool is_equal)
+static void finish(struct engine *engine, struct copy *copy, bool is_done)
 {
 	copy->phase = COPY_IDLE;
 	engine->sets[copy->set].needs_look = true;
 	slot_free_copy(engine, copy);
-	if (is_equal)
+	pace_took(engine, engine->now_ns - copy->begun_ns);
+	if (copy->purpose == COPY_VERIFY && is_done)
+		verify_region_done(engine, copy);
+	else if (copy->purpose == COPY_VERIFY)
+		verify_region_stopped(engine, copy);
+	else if (is_done)
 		resync_copied(engine, copy);
 }
 
@@ -108,17 +119,17 @@ static void stop(struct engine *engine, struct copy *copy)
 void copy_locked(struct engine *engine, struct copy *copy)
 {
 	struct set *set = &engine->sets[copy->set];
-	uint8_t legs = copy->targets | (uint8_t)(1u << copy->source);
 
 	copy->phase = COPY_DIGEST;
-	if (copy->is_stopped || (legs & ~set->up_legs)) {
+	copy->begun_ns = engine->now_ns;
+	if (copy->is_stopped || (copy->legs & ~set->up_legs)) {
 		stop(engine, copy);
 		return;
 	}
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		if (!(legs & leg_bit(leg)))
+		if (!(copy->legs & leg_bit(leg)))
 			continue;
 		copy->digests_asked |= leg_bit(leg);
 		engine->message.digest =
@@ -127,45 +138,47 @@ void copy_locked(struct engine *engine, struct copy *copy)
 	}
 }
 
-static unsigned pieces_of(const struct copy *copy)
+unsigned copy_pieces(const struct copy *copy)
 {
 	return (unsigned)((copy->bytes + DIGEST_PIECE_BYTES - 1) / DIGEST_PIECE_BYTES);
 }
 
-static bool is_different(const struct copy *copy, unsigned leg, unsigned piece)
-{
-	return memcmp(copy->digests[leg][piece], copy->digests[copy->source][piece], DIGEST_BYTES) != 0;
-}
-
+/* The source is right. */
 static void compare(struct copy *copy)
 {
-	copy->differ = 0;
-	for (unsigned leg = 0; leg < SET_VOTERS_MAX; leg++) {
-		for (unsigned piece = 0; copy->targets & 1u << leg && piece < pieces_of(copy); piece++) {
-			if (is_different(copy, leg, piece))
-				copy->differ |= (uint16_t)(1u << piece);
+	copy->undecided = 0;
+	for (unsigned piece = 0; piece < copy_pieces(copy); piece++) {
+		copy->right[piece] = copy->source;
+		copy->wrong[piece] = 0;
+		for (unsigned leg = 0; leg < SET_VOTERS_MAX; leg++) {
+			if (copy->targets & 1u << leg &&
+			    memcmp(copy->digests[leg][piece], copy->digests[copy->source][piece], DIGEST_BYTES) != 0)
+				copy->wrong[piece] |= (uint8_t)(1u << leg);
 		}
 	}
 }
 
-/* The legs that differ in the first of a run of pieces, and how many pieces the same legs differ in. */
+static uint16_t differing(const struct copy *copy)
+{
+	uint16_t pieces = 0;
+
+	for (unsigned piece = 0; piece < copy_pieces(copy); piece++)
+		pieces |= (uint16_t)((unsigned)(copy->wrong[piece] != 0) << piece);
+	return pieces;
+}
+
+/* A run of pieces that the same legs get from the same one. */
 static void choose_run(struct copy *copy)
 {
-	unsigned piece = (unsigned)__builtin_ctz(copy->differ);
-	uint8_t legs;
+	unsigned first = (unsigned)__builtin_ctz(copy->differ), piece = first;
 
-	copy->first_piece = piece;
-	copy->piece_count = 0;
-	for (; piece < pieces_of(copy) && copy->differ & 1u << piece; piece++, copy->piece_count++) {
-		legs = 0;
-		for (unsigned leg = 0; leg < SET_VOTERS_MAX; leg++) {
-			if (copy->targets & 1u << leg && is_different(copy, leg, piece))
-				legs |= (uint8_t)(1u << leg);
-		}
-		if (copy->piece_count > 0 && legs != copy->differing_legs)
-			return;
-		copy->differing_legs = legs;
-	}
+	while (piece < copy_pieces(copy) && copy->differ & 1u << piece && copy->wrong[piece] == copy->wrong[first] &&
+	       copy->right[piece] == copy->right[first])
+		piece++;
+	copy->first_piece = first;
+	copy->piece_count = piece - first;
+	copy->differing_legs = copy->wrong[first];
+	copy->source = copy->right[first];
 }
 
 static void read_run(struct engine *engine, struct copy *copy)
@@ -201,7 +214,7 @@ static void read_run(struct engine *engine, struct copy *copy)
 /* Somebody that it is about is on his way out, and will be reported lost. */
 static bool is_interrupted(const struct engine *engine, const struct copy *copy)
 {
-	return copy->is_stopped || ((copy->targets | 1u << copy->source) & ~engine->sets[copy->set].up_legs) != 0;
+	return copy->is_stopped || (copy->legs & ~engine->sets[copy->set].up_legs) != 0;
 }
 
 static void next_run(struct engine *engine, struct copy *copy)
@@ -226,7 +239,7 @@ void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const s
 	if (!copy || copy->phase != COPY_DIGEST || copy->set != leg->set || tag >> COPY_BITS != copy->round ||
 	    !(copy->digests_asked & leg_bit(leg)))
 		return; /* of a copy that was stopped */
-	if (digested->offset != copy->region * REGION_BYTES || digested->count != pieces_of(copy)) {
+	if (digested->offset != copy->region * REGION_BYTES || digested->count != copy_pieces(copy)) {
 		link_abort(engine, leg, "digested another range than it was asked for");
 		return;
 	}
@@ -234,7 +247,11 @@ void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const s
 	copy->digests_held |= leg_bit(leg);
 	if (copy->digests_held != copy->digests_asked)
 		return;
-	compare(copy);
+	if (copy->purpose == COPY_VERIFY)
+		verify_judge(engine, copy);
+	else
+		compare(copy);
+	copy->differ = copy->is_read_only ? 0 : differing(copy);
 	next_run(engine, copy);
 }
 
@@ -242,11 +259,12 @@ static void count_copied(struct engine *engine, struct copy *copy, uint64_t byte
 {
 	struct set *set = &engine->sets[copy->set];
 
-	if (copy->is_reconcile) {
+	if (copy->purpose == COPY_RECONCILE) {
 		set->reconcile_bytes += bytes;
 		engine->counters.reconciled_bytes += bytes;
-		return;
 	}
+	if (copy->purpose != COPY_REJOIN)
+		return;
 	engine->counters.resynced_bytes += bytes;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		if (copy->differing_legs & 1u << i)
@@ -276,8 +294,9 @@ static void write_run(struct engine *engine, struct copy *copy)
 		.type = FRAME_WRITE,
 		.flags = FRAME_F_COPY | FRAME_F_STAMP,
 		.epoch = engine->ballot.epoch,
-		/* A joiner's stamps were raised before; the reconciled keep the higher of theirs and the attach's. */
-		.gen = copy->is_reconcile ? set->members.stamp_gen : 1,
+		/* A joiner's stamps were raised before, a verified one's stay; the reconciled keep the higher of theirs
+		 * and the attach's. */
+		.gen = copy->purpose == COPY_RECONCILE ? set->members.stamp_gen : 1,
 		.length = (uint32_t)part->at.length,
 		.id = part->id,
 		.offset = part->at.set_offset,
@@ -318,7 +337,8 @@ void copy_read_failed(struct engine *engine, struct copy *copy, struct leg *leg)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *joiner = set_leg(engine, set, i);
 
-		if (!copy->is_reconcile && copy->targets & leg_bit(joiner) && joiner->rejoin.phase == REJOIN_COPY)
+		if (copy->purpose == COPY_REJOIN && copy->targets & leg_bit(joiner) &&
+		    joiner->rejoin.phase == REJOIN_COPY)
 			joiner->rejoin.retry_ns = engine->now_ns;
 	}
 	stop(engine, copy);
@@ -329,7 +349,7 @@ static void step_after_write(struct engine *engine, struct copy *copy)
 	if (copy->phase != COPY_WRITE || is_outstanding(copy))
 		return;
 	/* A member's share of it needs a SYNC as any write does. */
-	engine->sets[copy->set].completed_writes += copy->is_reconcile;
+	engine->sets[copy->set].completed_writes += copy->purpose != COPY_REJOIN;
 	if (!copy->is_stopped) {
 		for (unsigned i = 0; i < copy->piece_count; i++)
 			copy->differ &= (uint16_t) ~(1u << (copy->first_piece + i));
@@ -360,7 +380,7 @@ void copy_leg_lost(struct engine *engine, struct leg *leg)
 
 		if (copy->phase == COPY_IDLE || copy->set != leg->set)
 			continue;
-		if (copy->source == leg->in_set || copy->targets & leg_bit(leg))
+		if (copy->legs & leg_bit(leg))
 			stop(engine, copy);
 	}
 }

@@ -181,6 +181,7 @@ struct engine *engine_new(const struct volume_spec *spec, const struct engine_op
 	engine->parts_per_slot = layout_parts_max(&engine->layout);
 	engine->slot_count = options->queue_depth + spec->set_count + RESYNC_SLOTS;
 	engine->is_recovering = options->is_recovery;
+	engine->resync_pace.bytes_per_s = options->resync_bytes_per_s;
 	list_init(&engine->ready);
 	if (!take_memory(engine))
 		goto err_memory;
@@ -265,6 +266,7 @@ void engine_run(struct engine *engine)
 {
 	bool has_more = true;
 
+	pace_wake(engine);
 	while (has_more) {
 		start_granted(engine);
 		if (engine->is_reattaching)
@@ -308,7 +310,9 @@ const char *engine_event_name(enum engine_event_kind kind)
 		[EVENT_REJOINED] = "rejoined",	       [EVENT_RECONCILING] = "reconciling",
 		[EVENT_RECONCILED] = "reconciled",     [EVENT_SUSPENDED] = "suspended",
 		[EVENT_RESUMED] = "resumed",	       [EVENT_LOSS_RECORDED] = "loss-recorded",
-		[EVENT_CRC_REPAIRED] = "crc-repaired",
+		[EVENT_CRC_REPAIRED] = "crc-repaired", [EVENT_VERIFYING] = "verifying",
+		[EVENT_VERIFIED] = "verified",	       [EVENT_VERIFY_ENDED] = "verify-ended",
+		[EVENT_DIFFERENCE] = "difference",
 	};
 
 	return (unsigned)kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";
@@ -342,6 +346,7 @@ void engine_fail(struct engine *engine, int error, const char *text)
 		return;
 	snprintf(engine->failure, sizeof(engine->failure), "%s", text);
 	engine_set_state(engine, VOLUME_FAILED);
+	verify_end(engine, "the volume failed");
 	if (!engine->is_attached)
 		engine->ops->attached(engine->ctx, error, text);
 	link_abort_all(engine, "the volume failed");
@@ -354,23 +359,10 @@ void engine_set_now(struct engine *engine, uint64_t now_ns)
 	engine->now_ns = now_ns;
 }
 
-/* For a second at most, so that a pause is not followed by a rush. */
-static void refill_budget(struct engine *engine)
-{
-	uint64_t rate = engine->options.resync_bytes_per_s, most = rate > REGION_BYTES ? rate : REGION_BYTES;
-	uint64_t passed_ms = (engine->now_ns - engine->resync_ns) / 1000000;
-
-	if (rate == 0 || passed_ms == 0)
-		return;
-	engine->resync_budget += rate * (passed_ms < 1000 ? passed_ms : 1000) / 1000;
-	if (engine->resync_budget > most)
-		engine->resync_budget = most;
-	engine->resync_ns = engine->now_ns;
-}
-
 void engine_tick(struct engine *engine)
 {
-	refill_budget(engine);
+	pace_refill(&engine->resync_pace, engine->now_ns);
+	verify_tick(engine);
 	for (unsigned i = 0; i < engine->leg_count; i++)
 		link_tick(engine, &engine->legs[i]);
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
@@ -407,6 +399,7 @@ void engine_detach(struct engine *engine)
 		return;
 	}
 	engine_set_state(engine, VOLUME_DETACHING);
+	verify_end(engine, "the volume is being detached");
 	engine->detach_ns = engine->now_ns;
 	flush_detach_progress(engine);
 	engine_run(engine);

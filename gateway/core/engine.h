@@ -87,6 +87,10 @@ enum engine_event_kind {
 	EVENT_RESUMED,
 	EVENT_LOSS_RECORDED, /* completed writes that were not flushed may be gone */
 	EVENT_CRC_REPAIRED,
+	EVENT_VERIFYING,
+	EVENT_VERIFIED,	    /* everything was compared */
+	EVENT_VERIFY_ENDED, /* ... was not */
+	EVENT_DIFFERENCE,   /* between replicas in sync, found by a verify */
 	EVENT_KIND_COUNT
 };
 
@@ -248,6 +252,8 @@ struct engine_status {
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
 	uint64_t crc_mismatches; /* acknowledgements of one write that differ between legs */
+	uint64_t crc_repairs;	 /* ... writes that were completed after it (R13) */
+	uint64_t verified_bytes, differing_bytes, repaired_bytes; /* of all verifies */
 	uint64_t failed_requests;
 	uint64_t evictions, rejoins, reattaches;
 	uint64_t reconciled_bytes, resynced_bytes; /* copied */
@@ -257,6 +263,47 @@ struct engine_status {
 	struct leg_status legs[LEG_COUNT_MAX];
 };
 void engine_status(const struct engine *engine, struct engine_status *ret);
+/* ---- All in-sync replicas compared with each other, on people's request (verify.c). ---- */
+
+struct verify_order {
+	bool repair;	      /* what differs is copied from the majority */
+	uint64_t sources;     /* bit per leg: right where there is no majority; at most one a set */
+	uint64_t bytes_per_s; /* compared; 0: as fast as it goes beside the application */
+};
+
+/* Pieces of DIGEST_PIECE_BYTES next to each other that differ in the same way. Legs by their bits in the set. */
+struct verify_finding {
+	uint32_t set;
+	uint64_t offset, length; /* bytes in the set */
+	uint8_t compared;	 /* legs in sync */
+	uint8_t wrong;		 /* those that differ from the majority, or from the source named; 0: undecided */
+	bool is_repaired;
+};
+
+#define VERIFY_FINDINGS_MAX 64u /* kept; more are counted */
+
+enum verify_state { VERIFY_NEVER, VERIFY_RUNNING, VERIFY_DONE, VERIFY_ENDED };
+
+struct verify_status {
+	enum verify_state state;
+	bool repair;
+	uint64_t since_ns, ended_ns;
+	uint64_t total_bytes, compared_bytes; /* of the sets, each counted once */
+	uint64_t differing_bytes, repaired_bytes, undecided_bytes;
+	uint64_t leg_bytes[LEG_COUNT_MAX]; /* compared on each leg: less than its set when it was out of sync meanwhile
+					    */
+	unsigned leg_count;
+	uint32_t finding_count; /* all of them */
+	struct verify_finding findings[VERIFY_FINDINGS_MAX];
+	char text[160]; /* what it waits for, or why it ended early; else empty */
+};
+
+/* One at a time. 0, or with `err`: -EBUSY one is running, -EAGAIN not serving, -EINVAL nothing to compare. */
+int engine_verify_start(struct engine *engine, const struct verify_order *order, struct err *err) must_check;
+void engine_verify_cancel(struct engine *engine);
+void engine_verify_status(const struct engine *engine, struct verify_status *ret);
+const char *verify_state_name(enum verify_state state);
+
 const char *volume_state_name(enum volume_state state);
 const char *leg_state_name(enum leg_state state);
 

@@ -7,7 +7,8 @@
  *
  * Who decides what: attach.c speaks with one voter; assemble.c brings a set from the first answer to a chosen config
  * (R3); evict.c keeps the config true to who is there (R6, R7, R8); lease.c says when reads may start (R9); resync.c
- * and copy.c make replicas equal (R3.7, R7); read.c, write.c and flush.c move the application's data.
+ * and copy.c make replicas equal (R3.7, R7), verify.c sees whether they are, pace.c lets the application go first;
+ * read.c, write.c and flush.c move its data.
  */
 #ifndef GATEWAY_CORE_ENGINE_STATE_H
 #define GATEWAY_CORE_ENGINE_STATE_H
@@ -34,6 +35,9 @@ enum change_phase { CHANGE_NONE, CHANGE_STAMP, CHANGE_ACCEPT };
 /* One region being compared and copied, in a slot of the engine's own (copy.c). */
 enum copy_phase { COPY_IDLE, COPY_LOCKING, COPY_DIGEST, COPY_READ, COPY_WRITE };
 
+/* For whom; bits, so that they can be asked for together. */
+enum copy_purpose { COPY_REJOIN = 1, COPY_RECONCILE = 2, COPY_VERIFY = 4, COPY_ANY = 7 };
+
 #define TAG_RESYNC 0x80000000u /* of asks by resync.c; others are gens or 0 */
 
 struct copy {
@@ -41,18 +45,44 @@ struct copy {
 	enum copy_phase phase;
 	unsigned set;
 	uint64_t region;
-	uint64_t bytes;	 /* of the region */
-	uint8_t targets; /* legs to make equal; more than the joiner when reconciling */
-	uint8_t source;	 /* in the set */
-	bool is_reconcile;
+	uint64_t bytes;	   /* of the region */
+	uint64_t begun_ns; /* when it had its range */
+	uint8_t targets;   /* legs to make equal; more than the joiner when reconciling */
+	uint8_t legs;	   /* all that it is about */
+	uint8_t source;	   /* in the set; of the run being copied */
+	enum copy_purpose purpose;
+	bool is_read_only;     /* compared only */
 	bool is_stopped;       /* source or target lost, or attached anew: ends when nothing is outstanding */
 	uint16_t round;	       /* tells answers to an earlier use apart */
 	uint8_t digests_asked; /* legs whose answer is outstanding */
 	uint8_t digests_held;
 	uint8_t digests[SET_VOTERS_MAX][DIGEST_PIECES_MAX][DIGEST_BYTES];
-	uint16_t differ; /* pieces still to copy */
+	uint8_t wrong[DIGEST_PIECES_MAX]; /* legs that each piece is to be copied to */
+	uint8_t right[DIGEST_PIECES_MAX]; /* and from which */
+	uint16_t undecided;		  /* pieces that differ while nothing says who is right (verify.c) */
+	uint16_t differ;		  /* pieces still to copy */
 	uint8_t differing_legs;
 	unsigned first_piece, piece_count; /* being copied */
+};
+
+/* How many bytes a second may be compared; 0: as fast as it goes (pace.c). */
+struct pace {
+	uint64_t bytes_per_s;
+	uint64_t budget, refilled_ns;
+};
+
+/* A comparison of all in-sync replicas that people asked for (verify.c). One at a time, one set after the other. */
+struct verify {
+	struct verify_order order;
+	struct verify_status status;
+	struct pace pace;
+	unsigned set;
+	uint64_t next;		      /* region */
+	uint64_t retry[RESYNC_SLOTS]; /* regions whose comparison was stopped */
+	unsigned retry_count;
+	unsigned stops;		 /* one after the other, without a region that was compared */
+	uint64_t waits_since_ns; /* for what may never come; 0: does not */
+	bool is_ending;		 /* begins nothing new */
 };
 
 struct set {
@@ -145,7 +175,11 @@ struct engine {
 	struct part *parts;
 	uint64_t *map_words; /* all region maps */
 	struct copy copies[RESYNC_SLOTS];
-	uint64_t resync_budget, resync_ns;
+	struct pace resync_pace;
+	uint64_t foreground_ns; /* when a request of the application's last came or was completed */
+	uint64_t
+		rest_until_ns; /* no region is begun before while the application has requests; 0: none is waited for */
+	struct verify verify;
 	struct list ready; /* parts whose range was granted, by range.granted */
 	uint64_t generation;
 	struct message message; /* scratch: too large for a stack */
@@ -317,7 +351,7 @@ void resync_barrier_answered(struct engine *engine, struct leg *leg, const struc
 uint8_t resync_joiners(struct engine *engine, const struct set *set);
 void resync_copied(struct engine *engine, struct copy *copy);
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,
-		bool is_reconcile) must_check;
+		enum copy_purpose purpose) must_check;
 void copy_locked(struct engine *engine, struct copy *copy);
 void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const struct message_digested *digested);
 void copy_read_done(struct engine *engine, struct copy *copy);
@@ -326,8 +360,30 @@ void copy_written(struct engine *engine, struct copy *copy, struct leg *leg, con
 void copy_leg_lost(struct engine *engine, struct leg *leg);
 void copy_stop_all(struct engine *engine, struct set *set);
 void copy_mark_unsynced(struct engine *engine, struct set *set);
-unsigned copy_active(const struct engine *engine, const struct set *set);
+/* Of one set, or (NULL) of all; `purposes`: enum copy_purpose. */
+unsigned copy_active(const struct engine *engine, const struct set *set, unsigned purposes);
+unsigned copy_pieces(const struct copy *copy);
 bool copy_is_of(const struct engine *engine, const struct set *set, uint64_t region);
+
+/* pace.c: who goes first, the application or what makes replicas equal */
+void pace_refill(struct pace *pace, uint64_t now_ns);
+void pace_spend(struct pace *pace, uint64_t bytes);
+bool pace_allows(const struct engine *engine, const struct pace *pace);
+void pace_note_foreground(struct engine *engine);
+/* A region took so long, from the lock to its end. */
+void pace_took(struct engine *engine, uint64_t duration_ns);
+/* What rested may be looked at again. */
+void pace_wake(struct engine *engine);
+
+/* verify.c */
+void verify_progress(struct engine *engine, struct set *set);
+void verify_tick(struct engine *engine);
+/* All digests of a region are there: who is right, piece by piece. */
+void verify_judge(struct engine *engine, struct copy *copy);
+void verify_region_done(struct engine *engine, struct copy *copy);
+void verify_region_stopped(struct engine *engine, struct copy *copy);
+/* Begins nothing new; over when nothing of it is under way. `why` is copied. */
+void verify_end(struct engine *engine, const char *why);
 
 /* read.c */
 void read_start(struct engine *engine, struct part *part);

@@ -304,7 +304,7 @@ void evict_progress(struct engine *engine, struct set *set)
 
 	if (set->phase != SET_SERVING || engine->state == VOLUME_FAILED || engine->is_detached)
 		return;
-	if (region_map_is_empty(&set->uncertain) && copy_active(engine, set) == 0)
+	if (region_map_is_empty(&set->uncertain) && copy_active(engine, set, COPY_REJOIN | COPY_RECONCILE) == 0)
 		set->is_doubtful = false;
 	note_lost_members(engine, set);
 	keep = set->members.in & (uint8_t)~set->evicting;

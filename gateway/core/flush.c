@@ -76,7 +76,8 @@ void flush_start(struct engine *engine, struct part *part)
 	/* Taken when it is sent, and kept when it is sent again to a leg that was lost: lower is safe. */
 	part->flush_upto = flush_acknowledged_upto(set);
 	part->flush_writes = set->completed_writes;
-	part->is_reconciled = region_map_is_empty(&set->uncertain) && copy_active(engine, set) == 0;
+	part->is_reconciled =
+		region_map_is_empty(&set->uncertain) && copy_active(engine, set, COPY_REJOIN | COPY_RECONCILE) == 0;
 	take_window(engine, set, part);
 	list_add_tail(&set->flushes, &part->node);
 	for (unsigned i = 0; i < set->leg_count; i++) {

@@ -8,7 +8,6 @@
 #include "proto/status.h"
 
 #define RETRY_NS 1000000000ull
-#define BUSY_COPIES 1u /* while the application has requests outstanding */
 
 static const struct voter *chosen_voter(const struct engine *engine, const struct set *set, const struct leg *leg)
 {
@@ -194,13 +193,6 @@ void resync_stamped(struct engine *engine, struct leg *leg, uint32_t tag)
 
 /* ---- regions ---- */
 
-static bool may_copy(const struct engine *engine, const struct set *set)
-{
-	if (engine->outstanding > 0 && copy_active(engine, NULL) >= BUSY_COPIES)
-		return false;
-	return !engine->options.resync_bytes_per_s || engine->resync_budget >= REGION_BYTES;
-}
-
 static uint64_t awaited_region(const struct engine *engine, const struct set *set)
 {
 	struct list *it, *next;
@@ -238,14 +230,15 @@ static void reconcile(struct engine *engine, struct set *set)
 		uint64_t region = awaited_region(engine, set);
 		struct leg *source = pick_source(engine, set, 0);
 
-		if (region == count && !may_copy(engine, set))
+		if (region == count && !pace_allows(engine, &engine->resync_pace))
 			return;
 		if (region == count)
 			region = next_region(engine, set, &set->uncertain, set->reconcile_next);
 		if (region == count)
 			region = next_region(engine, set, &set->uncertain, 0);
 		if (region == count || !source ||
-		    !copy_begin(engine, set, region, (uint8_t)source->in_set, members & ~leg_bit(source), true))
+		    !copy_begin(engine, set, region, (uint8_t)source->in_set, members & ~leg_bit(source),
+				COPY_RECONCILE))
 			return;
 		set->reconcile_next = region + 1;
 	}
@@ -304,19 +297,20 @@ static unsigned copies_for(const struct engine *engine, const struct set *set, c
 	for (unsigned i = 0; i < RESYNC_SLOTS; i++) {
 		const struct copy *copy = &engine->copies[i];
 
-		count += copy->phase != COPY_IDLE && copy->set == set->index && copy->targets & leg_bit(leg);
+		count += copy->phase != COPY_IDLE && copy->purpose != COPY_VERIFY && copy->set == set->index &&
+			 copy->targets & leg_bit(leg);
 	}
 	return count;
 }
 
 static void copy_some(struct engine *engine, struct set *set, struct leg *leg)
 {
-	while (may_copy(engine, set)) {
+	while (pace_allows(engine, &engine->resync_pace)) {
 		uint64_t region = next_region(engine, set, &leg->to_copy, 0);
 		const struct leg *source = set_leg(engine, set, leg->rejoin.source);
 
 		if (region == leg->to_copy.region_count || !(set_readable(set) & leg_bit(source)) ||
-		    !copy_begin(engine, set, region, (uint8_t)source->in_set, leg_bit(leg), false))
+		    !copy_begin(engine, set, region, (uint8_t)source->in_set, leg_bit(leg), COPY_REJOIN))
 			break;
 	}
 	if (region_map_is_empty(&leg->to_copy) && copies_for(engine, set, leg) == 0)
@@ -382,6 +376,7 @@ void resync_progress(struct engine *engine, struct set *set)
 		else if (out & leg_bit(leg) && engine->state != VOLUME_DETACHING)
 			invite(engine, set, leg);
 	}
+	verify_progress(engine, set);
 }
 
 /* The region is equal on all that the copy was about. */
@@ -390,7 +385,7 @@ void resync_copied(struct engine *engine, struct copy *copy)
 	struct set *set = &engine->sets[copy->set];
 
 	set->needs_look = true;
-	if (!copy->is_reconcile) {
+	if (copy->purpose == COPY_REJOIN) {
 		for (unsigned i = 0; i < set->leg_count; i++) {
 			struct leg *leg = set_leg(engine, set, i);
 

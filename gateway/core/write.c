@@ -212,6 +212,7 @@ static void repeat(struct engine *engine, struct set *set, struct part *part)
 
 static void complete_write(struct engine *engine, struct set *set, struct part *part)
 {
+	engine->counters.crc_repairs += part->crc_resends > 0;
 	if (part->crc_resends > 0)
 		engine_tell(engine, EVENT_CRC_REPAIRED, set, NULL, 0, "%llu bytes at %llu changed while they were sent",
 			    (unsigned long long)part->at.length, (unsigned long long)part->at.set_offset);

@@ -132,6 +132,17 @@ static void print_sets(const struct volume_spec *spec)
 	}
 }
 
+/* What the file says, and nothing of what is as always. */
+static void print_policy(const struct volume_policy *policy)
+{
+	char text[POLICY_TEXT_CHARS];
+
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++) {
+		if (policy_give(policy, i, text))
+			printf("%s: %s\n", policy_key(i), text);
+	}
+}
+
 static void print_volume(const struct row *row)
 {
 	char uuid[UUID_CHARS + 1], size[SIZE_TEXT_CHARS], chunk[SIZE_TEXT_CHARS];
@@ -144,6 +155,7 @@ static void print_volume(const struct row *row)
 	if (row->spec.set_count > 1)
 		printf("striped over %u mirror sets in chunks of %s\n", row->spec.set_count, chunk);
 	printf("file: %s\n", row->path);
+	print_policy(&row->spec.policy);
 	print_sets(&row->spec);
 	if (!row->status_error)
 		status_print(stdout, &row->reply.status);

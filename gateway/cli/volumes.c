@@ -187,15 +187,31 @@ static json_t *set_json(const struct volume_spec *spec, unsigned idx)
 			 "witnesses", voters_json(set, VOTER_WITNESS));
 }
 
+/* What holds, defaults included. */
+static json_t *policy_json(const struct volume_spec *spec)
+{
+	struct volume_policy policy = spec->policy;
+
+	policy_fill(&policy);
+	return json_pack("{s:s, s:i, s:i, s:i, s:I, s:o, s:i, s:i}", "on_no_quorum",
+			 policy.on_no_quorum == NO_QUORUM_ERROR ? "error" : "suspend", "quorum_deadline_s",
+			 (int)policy.quorum_deadline, "min_in_sync", (int)policy.min_in_sync, "answer_deadline_s",
+			 (int)policy.answer_deadline, "resync_rate_bytes", (json_int_t)policy.resync_rate,
+			 "slow_factor",
+			 policy.slow_factor == POLICY_NEVER ? json_null() : json_integer(policy.slow_factor),
+			 "slow_time_s", (int)policy.slow_time, "slow_rest_s", (int)policy.slow_rest);
+}
+
 json_t *volumes_json(const struct volume_spec *spec, const char *path)
 {
 	json_t *sets = json_array();
 
 	for (unsigned i = 0; i < spec->set_count; i++)
 		json_array_append_new(sets, set_json(spec, i));
-	return json_pack("{s:s, s:o, s:I, s:i, s:i, s:o, s:o}", "name", spec->name, "uuid", uuid_json(&spec->uuid),
+	return json_pack("{s:s, s:o, s:I, s:i, s:i, s:o, s:o, s:o}", "name", spec->name, "uuid", uuid_json(&spec->uuid),
 			 "size_bytes", (json_int_t)spec->size_bytes, "block_bytes", (int)spec->block_bytes,
-			 "chunk_bytes", (int)spec->chunk_bytes, "file", cli_json_text(path), "sets", sets);
+			 "chunk_bytes", (int)spec->chunk_bytes, "file", cli_json_text(path), "policy",
+			 policy_json(spec), "sets", sets);
 }
 
 struct server *servers_find(struct servers *servers, const char *address)

@@ -150,6 +150,18 @@ static int check_sets(const struct volume_spec *spec, struct err *err)
 	return error;
 }
 
+static int check_policy(const struct volume_spec *spec, struct err *err)
+{
+	for (unsigned i = 0; i < spec->set_count; i++) {
+		unsigned data = volume_set_data_count(&spec->sets[i]);
+
+		if (spec->policy.min_in_sync > data)
+			return err_set(err, -EINVAL, "min-in-sync %" PRIu32 ": set %u has %u replica%s only",
+				       spec->policy.min_in_sync, i, data, data == 1 ? "" : "s");
+	}
+	return 0;
+}
+
 int volume_spec_check(const struct volume_spec *spec, struct err *err)
 {
 	int error;
@@ -161,6 +173,8 @@ int volume_spec_check(const struct volume_spec *spec, struct err *err)
 	error = check_sizes(spec, err);
 	if (!error)
 		error = check_sets(spec, err);
+	if (!error)
+		error = check_policy(spec, err);
 	return error ? err_wrap(err, "volume %s", spec->name) : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/limits.h"
 #include "common/uuid.h"
+#include "gateway/core/policy.h"
 #include "proto/config.h"
 
 struct replica_spec {
@@ -32,10 +33,11 @@ struct volume_spec {
 	uint32_t chunk_bytes; /* of the stripe; meaningless but valid when set_count is 1 */
 	unsigned set_count;
 	struct set_spec sets[SET_COUNT_MAX];
+	struct volume_policy policy; /* the drivers make engine_options of it */
 };
 
 /* 0 or -EINVAL: name, sizes (block multiple, maxima), chunk, at least one data replica a set, duplicate uuids or
- * addresses within a set, legs in total. Each refusal names the object. Pure. */
+ * addresses within a set, legs in total, min-in-sync. Each refusal names the object. Pure. */
 int volume_spec_check(const struct volume_spec *spec, struct err *err) must_check;
 
 /* Bytes of set `set` (sets differ by at most one chunk, the last chunk may be partial). Pure. */

@@ -100,9 +100,11 @@ static void engine_options_from(const struct gateway *gateway, struct engine_opt
 	engine_options_default(ret);
 	ret->bulk_min_bytes = (uint32_t)opts->bulk_min_bytes;
 	ret->read_run = opts->read_run;
-	ret->answer_deadline_ns = opts->answer_deadline_ms * NS_PER_MS;
 	ret->reconnect_ns = opts->reconnect_ms * NS_PER_MS;
 	ret->sync_interval_ns = opts->sync_interval_ms * NS_PER_MS;
+	ret->attach_wait_ns = opts->attach_wait_ms * NS_PER_MS;
+	ret->attach_limit_ns = opts->attach_limit_ms * NS_PER_MS;
+	policy_apply(&gateway->spec.policy, ret);
 	if (gethostname(host, sizeof(host) - 1))
 		snprintf(host, sizeof(host), "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
 	snprintf(ret->client, sizeof(ret->client), "%s/%d", host, (int)getpid());
@@ -169,6 +171,9 @@ enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
 	signal(SIGPIPE, SIG_IGN);
 	if (volume_file_load(opts->volume_file, &gateway.spec, err))
 		return GATEWAY_EXIT_CONFIG;
+	policy_merge(&gateway.spec.policy, &opts->policy);
+	if (volume_spec_check(&gateway.spec, err)) /* what the options say must fit it, too */
+		return GATEWAY_EXIT_USAGE;
 	rc = run_dir_open(opts->run_dir, gateway.spec.name, &gateway.run_dir, err);
 	if (rc)
 		return rc == -EBUSY ? GATEWAY_EXIT_BUSY : GATEWAY_EXIT_INTERNAL;

@@ -119,12 +119,21 @@ static int take_read_run(struct opts *opts, const char *text, struct err *err)
 	return take_number("read-run", text, 1, 1u << 20, &opts->read_run, err);
 }
 
-static int take_answer_deadline(struct opts *opts, const char *text, struct err *err)
+static int take_attach_wait(struct opts *opts, const char *text, struct err *err)
 {
 	uint32_t seconds = 0;
-	int rc = take_number("answer-deadline", text, 1, 3600, &seconds, err);
+	int rc = take_number("attach-wait", text, 0, 3600, &seconds, err);
 
-	opts->answer_deadline_ms = seconds * 1000;
+	opts->attach_wait_ms = seconds * 1000;
+	return rc;
+}
+
+static int take_attach_limit(struct opts *opts, const char *text, struct err *err)
+{
+	uint32_t seconds = 0;
+	int rc = take_number("attach-limit", text, 0, 86400, &seconds, err);
+
+	opts->attach_limit_ms = seconds * 1000;
 	return rc;
 }
 
@@ -186,8 +195,10 @@ static const struct option_row rows[] = {
 	{"buffer-table", "N", take_buffer_table,
 	 "places for request buffers (default: the queue depth; fewer for tests)"},
 	{"read-run", "N", take_read_run, "reads that stay on one replica before balance is looked at"},
-	{"answer-deadline", "SECONDS", take_answer_deadline,
-	 "a replica silent for so long is disconnected (default 3)"},
+	{"attach-wait", "SECONDS", take_attach_wait,
+	 "wait so long for servers that an attach can do without (default 3)"},
+	{"attach-limit", "SECONDS", take_attach_limit,
+	 "... and for those it cannot; then it is refused (default 30; 0: wait for ever)"},
 	{"reconnect", "MS", take_reconnect, "first pause before connecting again"},
 	{"sync-interval", "MS", take_sync_interval, "how often completed writes are made durable in the background"},
 	{"receive", "HOW", take_receive, "bulk reads by: auto (default), recv, read-fixed"},
@@ -210,9 +221,10 @@ static void set_defaults(struct opts *ret)
 		.device_id = DEVICE_ID_ANY,
 		.bulk_min_bytes = engine.bulk_min_bytes,
 		.read_run = engine.read_run,
-		.answer_deadline_ms = (uint32_t)(engine.answer_deadline_ns / 1000000),
 		.reconnect_ms = (uint32_t)(engine.reconnect_ns / 1000000),
 		.sync_interval_ms = (uint32_t)(engine.sync_interval_ns / 1000000),
+		.attach_wait_ms = (uint32_t)(engine.attach_wait_ns / 1000000),
+		.attach_limit_ms = (uint32_t)(engine.attach_limit_ns / 1000000),
 		.log_level = LOG_LEVEL_INFO,
 	};
 }
@@ -228,24 +240,42 @@ static int check_together(const struct opts *opts, struct err *err)
 	return 0;
 }
 
+static int take_policy(struct opts *opts, unsigned nth, const char *text, struct err *err)
+{
+	return policy_take(&opts->policy, nth, text, err) ? err_wrap(err, "--%s", policy_key(nth)) : 0;
+}
+
+#define ROW_COUNT ((unsigned)ARRAY_COUNT(rows))
+
+/* The rows, then the keys of the policy; the end is zeros. */
+static void build_longs(struct option longs[])
+{
+	for (unsigned i = 0; i < ROW_COUNT + POLICY_KEY_COUNT; i++)
+		longs[i] = (struct option){
+			.name = i < ROW_COUNT ? rows[i].name : policy_key(i - ROW_COUNT),
+			.has_arg = i >= ROW_COUNT || rows[i].arg ? required_argument : no_argument,
+			.val = (int)i + 1,
+		};
+}
+
 int opts_parse(int argc, char **argv, struct opts *ret, struct err *err)
 {
-	struct option longs[ARRAY_COUNT(rows) + 1] = {0};
+	struct option longs[ARRAY_COUNT(rows) + POLICY_KEY_COUNT + 1] = {0};
 	struct opts opts;
 	int c, rc;
 
-	for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
-		longs[i] = (struct option){.name = rows[i].name,
-					   .has_arg = rows[i].arg ? required_argument : no_argument,
-					   .val = (int)i + 1};
+	build_longs(longs);
 	set_defaults(&opts);
 	optind = 0; /* glibc: start anew, so that a test may parse more than once */
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":", longs, NULL)) != -1) {
+		unsigned nth = (unsigned)c - 1;
+
 		if (c == ':' || c == '?')
 			return err_set(err, -EINVAL, "%s: %s; see --help", argv[optind - 1],
 				       c == ':' ? "needs a value" : "is not an option, or takes no value");
-		rc = rows[c - 1].take(&opts, optarg, err);
+		rc = nth < ROW_COUNT ? rows[nth].take(&opts, optarg, err)
+				     : take_policy(&opts, nth - ROW_COUNT, optarg, err);
 		if (rc)
 			return rc;
 	}
@@ -257,18 +287,25 @@ int opts_parse(int argc, char **argv, struct opts *ret, struct err *err)
 	return rc;
 }
 
-void opts_help(FILE *out)
+static void print_option(FILE *out, const char *name, const char *arg, const char *help)
 {
 	char left[64];
 
+	snprintf(left, sizeof(left), "--%s %s", name, arg ? arg : "");
+	fprintf(out, "  %-26s %s\n", left, help);
+}
+
+void opts_help(FILE *out)
+{
 	fprintf(out,
 		"lockstep-gateway --volume-file FILE [OPTION]...\n"
 		"Serves one replicated volume as a block device, in the foreground, until SIGTERM or `lockstep volume "
 		"detach`.\n\n");
-	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
-		snprintf(left, sizeof(left), "--%s %s", rows[i].name, rows[i].arg ? rows[i].arg : "");
-		fprintf(out, "  %-26s %s\n", left, rows[i].help);
-	}
+	for (unsigned i = 0; i < ROW_COUNT; i++)
+		print_option(out, rows[i].name, rows[i].arg, rows[i].help);
+	fprintf(out, "\nOver what the volume's file says:\n");
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+		print_option(out, policy_key(i), policy_arg(i), policy_help(i));
 	fprintf(out, "\nExit codes: 0 done, 1 internal, 2 usage, 3 volume file, 4 refused by the replicas, 5 no ublk, "
 		     "6 mode\n"
 		     "impossible, 7 busy, 8 device, 9 detached by force with data not durable everywhere.\n");

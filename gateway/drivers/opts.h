@@ -8,6 +8,7 @@
 #include "common/compiler.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "gateway/core/policy.h"
 #include "gateway/drivers/peer.h"
 #include "gateway/drivers/ublk_probe.h"
 
@@ -43,9 +44,11 @@ struct opts {
 	uint32_t device_id;    /* or DEVICE_ID_ANY */
 	uint64_t bulk_min_bytes;
 	uint32_t read_run;
-	uint32_t answer_deadline_ms;
 	uint32_t reconnect_ms;
 	uint32_t sync_interval_ms;
+	uint32_t attach_wait_ms;
+	uint32_t attach_limit_ms;    /* 0: never */
+	struct volume_policy policy; /* over what the volume's file says */
 	enum peers_recv recv;
 	enum zc_force zero_copy_send;
 	enum log_level log_level;

@@ -36,6 +36,7 @@ struct volume_yaml {
 	char size[NUMBER_CHARS + 1];
 	char block_size[NUMBER_CHARS + 1];
 	char chunk[NUMBER_CHARS + 1];
+	char *policy[POLICY_KEY_COUNT]; /* NULL: not said */
 	struct set_yaml *sets;
 	unsigned sets_count;
 };
@@ -59,6 +60,11 @@ static const cyaml_schema_field_t set_fields[] = {
 };
 static const cyaml_schema_value_t set_value = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct set_yaml, set_fields)};
 
+/* In the order of policy.c; test_volume_file would find a key misplaced. */
+#define POLICY_FIELD(key, nth)                                                                                         \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct volume_yaml, policy[nth], 0,      \
+			       POLICY_TEXT_CHARS - 1)
+
 static const cyaml_schema_field_t volume_fields[] = {
 	CYAML_FIELD_UINT("format", CYAML_FLAG_DEFAULT, struct volume_yaml, format),
 	CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct volume_yaml, name, 1),
@@ -66,6 +72,14 @@ static const cyaml_schema_field_t volume_fields[] = {
 	CYAML_FIELD_STRING("size", CYAML_FLAG_DEFAULT, struct volume_yaml, size, 1),
 	CYAML_FIELD_STRING("block-size", CYAML_FLAG_DEFAULT, struct volume_yaml, block_size, 1),
 	CYAML_FIELD_STRING("chunk", CYAML_FLAG_DEFAULT, struct volume_yaml, chunk, 1),
+	POLICY_FIELD("on-no-quorum", 0),
+	POLICY_FIELD("quorum-deadline", 1),
+	POLICY_FIELD("min-in-sync", 2),
+	POLICY_FIELD("answer-deadline", 3),
+	POLICY_FIELD("resync-rate", 4),
+	POLICY_FIELD("slow-factor", 5),
+	POLICY_FIELD("slow-time", 6),
+	POLICY_FIELD("slow-rest", 7),
 	CYAML_FIELD_SEQUENCE("sets", CYAML_FLAG_POINTER, struct volume_yaml, sets, &set_value, 1, SET_COUNT_MAX),
 	CYAML_FIELD_END,
 };
@@ -171,6 +185,18 @@ static int take_geometry(const struct yaml_file *file, const struct volume_yaml 
 	return 0;
 }
 
+static int take_policy(const struct yaml_file *file, const struct volume_yaml *yaml, struct volume_policy *ret,
+		       struct err *err)
+{
+	struct err reason;
+
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++) {
+		if (yaml->policy[i] && policy_take(ret, i, yaml->policy[i], &reason))
+			return yaml_file_refuse(file, err, policy_key(i), "%s", reason.text);
+	}
+	return 0;
+}
+
 static int take_volume(const struct yaml_file *file, const struct volume_yaml *yaml, struct volume_spec *ret,
 		       struct err *err)
 {
@@ -184,6 +210,8 @@ static int take_volume(const struct yaml_file *file, const struct volume_yaml *y
 	error = take_uuid(file, "uuid", yaml->uuid, &ret->uuid, err);
 	if (!error)
 		error = take_geometry(file, yaml, ret, err);
+	if (!error)
+		error = take_policy(file, yaml, &ret->policy, err);
 	ret->set_count = yaml->sets_count; /* <= SET_COUNT_MAX by the schema */
 	for (unsigned i = 0; !error && i < yaml->sets_count; i++)
 		error = take_set(file, i, &yaml->sets[i], &ret->sets[i], err);
@@ -195,7 +223,8 @@ static void place_of(const char *reason, char *ret, size_t cap)
 {
 	static const struct {
 		const char *object, *key;
-	} table[] = {{"size", "size"}, {"block size", "block-size"}, {"chunk", "chunk"}};
+	} table[] = {
+		{"size", "size"}, {"block size", "block-size"}, {"chunk", "chunk"}, {"min-in-sync", "min-in-sync"}};
 	const char *object = strstr(reason, ": ");
 	unsigned set;
 
@@ -242,7 +271,16 @@ struct volume_yaml_room {
 	struct set_yaml sets[SET_COUNT_MAX];
 	struct replica_yaml replicas[SET_COUNT_MAX][SET_VOTERS_MAX];
 	struct replica_yaml witnesses[SET_COUNT_MAX][SET_VOTERS_MAX];
+	char policy[POLICY_KEY_COUNT][POLICY_TEXT_CHARS];
 };
+
+static void give_policy(const struct volume_policy *policy, struct volume_yaml_room *room)
+{
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++) {
+		if (policy_give(policy, i, room->policy[i]))
+			room->volume.policy[i] = room->policy[i];
+	}
+}
 
 static void give_voter(const struct replica_spec *voter, struct replica_yaml *ret)
 {
@@ -287,6 +325,7 @@ int volume_file_save(const char *path, const struct volume_spec *spec, struct er
 	size_format(spec->size_bytes, room->volume.size);
 	size_format(spec->block_bytes, room->volume.block_size);
 	size_format(spec->chunk_bytes, room->volume.chunk);
+	give_policy(&spec->policy, room);
 	room->volume.sets = room->sets;
 	room->volume.sets_count = spec->set_count;
 	for (unsigned i = 0; i < spec->set_count; i++)

@@ -6,7 +6,7 @@
 #include "gateway/drivers/opts.h"
 #include "tests/unit/check.h"
 
-#define ARGS_MAX 8
+#define ARGS_MAX 12
 
 /* Parses "lockstep-gateway" and the given words. */
 static int parse(const char *const *words, struct opts *ret, struct err *err)
@@ -37,7 +37,9 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ_INT(UBLK_MODE_AUTO, opts.mode);
 	CHECK_EQ_U64(QUEUE_DEPTH_DEFAULT, opts.queue_depth);
 	CHECK_EQ_U64(BULK_MIN_BYTES_DEFAULT, opts.bulk_min_bytes);
-	CHECK_EQ_U64(3000, opts.answer_deadline_ms);
+	CHECK_EQ_U64(3000, opts.attach_wait_ms);
+	CHECK_EQ_U64(30000, opts.attach_limit_ms);
+	CHECK_EQ_U64(0, opts.policy.answer_deadline); /* not said: as the volume's file or the engine has it */
 	CHECK_EQ_U64(DEVICE_ID_ANY, opts.device_id);
 	CHECK_EQ_U64(0, opts.buffer_table);
 }
@@ -74,6 +76,21 @@ static void the_run_directory_comes_from_the_environment_unless_given(void)
 	unsetenv("LOCKSTEP_RUN_DIR");
 }
 
+static void the_policy_is_said_by_the_keys_of_the_volume_s_file(void)
+{
+	struct opts opts;
+
+	CHECK_OK(parse(WORDS("--volume-file=v", "--on-no-quorum=error", "--quorum-deadline", "5", "--slow-factor=never",
+			     "--resync-rate=100M", "--attach-limit=0", "--min-in-sync=2"),
+		       &opts, NULL));
+	CHECK_EQ_INT(NO_QUORUM_ERROR, opts.policy.on_no_quorum);
+	CHECK_EQ_U64(5, opts.policy.quorum_deadline);
+	CHECK_EQ_U64(POLICY_NEVER, opts.policy.slow_factor);
+	CHECK_EQ_U64(100 * MIB, opts.policy.resync_rate);
+	CHECK_EQ_U64(2, opts.policy.min_in_sync);
+	CHECK_EQ_U64(0, opts.attach_limit_ms);
+}
+
 static void each_refusal_names_the_option(void)
 {
 	static const struct {
@@ -91,7 +108,14 @@ static void each_refusal_names_the_option(void)
 		{"--frontend=shm:", "--frontend"},
 		{"--receive=send", "--receive"},
 		{"--zero-copy-send=maybe", "--zero-copy-send"},
-		{"--answer-deadline=0", "--answer-deadline"},
+		{"--answer-deadline=0", "--answer-deadline: 0 is out of range, 1 to 86400 seconds"},
+		{"--on-no-quorum=panic", "--on-no-quorum: 'panic' is neither suspend nor error"},
+		{"--min-in-sync=6", "--min-in-sync: 6 is out of range, 1 to 5"},
+		{"--resync-rate=1K", "--resync-rate: 1K is out of range"},
+		{"--slow-factor=1", "--slow-factor: 1 is out of range"},
+		{"--slow-factor=often", "--slow-factor: 'often' is not a number, nor never"},
+		{"--attach-wait=long", "--attach-wait"},
+		{"--attach-limit=-1", "--attach-limit"},
 		{"--log-level=loud", "--log-level"},
 		{"--run-dir=", "--run-dir"},
 		{"--no-such-option", "--no-such-option"},
@@ -123,6 +147,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(defaults_are_the_documented_ones),
 	CHECK_TEST(values_are_taken),
 	CHECK_TEST(the_run_directory_comes_from_the_environment_unless_given),
+	CHECK_TEST(the_policy_is_said_by_the_keys_of_the_volume_s_file),
 	CHECK_TEST(each_refusal_names_the_option),
 	CHECK_TEST(a_missing_volume_file_or_value_is_refused),
 };

@@ -200,6 +200,68 @@ static void bad_witnesses_are_refused(void)
 			22, "more than 7");
 }
 
+static const char *const policy_values[POLICY_KEY_COUNT] = {"error", "7", "2", "5", "100M", "never", "20", "90"};
+
+static void every_key_of_the_policy_is_read_and_saved(void)
+{
+	struct volume_spec first, second;
+	char text[1024], value[POLICY_TEXT_CHARS];
+	size_t used = (size_t)snprintf(text, sizeof(text), "%s", good);
+	struct scratch s;
+	struct err err;
+
+	scratch_make(&s);
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s: %s\n", policy_key(i), policy_values[i]);
+	write_text(s.path, text, used);
+	CHECK_OK(volume_file_load(s.path, &first, &err));
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++) {
+		CHECK_TRUE(policy_give(&first.policy, i, value));
+		CHECK_STR(policy_values[i], value);
+	}
+	CHECK_EQ_U64(100 * MIB, first.policy.resync_rate);
+	CHECK_EQ_U64(90, first.policy.slow_rest);
+	CHECK_OK(volume_file_save(s.path, &first, &err));
+	CHECK_OK(volume_file_load(s.path, &second, &err));
+	CHECK_MEM(&first, &second, sizeof(first));
+	scratch_remove(&s);
+}
+
+static void what_the_policy_does_not_say_stays_unsaid(void)
+{
+	char value[POLICY_TEXT_CHARS];
+	struct volume_spec spec;
+	struct scratch s;
+	struct err err;
+
+	scratch_make(&s);
+	write_text(s.path, good, strlen(good));
+	CHECK_OK(volume_file_load(s.path, &spec, &err));
+	for (unsigned i = 0; i < POLICY_KEY_COUNT; i++)
+		CHECK_FALSE(policy_give(&spec.policy, i, value));
+	scratch_remove(&s);
+}
+
+static void bad_policies_are_refused_on_their_line(void)
+{
+	refuses("chunk: 1M\n", "chunk: 1M\non-no-quorum: panic\n", 7,
+		"on-no-quorum: 'panic' is neither suspend nor error");
+	refuses("chunk: 1M\n", "chunk: 1M\nquorum-deadline: 0\n", 7,
+		"quorum-deadline: 0 is out of range, 1 to 86400 seconds");
+	refuses("chunk: 1M\n", "chunk: 1M\nquorum-deadline: 1s\n", 7,
+		"quorum-deadline: '1s' is not a number of seconds");
+	refuses("chunk: 1M\n", "chunk: 1M\nmin-in-sync: 0\n", 7, "min-in-sync: 0 is out of range, 1 to 5");
+	refuses("chunk: 1M\n", "chunk: 1M\nmin-in-sync: 3\n", 7, "set 0 has 2 replicas only");
+	refuses("chunk: 1M\n", "chunk: 1M\nanswer-deadline: -1\n", 7, "answer-deadline: '-1' is not a number");
+	refuses("chunk: 1M\n", "chunk: 1M\nresync-rate: 10\n", 7, "resync-rate: 10 is out of range, 1M to 1T");
+	refuses("chunk: 1M\n", "chunk: 1M\nresync-rate: fast\n", 7, "resync-rate: 'fast' is not a size");
+	refuses("chunk: 1M\n", "chunk: 1M\nslow-factor: 1\n", 7, "slow-factor: 1 is out of range");
+	refuses("chunk: 1M\n", "chunk: 1M\nslow-factor: often\n", 7, "'often' is not a number, nor never");
+	refuses("chunk: 1M\n", "chunk: 1M\nslow-time: 99999999999999999999\n", 7, "slow-time: 9999");
+	refuses("chunk: 1M\n", "chunk: 1M\nslow-rest: \"\"\n", 7, "slow-rest: '' is not a number");
+	refuses("chunk: 1M\n", "chunk: 1M\nslow-rest: [1]\n", 7, "STRING");
+}
+
 static void an_impossible_spec_is_not_saved(void)
 {
 	struct volume_spec spec;
@@ -432,6 +494,9 @@ static const struct check_test tests[] = {
 	CHECK_TEST(what_is_saved_reads_back_the_same),
 	CHECK_TEST(a_witness_stands_in_a_list_of_its_own),
 	CHECK_TEST(bad_witnesses_are_refused),
+	CHECK_TEST(every_key_of_the_policy_is_read_and_saved),
+	CHECK_TEST(what_the_policy_does_not_say_stays_unsaid),
+	CHECK_TEST(bad_policies_are_refused_on_their_line),
 	CHECK_TEST(an_impossible_spec_is_not_saved),
 	CHECK_TEST(saving_leaves_no_temporary_file),
 	CHECK_TEST(saving_into_no_directory_names_the_file),

@@ -19,8 +19,14 @@
 	X(pid) X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen) \
 	X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count) \
 	X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes) X(reissued_reads) \
-	X(crc_mismatches) X(failed_requests) X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) \
+	X(crc_mismatches) X(failed_requests) X(crc_repairs) X(verified_bytes) X(differing_bytes) X(repaired_bytes) X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) \
 	X(direct_read_bytes) X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes)
+
+#define FINDING_NUMBERS(X) X(set_index) X(offset) X(length) X(compared) X(wrong) X(repaired)
+#define VERIFY_NUMBERS(X) \
+	X(repair) X(since_ms) X(took_ms) X(total_bytes) X(compared_bytes) X(differing_bytes) X(repaired_bytes) \
+	X(undecided_bytes) X(finding_count)
+#define VERIFY_STRINGS(X) X(state) X(text)
 /* clang-format on */
 #define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(waits_for)
 
@@ -58,9 +64,25 @@ int admin_request_pack(const struct admin_request *request, uint8_t *out, size_t
 
 	pb.kind = request->kind;
 	pb.force = request->force;
+	pb.verify_action = request->verify_action;
+	pb.repair = request->repair;
+	pb.sources = request->sources;
+	pb.bytes_per_s = request->bytes_per_s;
 	if (lockstep__admin__request__get_packed_size(&pb) > cap)
 		return -EMSGSIZE;
 	return (int)lockstep__admin__request__pack(&pb, out);
+}
+
+static void request_from_pb(const Lockstep__Admin__Request *pb, struct admin_request *ret)
+{
+	*ret = (struct admin_request){
+		.kind = (enum admin_request_kind)pb->kind,
+		.force = pb->force,
+		.verify_action = (enum admin_verify_action)pb->verify_action,
+		.repair = pb->repair,
+		.sources = pb->sources,
+		.bytes_per_s = pb->bytes_per_s,
+	};
 }
 
 int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *ret, const char **ret_reason)
@@ -80,8 +102,11 @@ int admin_request_unpack(const uint8_t *in, size_t len, struct admin_request *re
 	if (pb->kind == 0 || pb->kind >= ADMIN_REQUEST_KIND_COUNT) {
 		*ret_reason = "request of an unknown kind";
 		rc = -EPROTO;
+	} else if (pb->verify_action >= ADMIN_VERIFY_ACTION_COUNT) {
+		*ret_reason = "verify of an unknown action";
+		rc = -EPROTO;
 	} else {
-		*ret = (struct admin_request){.kind = (enum admin_request_kind)pb->kind, .force = pb->force};
+		request_from_pb(pb, ret);
 	}
 	lockstep__admin__request__free_unpacked(pb, NULL);
 	return rc;
@@ -111,14 +136,41 @@ static void status_to_pb(const struct admin_status *from, Lockstep__Admin__Leg *
 	pb->legs = leg_list;
 }
 
+static void finding_to_pb(const struct admin_finding *from, Lockstep__Admin__Finding *pb)
+{
+	lockstep__admin__finding__init(pb);
+	FINDING_NUMBERS(TO_PB)
+}
+
+/* The packed form points into `findings` and `from`. */
+static void verify_to_pb(const struct admin_verify *from, Lockstep__Admin__Finding *findings,
+			 Lockstep__Admin__Finding **finding_list, Lockstep__Admin__Verify *pb)
+{
+	lockstep__admin__verify__init(pb);
+	VERIFY_NUMBERS(TO_PB)
+	VERIFY_STRINGS(STRING_TO_PB)
+	pb->n_findings = admin_findings_kept(from);
+	pb->findings = finding_list;
+	pb->n_leg_bytes = from->leg_count;
+	pb->leg_bytes = (uint64_t *)from->leg_bytes;
+	for (unsigned i = 0; i < pb->n_findings; i++) {
+		finding_list[i] = &findings[i];
+		finding_to_pb(&from->findings[i], &findings[i]);
+	}
+}
+
 int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap)
 {
 	Lockstep__Admin__Reply pb = LOCKSTEP__ADMIN__REPLY__INIT;
 	Lockstep__Admin__Status status;
 	Lockstep__Admin__Leg legs[LEG_COUNT_MAX];
 	Lockstep__Admin__Leg *leg_list[LEG_COUNT_MAX];
+	Lockstep__Admin__Verify verify;
+	Lockstep__Admin__Finding findings[ADMIN_FINDINGS_MAX], *finding_list[ADMIN_FINDINGS_MAX];
 
 	if (reply->kind == ADMIN_STATUS_REPLY && reply->status.leg_count > LEG_COUNT_MAX)
+		return -EINVAL;
+	if (reply->kind == ADMIN_VERIFY_REPLY && reply->verify.leg_count > LEG_COUNT_MAX)
 		return -EINVAL;
 	pb.kind = reply->kind;
 	pb.error = reply->error;
@@ -127,6 +179,10 @@ int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap)
 	if (reply->kind == ADMIN_STATUS_REPLY) {
 		status_to_pb(&reply->status, legs, leg_list, &status);
 		pb.status = &status;
+	}
+	if (reply->kind == ADMIN_VERIFY_REPLY) {
+		verify_to_pb(&reply->verify, findings, finding_list, &verify);
+		pb.verify = &verify;
 	}
 	if (lockstep__admin__reply__get_packed_size(&pb) > cap)
 		return -EMSGSIZE;
@@ -154,6 +210,27 @@ static bool status_from_pb(const Lockstep__Admin__Status *pb, struct admin_statu
 	return ok;
 }
 
+static bool finding_from_pb(const Lockstep__Admin__Finding *pb, struct admin_finding *ret)
+{
+	FINDING_NUMBERS(FROM_PB)
+	return ret->set_index < SET_COUNT_MAX && !(ret->compared >> SET_VOTERS_MAX) && !(ret->wrong & ~ret->compared);
+}
+
+static bool verify_from_pb(const Lockstep__Admin__Verify *pb, struct admin_verify *ret)
+{
+	bool ok = pb->n_leg_bytes <= LEG_COUNT_MAX;
+
+	VERIFY_NUMBERS(FROM_PB)
+	VERIFY_STRINGS(STRING_FROM_PB)
+	ok = ok && pb->n_findings == admin_findings_kept(ret);
+	for (size_t i = 0; ok && i < pb->n_findings; i++)
+		ok = finding_from_pb(pb->findings[i], &ret->findings[i]);
+	for (size_t i = 0; ok && i < pb->n_leg_bytes; i++)
+		ret->leg_bytes[i] = pb->leg_bytes[i];
+	ret->leg_count = (uint32_t)pb->n_leg_bytes;
+	return ok;
+}
+
 static int reply_from_pb(const Lockstep__Admin__Reply *pb, struct admin_reply *ret, const char **ret_reason)
 {
 	if (pb->kind == 0 || pb->kind >= ADMIN_REPLY_KIND_COUNT) {
@@ -173,6 +250,10 @@ static int reply_from_pb(const Lockstep__Admin__Reply *pb, struct admin_reply *r
 	}
 	if (ret->kind == ADMIN_STATUS_REPLY && (!pb->status || !status_from_pb(pb->status, &ret->status))) {
 		*ret_reason = "status is missing or exceeds a limit";
+		return -EPROTO;
+	}
+	if (ret->kind == ADMIN_VERIFY_REPLY && (!pb->verify || !verify_from_pb(pb->verify, &ret->verify))) {
+		*ret_reason = "verify is missing or exceeds a limit";
 		return -EPROTO;
 	}
 	return 0;

@@ -20,11 +20,30 @@
 #define ADMIN_TEXT_MAX 511u
 #define ADMIN_WORD_MAX 31u /* states and modes */
 
-enum admin_request_kind { ADMIN_PING = 1, ADMIN_STATUS = 2, ADMIN_DETACH = 3, ADMIN_REQUEST_KIND_COUNT };
+enum admin_request_kind {
+	ADMIN_PING = 1,
+	ADMIN_STATUS = 2,
+	ADMIN_DETACH = 3,
+	ADMIN_VERIFY = 4,
+	ADMIN_REQUEST_KIND_COUNT
+};
+
+enum admin_verify_action {
+	ADMIN_VERIFY_FOLLOW, /* how far is it? */
+	ADMIN_VERIFY_START,
+	ADMIN_VERIFY_CANCEL,
+	ADMIN_VERIFY_ACTION_COUNT
+};
 
 struct admin_request {
 	enum admin_request_kind kind;
 	bool force; /* DETACH: fail what is outstanding with EIO, stop the device though it is open */
+
+	/* VERIFY. */
+	enum admin_verify_action verify_action;
+	bool repair;
+	uint64_t sources; /* bit per leg: right where there is no majority */
+	uint64_t bytes_per_s;
 };
 
 struct admin_leg {
@@ -73,6 +92,8 @@ struct admin_status {
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
 	uint64_t crc_mismatches, failed_requests;
+	uint64_t crc_repairs; /* writes that were completed after their copies had differed */
+	uint64_t verified_bytes, differing_bytes, repaired_bytes; /* by all verifies */
 	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
 	uint64_t direct_read_bytes; /* from the socket straight into the request's memory */
 	uint64_t copied_read_bytes; /* by way of our buffers */
@@ -82,11 +103,42 @@ struct admin_status {
 	struct admin_leg legs[LEG_COUNT_MAX];
 };
 
+/* Bytes next to each other in which replicas of one set differ in the same way. Legs by their bits in the set. */
+struct admin_finding {
+	uint32_t set_index;
+	uint64_t offset, length; /* bytes in the set */
+	uint32_t compared;
+	uint32_t wrong; /* 0: nothing tells who is right */
+	bool repaired;
+};
+
+#define ADMIN_FINDINGS_MAX 64u
+
+/* The running verify, or the last one. */
+struct admin_verify {
+	char state[ADMIN_WORD_MAX + 1]; /* verify_state_name(): "running", "done", ... */
+	bool repair;
+	uint64_t since_ms, took_ms; /* its start, ago; until its end or now */
+	uint64_t total_bytes, compared_bytes;
+	uint64_t differing_bytes, repaired_bytes, undecided_bytes;
+	uint32_t finding_count; /* all; the first ADMIN_FINDINGS_MAX are kept */
+	uint32_t leg_count;
+	uint64_t leg_bytes[LEG_COUNT_MAX]; /* compared on each leg */
+	struct admin_finding findings[ADMIN_FINDINGS_MAX];
+	char text[ADMIN_TEXT_MAX + 1]; /* what it waits for, why it ended early */
+};
+
+static inline uint32_t admin_findings_kept(const struct admin_verify *verify)
+{
+	return verify->finding_count < ADMIN_FINDINGS_MAX ? verify->finding_count : ADMIN_FINDINGS_MAX;
+}
+
 enum admin_reply_kind {
 	ADMIN_PONG = 1,
 	ADMIN_STATUS_REPLY = 2,
 	ADMIN_DONE = 3,
 	ADMIN_REFUSED = 4,
+	ADMIN_VERIFY_REPLY = 5,
 	ADMIN_REPLY_KIND_COUNT
 };
 
@@ -97,6 +149,7 @@ struct admin_reply {
 	char text[ADMIN_TEXT_MAX + 1]; /* PONG: the version; DONE, REFUSED: a sentence */
 	int32_t pid;		       /* PONG */
 	struct admin_status status;    /* STATUS_REPLY */
+	struct admin_verify verify;    /* VERIFY_REPLY */
 };
 
 /* Pack into `out`; bytes used, or -EMSGSIZE / -EINVAL. No allocation. */

@@ -66,14 +66,16 @@ static const struct counter leg_counters[] = {
 };
 
 static const struct counter volume_counters[] = {
-	VOLUME_COUNTER(size_bytes),	   VOLUME_COUNTER(since_ms),	     VOLUME_COUNTER(uptime_ms),
-	VOLUME_COUNTER(bulk_min_bytes),	   VOLUME_COUNTER(read_count),	     VOLUME_COUNTER(write_count),
-	VOLUME_COUNTER(flush_count),	   VOLUME_COUNTER(discard_count),    VOLUME_COUNTER(zeroes_count),
-	VOLUME_COUNTER(read_bytes),	   VOLUME_COUNTER(write_bytes),	     VOLUME_COUNTER(short_reads),
-	VOLUME_COUNTER(zeroed_bytes),	   VOLUME_COUNTER(resent_writes),    VOLUME_COUNTER(reissued_reads),
-	VOLUME_COUNTER(crc_mismatches),	   VOLUME_COUNTER(failed_requests),  VOLUME_COUNTER(ring_sqe_count),
-	VOLUME_COUNTER(ring_cqe_count),	   VOLUME_COUNTER(ring_enter_count), VOLUME_COUNTER(direct_read_bytes),
-	VOLUME_COUNTER(copied_read_bytes), VOLUME_COUNTER(buffer_fallbacks), VOLUME_COUNTER(resident_bytes),
+	VOLUME_COUNTER(size_bytes),	   VOLUME_COUNTER(since_ms),	      VOLUME_COUNTER(uptime_ms),
+	VOLUME_COUNTER(bulk_min_bytes),	   VOLUME_COUNTER(read_count),	      VOLUME_COUNTER(write_count),
+	VOLUME_COUNTER(flush_count),	   VOLUME_COUNTER(discard_count),     VOLUME_COUNTER(zeroes_count),
+	VOLUME_COUNTER(read_bytes),	   VOLUME_COUNTER(write_bytes),	      VOLUME_COUNTER(short_reads),
+	VOLUME_COUNTER(zeroed_bytes),	   VOLUME_COUNTER(resent_writes),     VOLUME_COUNTER(reissued_reads),
+	VOLUME_COUNTER(crc_mismatches),	   VOLUME_COUNTER(crc_repairs),	      VOLUME_COUNTER(verified_bytes),
+	VOLUME_COUNTER(differing_bytes),   VOLUME_COUNTER(repaired_bytes),    VOLUME_COUNTER(failed_requests),
+	VOLUME_COUNTER(ring_sqe_count),	   VOLUME_COUNTER(ring_cqe_count),    VOLUME_COUNTER(ring_enter_count),
+	VOLUME_COUNTER(direct_read_bytes), VOLUME_COUNTER(copied_read_bytes), VOLUME_COUNTER(buffer_fallbacks),
+	VOLUME_COUNTER(resident_bytes),
 };
 
 static int add_counters(json_t *object, const struct counter *counters, size_t count, const void *base)
@@ -167,9 +169,13 @@ static void print_counters(FILE *out, const struct admin_status *status)
 	    status->failed_requests)
 		fprintf(out,
 			"  %" PRIu64 " writes sent again, %" PRIu64 " reads asked again, %" PRIu64
-			" short reads, %" PRIu64 " checksum mismatches, %" PRIu64 " failed\n",
+			" short reads, %" PRIu64 " checksum mismatches (%" PRIu64 " writes repaired), %" PRIu64
+			" failed\n",
 			status->resent_writes, status->reissued_reads, status->short_reads, status->crc_mismatches,
-			status->failed_requests);
+			status->crc_repairs, status->failed_requests);
+	if (status->differing_bytes)
+		fprintf(out, "  verified: %" PRIu64 " bytes differed between replicas, %" PRIu64 " of them repaired\n",
+			status->differing_bytes, status->repaired_bytes);
 }
 
 void status_print(FILE *out, const struct admin_status *status)

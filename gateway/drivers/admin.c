@@ -23,6 +23,7 @@
 struct client {
 	struct admin *admin;
 	int fd;			       /* -1: free place */
+	unsigned serial;	       /* of the connection */
 	enum admin_request_kind waits; /* of its outstanding request; 0: none */
 	ev_io io;
 	ev_timer idle;
@@ -238,6 +239,7 @@ static struct client *free_client(struct admin *admin)
 static void client_open(struct client *client, int fd)
 {
 	client->fd = fd;
+	client->serial++;
 	client->waits = 0;
 	client->in_bytes = 0;
 	ev_io_init(&client->io, on_client, fd, EV_READ);
@@ -361,6 +363,11 @@ void admin_free(struct admin *admin)
 		client_close(&admin->clients[i]);
 	}
 	free(admin);
+}
+
+unsigned admin_client_serial(const struct admin *admin, unsigned client)
+{
+	return admin->clients[client].serial;
 }
 
 void admin_reply(struct admin *admin, unsigned client, const struct admin_reply *reply)

@@ -23,6 +23,9 @@ int admin_new(const char *path, struct ev_loop *loop, admin_handler *handler, vo
 /* Sends what is still to be sent (a moment at most), closes all, removes the socket. NULL is fine. */
 void admin_free(struct admin *admin);
 
+/* Another one for each connection that had the client's place: who answers later compares. */
+unsigned admin_client_serial(const struct admin *admin, unsigned client);
+
 /* To one client, if it still waits. Copies. */
 void admin_reply(struct admin *admin, unsigned client, const struct admin_reply *reply);
 /* To all clients whose outstanding request is of `kind`. */

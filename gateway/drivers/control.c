@@ -20,6 +20,7 @@
 #include "gateway/drivers/letters.h"
 #include "gateway/drivers/status.h"
 #include "gateway/drivers/status_log.h"
+#include "gateway/drivers/verify_job.h"
 
 #define DETACH_RETRY_S 1.
 #define STATUS_LOG_S 1.
@@ -261,6 +262,14 @@ static void on_snapshot(struct control *control)
 	status_log_changes(&control->status_log, &control->reply.status);
 }
 
+static void on_verified(struct control *control, struct verify_job *job)
+{
+	verify_job_reply(job, &control->reply);
+	if (admin_client_serial(control->admin, job->client) == job->serial)
+		admin_reply(control->admin, job->client, &control->reply);
+	free(job);
+}
+
 static void on_letter(struct control *control, struct letter *letter)
 {
 	switch (letter->kind) {
@@ -276,6 +285,9 @@ static void on_letter(struct control *control, struct letter *letter)
 		break;
 	case LETTER_STATUS_REPLY:
 		on_snapshot(control);
+		break;
+	case LETTER_VERIFY_REPLY:
+		on_verified(control, letter->data);
 		break;
 	case LETTER_DATA_STOPPED:
 		ev_break(control->ev, EVBREAK_ALL);
@@ -302,6 +314,23 @@ static void ask_snapshot(struct control *control)
 
 /* ---- Admin requests, signals, timers. ---- */
 
+static void ask_verify(struct control *control, unsigned client, const struct admin_request *request)
+{
+	struct verify_job *job = NULL;
+
+	if (control->state == CONTROL_SERVING || control->state == CONTROL_STOPPING)
+		job = verify_job_new(client, admin_client_serial(control->admin, client), request);
+	if (job) {
+		tell_data(control, LETTER_VERIFY, 0, job);
+		return;
+	}
+	control->reply = (struct admin_reply){.kind = ADMIN_REFUSED, .error = -EAGAIN};
+	snprintf(control->reply.text, sizeof(control->reply.text),
+		 "volume %s: it is not served yet, or not any more; verify it when it is",
+		 control->options->spec->name);
+	admin_reply(control->admin, client, &control->reply);
+}
+
 static void on_request(void *ctx, unsigned client, const struct admin_request *request)
 {
 	struct control *control = ctx;
@@ -321,6 +350,9 @@ static void on_request(void *ctx, unsigned client, const struct admin_request *r
 	case ADMIN_DETACH:
 		log_info("event=detach_requested by=admin force=%d", request->force);
 		begin_detach(control, request->force);
+		break;
+	case ADMIN_VERIFY:
+		ask_verify(control, client, request);
 		break;
 	default:
 		break;
@@ -437,6 +469,7 @@ static void answer_waiting(struct control *control)
 	else
 		reply_refused(control, ADMIN_DETACH, control->err->code, control->err->text);
 	reply_refused(control, ADMIN_STATUS, -ESHUTDOWN, "the gateway is ending");
+	reply_refused(control, ADMIN_VERIFY, -ESHUTDOWN, "the volume is being detached");
 }
 
 static void release(struct control *control)

@@ -19,6 +19,7 @@ enum letter_kind {
 	LETTER_ATTACHED, /* a: 0 or a positive errno, data: char * text or NULL */
 	LETTER_DETACHED, /* a: 0 or a positive errno */
 	LETTER_STATUS_REPLY, /* data: the snapshot asked for by LETTER_STATUS */
+	LETTER_VERIFY_REPLY, /* data: the struct verify_job of LETTER_VERIFY, answered */
 	LETTER_DATA_STOPPED, /* the data thread has left its loop; nothing more comes from it */
 
 	/* control -> data */
@@ -28,6 +29,7 @@ enum letter_kind {
 	LETTER_ATTACH,
 	LETTER_DETACH,	 /* a: 1: by force, waits a moment at most */
 	LETTER_STATUS,	 /* data: memory for the snapshot, comes back with LETTER_STATUS_REPLY */
+	LETTER_VERIFY,	 /* data: struct verify_job, comes back with LETTER_VERIFY_REPLY */
 	LETTER_FORCE,	 /* after a grace, fail what is outstanding and give up all connections: forced detach */
 	LETTER_SHUTDOWN, /* leave the loop */
 };

@@ -17,6 +17,7 @@
 #include "common/uring.h"
 #include "gateway/drivers/frontend.h"
 #include "gateway/drivers/letters.h"
+#include "gateway/drivers/verify_job.h"
 
 #define THREAD_STACK_BYTES (512 * KIB)
 #define TICK_NS (50 * NS_PER_MS)
@@ -109,7 +110,8 @@ static void do_event(void *ctx, const struct engine_event *event)
 	const char *replica =
 		event->leg == EVENT_NO_LEG ? "" : volume_leg_replica(loop->options.spec, event->leg, NULL)->name;
 
-	log_line(event->kind == EVENT_EVICTING || event->kind == EVENT_SUSPENDED || event->kind == EVENT_LOSS_RECORDED
+	log_line(event->kind == EVENT_EVICTING || event->kind == EVENT_SUSPENDED ||
+				 event->kind == EVENT_LOSS_RECORDED || event->kind == EVENT_DIFFERENCE
 			 ? LOG_LEVEL_WARN
 			 : LOG_LEVEL_INFO,
 		 "event=%s volume=%s set=%u replica=%s gen=%u duration_ms=%llu text=\"%s\"",
@@ -180,6 +182,10 @@ static void on_letter(struct loop *loop, struct letter *letter)
 		break;
 	case LETTER_STATUS:
 		fill_status(loop, letter->data);
+		break;
+	case LETTER_VERIFY:
+		verify_job_do(letter->data, loop->engine, loop->now_ns);
+		post(loop, (struct letter){.kind = LETTER_VERIFY_REPLY, .fd = -1, .data = letter->data});
 		break;
 	case LETTER_FORCE:
 		loop->force_at_ns = loop->now_ns + FORCE_GRACE_NS;

@@ -49,6 +49,82 @@ static void a_status_with_all_legs_comes_back_as_it_was(void)
 	CHECK_MEM(&sent, &received, sizeof(sent));
 }
 
+static void fill_verify(void)
+{
+	memset(&sent, 0, sizeof(sent));
+	memset(&received, 0, sizeof(received));
+	sent.kind = ADMIN_VERIFY_REPLY;
+	strcpy(sent.verify.state, "running");
+	memset(sent.verify.text, 't', ADMIN_TEXT_MAX);
+	sent.verify.finding_count = ADMIN_FINDINGS_MAX + 7;
+	sent.verify.leg_count = LEG_COUNT_MAX;
+	for (unsigned i = 0; i < LEG_COUNT_MAX; i++)
+		sent.verify.leg_bytes[i] = UINT64_MAX - i;
+	for (unsigned i = 0; i < ADMIN_FINDINGS_MAX; i++)
+		sent.verify.findings[i] = (struct admin_finding){SET_COUNT_MAX - 1, UINT64_MAX, i + 1, 127, 64, i % 2};
+}
+
+static int send_and_receive(void)
+{
+	const char *reason;
+	int len = admin_reply_pack(&sent, packed, sizeof(packed));
+
+	CHECK_TRUE(len > 0);
+	return admin_reply_unpack(packed, (size_t)len, &received, &reason);
+}
+
+static void a_verify_with_all_findings_comes_back_as_it_was(void)
+{
+	fill_verify();
+	CHECK_OK(send_and_receive());
+	CHECK_MEM(&sent, &received, sizeof(sent));
+}
+
+static void a_verify_that_names_what_cannot_be_is_refused(void)
+{
+	static const uint8_t no_verify[] = {0x08, ADMIN_VERIFY_REPLY};
+	const char *reason;
+
+	CHECK_ERRNO(-EPROTO, admin_reply_unpack(no_verify, sizeof(no_verify), &received, &reason));
+	fill_verify();
+	sent.verify.findings[3].set_index = SET_COUNT_MAX;
+	CHECK_ERRNO(-EPROTO, send_and_receive());
+	fill_verify();
+	sent.verify.findings[3].compared = 1u << SET_VOTERS_MAX;
+	CHECK_ERRNO(-EPROTO, send_and_receive());
+	fill_verify();
+	sent.verify.findings[3].compared = 3;
+	CHECK_ERRNO(-EPROTO, send_and_receive());
+	fill_verify();
+	sent.verify.leg_count = LEG_COUNT_MAX + 1;
+	CHECK_ERRNO(-EINVAL, admin_reply_pack(&sent, packed, sizeof(packed)));
+}
+
+static void an_order_to_verify_comes_back_as_it_was(void)
+{
+	struct admin_request order = {
+		.kind = ADMIN_VERIFY,
+		.verify_action = ADMIN_VERIFY_START,
+		.repair = true,
+		.sources = UINT64_MAX,
+		.bytes_per_s = UINT64_MAX,
+	};
+	struct admin_request got;
+	const char *reason;
+	int len = admin_request_pack(&order, packed, ADMIN_REQUEST_BYTES_MAX);
+
+	CHECK_TRUE(len > 0);
+	CHECK_OK(admin_request_unpack(packed, (size_t)len, &got, &reason));
+	CHECK_EQ_INT(ADMIN_VERIFY, got.kind);
+	CHECK_EQ_INT(ADMIN_VERIFY_START, got.verify_action);
+	CHECK_TRUE(got.repair);
+	CHECK_EQ_U64(UINT64_MAX, got.sources);
+	CHECK_EQ_U64(UINT64_MAX, got.bytes_per_s);
+	order.verify_action = ADMIN_VERIFY_ACTION_COUNT;
+	len = admin_request_pack(&order, packed, ADMIN_REQUEST_BYTES_MAX);
+	CHECK_ERRNO(-EPROTO, admin_request_unpack(packed, (size_t)len, &got, &reason));
+}
+
 static void a_reply_that_does_not_fit_is_not_packed(void)
 {
 	memset(&sent, 0, sizeof(sent));
@@ -349,6 +425,9 @@ static void a_gateway_that_does_not_answer_is_given_up(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_status_with_all_legs_comes_back_as_it_was),
+	CHECK_TEST(a_verify_with_all_findings_comes_back_as_it_was),
+	CHECK_TEST(a_verify_that_names_what_cannot_be_is_refused),
+	CHECK_TEST(an_order_to_verify_comes_back_as_it_was),
 	CHECK_TEST(a_reply_that_does_not_fit_is_not_packed),
 	CHECK_TEST(bytes_that_are_no_message_are_refused),
 	CHECK_TEST(a_text_over_its_limit_is_refused_not_cut),

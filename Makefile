@@ -58,9 +58,11 @@ PEER_OBJ := $(call objs,gateway/drivers/peer*.c gateway/drivers/lane*.c gateway/
 	gateway/drivers/connector*.c gateway/core/zc_policy.c)
 SIM_OBJ := $(call objs,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
 SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones
+BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
+BENCH_LIB_OBJ := $(call objs,tests/bench/lib/*.c) $(B)/tests/native/lib/tool.o $(B)/gateway/drivers/shm_ring.o
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
-.PHONY: all help check asan ubsan tsan tidy format bench install uninstall clean tests compdb
+.PHONY: all help check asan ubsan tsan tidy format bench-native bench-programs install uninstall clean tests compdb
 .SECONDARY:
 
 all: $(PROGRAMS) ## build the three programs into build/release/
@@ -105,6 +107,8 @@ $(B)/tests/drivers/test_%: $(B)/tests/drivers/test_%.o $(B)/tests/drivers/peer_w
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(BENCH_LIB_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/sim: $(SIM_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(B)/tests/unit/check.o $(COMMON_OBJ)
@@ -113,7 +117,7 @@ $(TOOL_PRELOAD): tests/native/lib/malloc_count.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 
-tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) $(SIM_BIN) ## build the programs and all test programs
+tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) $(SIM_BIN) $(BENCH_BIN) ## build the programs and all test programs
 check: ## everything that needs no guest: tidy, unit, native
 	tests/run tidy unit native
 asan: ## unit and native tests under ASan and UBSan
@@ -126,8 +130,9 @@ tidy: ## include directions, format, lengths, docs against code, shellcheck, cla
 	tests/run tidy
 format: ## clang-format everything in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
-bench: ## data-path numbers on loopback, as ratios; table and build/bench.json
-	tests/bench/run
+bench-native: ## the data path on loopback without ublk, beside NBD servers and the limit (BENCH_ARGS=--smoke)
+	tests/bench/native $(BENCH_ARGS)
+bench-programs: $(PROGRAMS) $(BENCH_BIN)
 compdb compile_commands.json: export COMPILE_COMMAND = $(COMPILE) $(WARN)
 compdb compile_commands.json: ## compile_commands.json for editors and clang-tidy
 	$(Q)tests/tools/compdb.sh > compile_commands.json

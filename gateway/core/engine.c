@@ -251,12 +251,13 @@ static bool look_at_sets(struct engine *engine)
 /* Every set is served for the first time. */
 static void report_attached(struct engine *engine)
 {
+	uint64_t took_ns = engine->now_ns - engine->state_ns;
+
 	engine->is_attached = true;
 	engine_set_state(engine, VOLUME_SERVING);
 	engine->ops->attached(engine->ctx, 0, "");
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, engine->now_ns - engine->state_ns, "%s",
-			    "");
+		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, took_ns, "%s", "");
 		engine->sets[i].needs_look = true;
 		set_drain(engine, &engine->sets[i]);
 	}

@@ -10,6 +10,7 @@
 
 #define REST_NS 10000000000ull	 /* before a replica without space is tried again */
 #define SLOW_FLOOR_NS 5000000ull /* nobody is slow below this */
+#define SLOW_WRITES_MIN 16u	 /* answered while slow, before it is evicted for it */
 
 bool evict_is_same_process(const struct leg *leg)
 {
@@ -377,38 +378,57 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 void evict_note_latency(struct engine *engine, struct leg *leg, uint64_t latency_ns)
 {
 	leg->latency_ns = leg->latency_ns ? (leg->latency_ns * 15 + latency_ns) / 16 : latency_ns;
+	leg->latency_ns |= 1; /* 0: none yet */
+	leg->slow_writes++;
 }
 
-static void watch_slowness(struct engine *engine, struct set *set)
+/* The lowest latency among `legs`; 0: not everybody has answered a write yet, so there is nothing to compare. */
+static uint64_t fastest_of(struct engine *engine, const struct set *set, uint8_t legs)
 {
-	uint64_t fastest = UINT64_MAX, limit;
-	uint8_t legs = set->members.in & set->up_legs;
+	uint64_t fastest = UINT64_MAX;
 
-	if (engine->options.slow_factor == 0 || (unsigned)__builtin_popcount(legs) <= evict_least(engine, set) ||
-	    set->change != CHANGE_NONE)
-		return;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		uint64_t latency = set_leg(engine, set, i)->latency_ns;
 
 		if (legs & 1u << i && latency < fastest)
 			fastest = latency;
 	}
+	return fastest;
+}
+
+/* Slow for long, and in many writes: not by one that took its time before the volume fell idle. */
+static bool is_slow(struct engine *engine, struct leg *leg, uint64_t limit)
+{
+	/* Once slow, it must come down to half of the limit to be forgiven. */
+	if (leg->latency_ns < limit / 2) {
+		leg->slow_since_ns = 0;
+	} else if (leg->latency_ns > limit && !leg->slow_since_ns) {
+		leg->slow_since_ns = engine->now_ns;
+		leg->slow_writes = 0;
+	}
+	return leg->slow_since_ns && engine->now_ns - leg->slow_since_ns >= engine->options.slow_ns &&
+	       leg->slow_writes >= SLOW_WRITES_MIN;
+}
+
+static void watch_slowness(struct engine *engine, struct set *set)
+{
+	uint8_t legs = set->members.in & set->up_legs;
+	uint64_t fastest = fastest_of(engine, set, legs), limit;
+
+	if (engine->options.slow_factor == 0 || (unsigned)__builtin_popcount(legs) <= evict_least(engine, set) ||
+	    set->change != CHANGE_NONE || fastest == 0)
+		return;
 	limit = fastest * engine->options.slow_factor;
 	limit = limit > SLOW_FLOOR_NS ? limit : SLOW_FLOOR_NS;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		/* Once slow, it must come down to half of the limit to be forgiven. */
-		if (!(legs & leg_bit(leg)) || leg->latency_ns < limit / 2)
-			leg->slow_since_ns = 0;
-		else if (leg->latency_ns > limit && !leg->slow_since_ns)
-			leg->slow_since_ns = engine->now_ns;
-		if (!leg->slow_since_ns || engine->now_ns - leg->slow_since_ns < engine->options.slow_ns)
+		if (!(legs & leg_bit(leg)) || !is_slow(engine, leg, limit))
 			continue;
 		leg->slow_since_ns = 0;
 		leg->rest_until_ns = engine->now_ns + engine->options.slow_rest_ns;
 		link_abort(engine, leg, "answers %llu times slower than the fastest replica",
-			   (unsigned long long)(leg->latency_ns / (fastest ? fastest : 1)));
+			   (unsigned long long)(leg->latency_ns / fastest));
 		return;
 	}
 }

@@ -149,6 +149,7 @@ struct leg {
 	struct region_map to_copy;
 	uint64_t latency_ns; /* of its writes, smoothed */
 	uint64_t slow_since_ns;
+	uint32_t slow_writes; /* answered since then */
 
 	uint32_t outstanding;
 	uint64_t outstanding_bytes;

@@ -290,12 +290,12 @@ void write_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	struct part_leg *owed = &part->legs[leg->in_set];
 	struct copy *copy = slot_copy(engine, part->slot);
 
-	evict_note_latency(engine, leg, engine->now_ns - owed->op.sent_ns);
 	leg_op_done(leg, &owed->op);
-	if (copy) {
+	if (copy) { /* of a size and to a leg of its own: its latency is not to be compared */
 		copy_written(engine, copy, leg, reply);
 		return;
 	}
+	evict_note_latency(engine, leg, engine->now_ns - owed->op.sent_ns);
 	owed->crc = reply->crc;
 	owed->status = reply->status;
 	if (reply->status == WIRE_OK)

@@ -805,6 +805,23 @@ static void a_replica_that_stays_much_slower_than_the_others_is_evicted_and_rest
 	CHECK_EQ_INT(LEG_UP, harness_status(&h).legs[2].state);
 }
 
+/* One write that took its time, then nothing: the next hour says nothing about that replica. */
+static void nobody_is_evicted_as_slow_while_the_volume_is_idle(void)
+{
+	make_three(NULL);
+	attach();
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	answer(0, FRAME_WRITE);
+	answer(1, FRAME_WRITE);
+	wait(1000000000);
+	answer(2, FRAME_WRITE);
+	for (unsigned i = 0; i < 40; i++) {
+		wait(1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.event_count[EVENT_EVICTING]);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(an_attach_without_majority_is_refused_after_a_while_naming_who_is_missing),
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
@@ -840,6 +857,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(reads_of_a_recovered_device_wait_until_all_its_writes_arrived),
 	CHECK_TEST(by_policy_requests_fail_after_a_while_without_majority),
 	CHECK_TEST(a_replica_that_stays_much_slower_than_the_others_is_evicted_and_rests),
+	CHECK_TEST(nobody_is_evicted_as_slow_while_the_volume_is_idle),
 };
 
 int main(int argc, char **argv)

@@ -33,9 +33,9 @@
 #define BULK_MIN_BYTES_MAX (128 * KIB)
 
 /* Replication. */
-#define LEASE_MS 3000u		   /* read lease: at the gateway from the sending of the heartbeat (R9) */
-#define LEASE_DRIFT_PERCENT 5u	   /* a voter counts so much longer, for clocks that run apart */
-#define RESYNC_SLOTS 4u		   /* regions compared or copied at a time, each with REGION_BYTES of the driver's memory */
+#define LEASE_MS 3000u	       /* read lease: at the gateway from the sending of the heartbeat (R9) */
+#define LEASE_DRIFT_PERCENT 5u /* a voter counts so much longer, for clocks that run apart */
+#define RESYNC_SLOTS 4u	       /* regions compared or copied at a time, each with REGION_BYTES of the driver's memory */
 
 /* Wire. */
 #define MESSAGE_BYTES_MAX (64 * KIB) /* one packed control message */

@@ -42,10 +42,10 @@ enum message_kind {
 	/* A voter's conversation about membership. All name the ballot: refused unless it is the promised one. */
 	MESSAGE_HEARTBEAT, /* grants a read lease of LEASE_MS from its receipt (R9) */
 	MESSAGE_BEAT,
-	MESSAGE_LIST_REGIONS, /* regions of the list of unstable extents, in pages (R3) */
+	MESSAGE_LIST_REGIONS,	 /* regions of the list of unstable extents, in pages (R3) */
 	MESSAGE_STAMPED_REGIONS, /* regions stamped above a gen, with their stamps, in pages (R7) */
-	MESSAGE_REGIONS,      /* answer to both */
-	MESSAGE_STAMP,	      /* raise stamps, durably; on request make the data durable too (R3, R6, R7) */
+	MESSAGE_REGIONS,	 /* answer to both */
+	MESSAGE_STAMP,		 /* raise stamps, durably; on request make the data durable too (R3, R6, R7) */
 	MESSAGE_STAMPED,
 	MESSAGE_DIGEST, /* of pieces of one region (R3.7, R7) */
 	MESSAGE_DIGESTED,
@@ -134,7 +134,7 @@ struct replica_info {
 	uint64_t set_bytes;
 	uint64_t allocated_bytes;
 	bool session_open;
-	bool is_witness; /* a voter without data */
+	bool is_witness;  /* a voter without data */
 	char health[128]; /* "ok", or why it is not served */
 };
 
@@ -148,16 +148,16 @@ struct message_delete {
 	struct uuid volume_uuid, replica_uuid;
 };
 
-#define REGION_RUNS_MAX 512u		/* in one message; more: the next page */
-#define DIGEST_PIECE_BYTES (64 * KIB)	/* unit of comparing and copying */
-#define DIGEST_PIECES_MAX 16u		/* REGION_BYTES / DIGEST_PIECE_BYTES */
-#define DIGEST_BYTES 16u		/* SHA-256, the first half: chance must not make two pieces equal */
+#define REGION_RUNS_MAX 512u	      /* in one message; more: the next page */
+#define DIGEST_PIECE_BYTES (64 * KIB) /* unit of comparing and copying */
+#define DIGEST_PIECES_MAX 16u	      /* REGION_BYTES / DIGEST_PIECE_BYTES */
+#define DIGEST_BYTES 16u	      /* SHA-256, the first half: chance must not make two pieces equal */
 static_assert(DIGEST_PIECES_MAX * DIGEST_PIECE_BYTES == REGION_BYTES, "one message digests one region");
 
 struct region_run {
 	uint64_t first; /* region index in the set */
 	uint32_t count;
-	uint32_t gen;	/* their stamp; 0 in an answer about the list */
+	uint32_t gen; /* their stamp; 0 in an answer about the list */
 };
 
 struct message_regions_ask { /* LIST_REGIONS, STAMPED_REGIONS */
@@ -176,7 +176,7 @@ struct message_regions {
 
 struct message_stamp {
 	struct ballot ballot;
-	bool sync; /* answer only when the data written so far is durable as well */
+	bool sync;	/* answer only when the data written so far is durable as well */
 	uint32_t count; /* may be 0 with `sync` */
 	struct region_run runs[REGION_RUNS_MAX];
 };

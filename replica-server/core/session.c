@@ -455,7 +455,10 @@ static void sync_done(struct store_op *op)
 	if (error)
 		replica_fail(replica, "data", error);
 	/* Whatever failed before: a replica that is failed has no durable answer to give. */
-	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) && !MUTANT(failed_replica_serves) ? WIRE_EIO : WIRE_OK);
+	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) &&
+						!MUTANT(failed_replica_serves)
+					? WIRE_EIO
+					: WIRE_OK);
 	session->sync_running = false; /* only now: advance() must not mistake those being answered for new ones */
 	advance(replica);
 }

@@ -13,28 +13,16 @@
 
 #include "tests/unit/check.h"
 #include "tests/unit/sample.h"
+#include "tests/unit/soak_replica.h"
 
 #define SLOTS 24u
 #define SLOTS_ALL (SLOTS + SET_COUNT_MAX + RESYNC_SLOTS)
 #define LEGS_MAX 12u
-#define SET_BLOCKS (8 * MIB / 4096)
-#define ENTRIES_MAX 4096u
+#define SET_BLOCKS SOAK_BLOCKS
 #define STEPS 12000u
 #define WORLDS 40u
 
-/* What a replica remembers of a write until it is told that it is stable. */
-struct entry {
-	uint32_t epoch;
-	uint64_t wseq;
-	uint64_t first, last; /* regions */
-};
-
-static struct {
-	uint64_t memory[SET_BLOCKS], disk[SET_BLOCKS];
-	struct entry list[ENTRIES_MAX];
-	unsigned list_count;
-	bool is_frozen;
-} replicas[LEGS_MAX];
+static struct soak_replica replicas[LEGS_MAX];
 
 static struct {
 	struct request request;
@@ -88,96 +76,23 @@ static uint64_t volume_block(unsigned set, uint64_t set_block)
 
 /* ---- what a replica does ---- */
 
-static void remember(unsigned leg, const struct frame *frame)
-{
-	struct entry *entry = &replicas[leg].list[replicas[leg].list_count++];
-
-	CHECK_TRUE(replicas[leg].list_count < ENTRIES_MAX);
-	*entry = (struct entry){frame->epoch, frame->wseq, frame->offset / REGION_BYTES,
-				(frame->offset + frame->length - 1) / REGION_BYTES};
-}
-
-static void prune(unsigned leg, const struct frame *frame)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < replicas[leg].list_count; i++) {
-		const struct entry *entry = &replicas[leg].list[i];
-
-		if (entry->epoch != frame->epoch || entry->wseq > frame->stable_upto)
-			replicas[leg].list[kept++] = *entry;
-	}
-	replicas[leg].list_count = kept;
-}
-
-static void stamp(unsigned leg, const struct frame *frame)
-{
-	for (uint64_t r = frame->offset / REGION_BYTES; r <= (frame->offset + frame->length - 1) / REGION_BYTES; r++) {
-		if (h.replicas[leg].stamps[r] < frame->gen)
-			h.replicas[leg].stamps[r] = frame->gen;
-	}
-}
-
 static void apply(const struct harness_sent *sent)
 {
 	const struct frame *frame = &sent->frame;
-	unsigned slot = slot_of(frame), leg = sent->leg;
-	uint64_t from = frame->offset / 4096;
+	const uint64_t *copied = &slots[slot_of(frame)].seen[sent->buf_offset / 4096];
 
-	CHECK_TRUE(has_data(leg));
-	if (frame->flags & FRAME_F_STAMP)
-		stamp(leg, frame);
-	if (!(frame->flags & FRAME_F_COPY))
-		remember(leg, frame);
-	for (uint64_t i = 0; i < frame->length / 4096; i++) {
-		uint64_t value = frame->flags & FRAME_F_COPY ? slots[slot].seen[sent->buf_offset / 4096 + i]
-							     : slots[slot].version;
-
-		replicas[leg].memory[from + i] = value;
-		if (frame->flags & FRAME_F_FUA)
-			replicas[leg].disk[from + i] = value;
-	}
-}
-
-static void make_durable(unsigned leg)
-{
-	memcpy(replicas[leg].disk, replicas[leg].memory, sizeof(replicas[leg].disk));
+	CHECK_TRUE(has_data(sent->leg));
+	soak_apply(&replicas[sent->leg], &h.replicas[sent->leg], frame, slots[slot_of(frame)].version, copied);
 }
 
 static uint64_t digest(struct harness *harness, unsigned leg, uint64_t piece)
 {
-	uint64_t hash = 1;
-
-	for (unsigned i = 0; i < DIGEST_PIECE_BYTES / 4096; i++)
-		hash = hash * 0x9e3779b97f4a7c15ull + replicas[leg].memory[piece * (DIGEST_PIECE_BYTES / 4096) + i];
-	return hash;
+	return soak_digest(&replicas[leg], piece);
 }
 
 static void on_asked(struct harness *harness, const struct harness_message *asked)
 {
-	struct harness_replica *replica = &h.replicas[asked->leg];
-	unsigned kept = 0;
-
-	if (asked->kind == MESSAGE_LIST_REGIONS) {
-		memset(replica->list, 0, sizeof(replica->list));
-		for (unsigned i = 0; i < replicas[asked->leg].list_count; i++) {
-			const struct entry *entry = &replicas[asked->leg].list[i];
-
-			for (uint64_t r = entry->first; r <= entry->last; r++)
-				replica->list[r] = true;
-		}
-	}
-	if (asked->kind == MESSAGE_STAMP && asked->stamp.sync)
-		make_durable(asked->leg);
-	if (asked->kind != MESSAGE_FORGET)
-		return;
-	for (unsigned i = 0; i < replicas[asked->leg].list_count; i++) {
-		const struct entry *entry = &replicas[asked->leg].list[i];
-
-		if (entry->epoch >= asked->ballot.epoch)
-			replicas[asked->leg].list[kept++] = *entry;
-	}
-	replicas[asked->leg].list_count = kept;
+	soak_asked(&replicas[asked->leg], &h.replicas[asked->leg], asked);
 }
 
 static void look(const struct harness_sent *sent)
@@ -193,7 +108,7 @@ static void answer(struct harness_sent *sent)
 {
 	struct frame reply = harness_reply(&h, sent);
 
-	prune(sent->leg, &sent->frame);
+	soak_prune(&replicas[sent->leg], &sent->frame);
 	if (is_change(&sent->frame)) {
 		apply(sent);
 		if (sent->frame.type == FRAME_WRITE && below(300) == 0)
@@ -205,7 +120,7 @@ static void answer(struct harness_sent *sent)
 		look(sent);
 	} else {
 		if (sent->frame.type == FRAME_FLUSH)
-			make_durable(sent->leg);
+			soak_make_durable(&replicas[sent->leg]);
 		harness_answer(&h, sent, WIRE_OK);
 	}
 }

@@ -30,7 +30,7 @@ static const struct voter *voter_of(enum voter_kind kind)
 
 static void begin(enum voter_kind kind)
 {
-	strcpy(root + sizeof(root) - 7, "XXXXXX");
+	memcpy(root + sizeof(root) - 7, "XXXXXX", 7);
 	CHECK_NOT_NULL(mkdtemp(root));
 	root_fd = open(root, O_RDONLY | O_DIRECTORY);
 	CHECK_TRUE(root_fd >= 0);

@@ -1,0 +1,236 @@
+/* Writes, evictions and who may come back, as one gateway lives them: R4 and R6 by name. */
+#include "tests/unit/engine_scene.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/check.h"
+
+static struct harness h;
+static scene_contents contents[LEG_COUNT_MAX];
+
+/* ---- R4, R6: evict before ack ---- */
+
+static void in_sync_replicas_are_not_stamped(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	CHECK_EQ_INT(0, harness_find(&h, 0, FRAME_WRITE)->frame.flags);
+	CHECK_NULL(harness_find(&h, 2, FRAME_WRITE));
+}
+
+static void a_lost_replica_is_evicted_before_anything_completes_without_it(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	scene_answer(&h, 0, FRAME_WRITE);
+	scene_answer(&h, 0, FRAME_WRITE);
+	/* Durable everywhere: not among what it may lack. */
+	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	h.replicas[1].is_reachable = false;
+	harness_break(&h, 1, LANE_MAIN);
+	harness_pump(&h);
+	harness_sweep(&h);
+	CHECK_EQ_U64(2, h.pending);
+	/* Stamped with the next gen on who is left, and that carried by every write from now on. */
+	CHECK_EQ_U64(3, h.replicas[0].stamps[0]);
+	CHECK_EQ_U64(0, h.replicas[0].stamps[1]);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[3]);
+	CHECK_EQ_U64(3, h.replicas[0].config.gen);
+	harness_submit(&h, 2, REQUEST_WRITE, 0, 5 * MIB, 4096);
+	CHECK_EQ_U64(3, harness_find(&h, 0, FRAME_WRITE)->frame.gen);
+	CHECK_EQ_INT(FRAME_F_STAMP, harness_find(&h, 0, FRAME_WRITE)->frame.flags);
+	scene_answer(&h, 0, FRAME_WRITE);
+	CHECK_EQ_U64(3, h.pending);
+	h.replicas[2].mute_on = 0;
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 2, 1)->state);
+	CHECK_EQ_INT(COMPARE_STAMPS, scene_voter(&h, 2, 1)->compare);
+	CHECK_EQ_U64(2, scene_voter(&h, 2, 1)->in_sync_gen);
+	CHECK_EQ_U64(1, harness_status(&h).evictions);
+	CHECK_FALSE(harness_status(&h).sets[0].can_lose_one);
+	CHECK_STR("one replica in sync", harness_status(&h).sets[0].why_not);
+}
+
+/* P8: what the application waited for the lost one, from the first answer it owed. */
+static void an_eviction_says_how_long_its_replica_owed_an_answer(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_wait(&h, 2000000000);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		scene_answer(&h, leg, FRAME_WRITE);
+		scene_answer(&h, leg, FRAME_WRITE);
+	}
+	CHECK_EQ_U64(2, h.pending);
+	scene_wait(&h, h.options.answer_deadline_ns - 2000000000);
+	CHECK_EQ_U64(2, h.pending);
+	scene_wait(&h, 10000000);
+	harness_sweep(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_U64(1, h.event_count[EVENT_EVICTED]);
+	CHECK_EQ_U64(h.options.answer_deadline_ns + 10000000, h.last_event[EVENT_EVICTED].duration_ns);
+}
+
+static void what_is_durable_on_the_evicted_one_is_not_stamped(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(0, h.replicas[0].stamps[0]);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[3]);
+}
+
+static void a_flush_that_only_the_evicted_one_answered_clears_what_it_may_lack(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 1, REQUEST_FLUSH, 0, 0, 0);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 2 * MIB, 4096);
+	scene_answer(&h, 1, FRAME_FLUSH);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(0, h.replicas[0].stamps[0]);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[2]);
+}
+
+static void without_a_majority_nothing_is_acknowledged(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_kill(&h, 2);
+	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_kill(&h, 1);
+	harness_answer_all(&h);
+	scene_wait(&h, 1000000000);
+	CHECK_EQ_U64(1, h.pending);
+	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
+	CHECK_STR("no majority of the voters answers", h.last_event_text[EVENT_SUSPENDED]);
+	h.replicas[2].is_reachable = true;
+	scene_wait(&h, 2000000000);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
+	CHECK_EQ_U64(1, h.event_count[EVENT_RESUMED]);
+}
+
+static void the_evicted_ones_vote_counts(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	/* Both servers restarted: without one of their votes neither can be evicted. */
+	h.replicas[1].incarnation = h.replicas[2].incarnation = 999;
+	harness_break(&h, 1, LANE_MAIN);
+	harness_break(&h, 2, LANE_MAIN);
+	harness_pump(&h);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, h.options.reconnect_ns);
+	harness_answer_all(&h);
+	harness_pump(&h);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_U64(2, h.event_count[EVENT_EVICTED]);
+}
+
+static void a_gateway_turns_round_when_the_survivor_of_an_eviction_dies(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	harness_kill(&h, 1);
+	/* The config without 1 is proposed, known to 0 alone; then 0 is lost, and 1 is back with its memory. */
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[2].mute_on = 0;
+	harness_pump(&h);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[1].is_reachable = true;
+	scene_wait(&h, 2000000000);
+	/* The witness made the old proposal chosen meanwhile: only its member may serve. */
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[0].is_reachable = true;
+	scene_wait(&h, 4000000000ull);
+	scene_wait(&h, 1000000000ull);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+}
+
+static void a_lost_member_is_let_back_while_no_config_without_it_is_chosen(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	h.replicas[2].is_silent = true;
+	harness_kill(&h, 1);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[1].is_reachable = true;
+	h.replicas[2].is_silent = false;
+	/* What was asked of the witness is lost with its connection. */
+	harness_break(&h, 2, LANE_MAIN);
+	harness_pump(&h);
+	scene_wait(&h, 2000000000);
+	scene_wait(&h, 1000000000);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 2, 1)->state);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 2, 0)->state);
+}
+
+static void fewer_than_min_in_sync_suspend_instead_of_evicting(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_kill(&h, 1);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	CHECK_EQ_U64(2, h.replicas[0].config.gen);
+	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
+	harness_raise(&h, 1);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
+static const struct check_test tests[] = {
+	CHECK_TEST(in_sync_replicas_are_not_stamped),
+	CHECK_TEST(a_lost_replica_is_evicted_before_anything_completes_without_it),
+	CHECK_TEST(an_eviction_says_how_long_its_replica_owed_an_answer),
+	CHECK_TEST(what_is_durable_on_the_evicted_one_is_not_stamped),
+	CHECK_TEST(a_flush_that_only_the_evicted_one_answered_clears_what_it_may_lack),
+	CHECK_TEST(without_a_majority_nothing_is_acknowledged),
+	CHECK_TEST(the_evicted_ones_vote_counts),
+	CHECK_TEST(a_gateway_turns_round_when_the_survivor_of_an_eviction_dies),
+	CHECK_TEST(a_lost_member_is_let_back_while_no_config_without_it_is_chosen),
+	CHECK_TEST(fewer_than_min_in_sync_suspend_instead_of_evicting),
+};
+
+int main(int argc, char **argv)
+{
+	int failures = CHECK_MAIN("engine_evict", tests, argc, argv);
+
+	harness_fini(&h);
+	return failures;
+}

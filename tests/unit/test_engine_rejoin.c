@@ -1,0 +1,338 @@
+/* Rejoins, leases, recovery and policies, as one gateway lives them: R7 to R12 by name. */
+#include "tests/unit/engine_scene.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/check.h"
+
+static struct harness h;
+static scene_contents contents[LEG_COUNT_MAX];
+
+/* ---- R7: rejoin ---- */
+
+/* Replica 1 was away while region 3 was written. */
+static void leave_and_return(void)
+{
+	struct engine_options options = harness_options();
+
+	options.sync_interval_ns = UINT64_MAX; /* no FLUSH but those of the test */
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_kill(&h, 1);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	contents[0][3 * DIGEST_PIECES_MAX] = 7;
+	h.replicas[1].is_reachable = true;
+}
+
+static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits(void)
+{
+	struct harness_sent *sent;
+
+	leave_and_return();
+	h.replicas[1].stamps[6] = 3; /* its own, of a write that nobody completed */
+	scene_wait(&h, 2000000000);
+	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
+	CHECK_EQ_U64(3, h.replicas[1].stamps[3]);
+	CHECK_EQ_U64(2 * MIB, harness_status(&h).legs[1].resync_total_bytes);
+	/* It gets new writes, stamped, before it is in sync. */
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096);
+	CHECK_EQ_INT(FRAME_F_STAMP, harness_find(&h, 1, FRAME_WRITE)->frame.flags);
+	scene_answer(&h, 0, FRAME_WRITE);
+	scene_answer(&h, 1, FRAME_WRITE);
+	CHECK_EQ_U64(0, h.pending);
+	sent = harness_find(&h, 0, FRAME_READ);
+	CHECK_EQ_U64(3 * MIB, sent->frame.offset);
+	CHECK_EQ_U64(DIGEST_PIECE_BYTES, sent->frame.length);
+	harness_answer(&h, sent, WIRE_OK);
+	sent = harness_find(&h, 1, FRAME_WRITE);
+	CHECK_EQ_INT(FRAME_F_COPY | FRAME_F_STAMP, sent->frame.flags);
+	harness_answer(&h, sent, WIRE_OK);
+	harness_pump(&h);
+	CHECK_NOT_NULL(harness_find(&h, 1, FRAME_FLUSH));
+	CHECK_NULL(harness_find(&h, 0, FRAME_FLUSH));
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	scene_answer(&h, 1, FRAME_FLUSH);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 2, 1)->state);
+	CHECK_EQ_U64(4, scene_voter(&h, 2, 1)->in_sync_gen);
+	CHECK_EQ_U64(DIGEST_PIECE_BYTES, harness_status(&h).resynced_bytes);
+	CHECK_STR("2097152 bytes compared, 65536 copied", h.last_event_text[EVENT_REJOINED]);
+	CHECK_TRUE(harness_status(&h).sets[0].can_lose_one);
+	/* With all in, nothing is stamped. */
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	CHECK_EQ_INT(0, harness_find(&h, 1, FRAME_WRITE)->frame.flags);
+}
+
+static void a_joiner_is_required_from_the_sending_of_its_flush(void)
+{
+	leave_and_return();
+	contents[1][3 * DIGEST_PIECES_MAX] = 7;
+	scene_wait(&h, 2000000000);
+	CHECK_NOT_NULL(harness_find(&h, 1, FRAME_FLUSH));
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_FLUSH, 0, 0, 0);
+	scene_answer(&h, 0, FRAME_WRITE);
+	scene_answer(&h, 0, FRAME_FLUSH);
+	CHECK_EQ_U64(2, h.pending);
+	scene_answer(&h, 1, FRAME_WRITE);
+	CHECK_EQ_U64(1, h.pending);
+	scene_answer(&h, 1, FRAME_FLUSH); /* its own */
+	CHECK_EQ_U64(1, h.pending);
+	scene_answer(&h, 1, FRAME_FLUSH);
+	CHECK_EQ_U64(0, h.pending);
+}
+
+static void a_joiner_that_was_proposed_leaves_only_by_a_chosen_config(void)
+{
+	leave_and_return();
+	contents[1][3 * DIGEST_PIECES_MAX] = 7;
+	scene_wait(&h, 2000000000);
+	h.replicas[2].mute_on = h.replicas[1].mute_on = MESSAGE_ACCEPT;
+	scene_answer(&h, 1, FRAME_FLUSH);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state); /* one vote */
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_answer(&h, 0, FRAME_WRITE);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[2].mute_on = h.replicas[1].mute_on = 0;
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	CHECK_EQ_U64(5, h.replicas[2].config.gen);
+}
+
+static void a_rejoin_begins_anew_when_its_replica_is_lost_again(void)
+{
+	leave_and_return();
+	scene_wait(&h, 2000000000);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(1, h.event_count[EVENT_REJOIN_STOPPED]);
+	harness_sweep(&h);
+	harness_raise(&h, 1);
+	harness_answer_all(&h);
+	contents[1][3 * DIGEST_PIECES_MAX] = 7;
+	harness_pump(&h);
+	harness_answer_all(&h);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
+static void a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process(void)
+{
+	for (unsigned is_new = 0; is_new < 2; is_new++) {
+		scene_pair(&h, contents, NULL);
+		scene_was_attached(&h, 1);
+		for (unsigned i = 0; i < 3; i++)
+			h.replicas[i].config.voters[1].compare = COMPARE_ITS_LIST;
+		h.replicas[1].list[1] = h.replicas[1].list[4] = true;
+		h.replicas[1].incarnation += is_new;
+		scene_attach(&h);
+		CHECK_EQ_U64((is_new ? 8 : 2) * MIB, harness_status(&h).legs[1].resync_total_bytes);
+	}
+}
+
+static void a_resync_keeps_to_its_rate(void)
+{
+	struct engine_options options = harness_options();
+	unsigned digests = 0;
+
+	options.resync_bytes_per_s = MIB;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 1);
+	for (unsigned i = 0; i < 3; i++)
+		h.replicas[i].config.voters[1].compare = COMPARE_EVERYTHING;
+	scene_attach(&h);
+	for (unsigned i = 0; i < 40; i++) {
+		scene_wait(&h, 100000000);
+		digests = (unsigned)(harness_status(&h).legs[1].resync_left_bytes / MIB);
+	}
+	CHECK_TRUE(digests >= 3 && digests <= 5);
+}
+
+/* ---- R8 to R12 ---- */
+
+static void the_last_replica_with_its_kernel_alive_resumes(void)
+{
+	struct volume_spec spec = harness_spec(1, 1);
+
+	scene_make(&h, contents, &spec, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	h.replicas[0].incarnation = 999;
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	harness_raise(&h, 0);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+	/* The config names the process it relies on. */
+	CHECK_EQ_U64(3, h.replicas[0].config.gen);
+	CHECK_EQ_U64(999, scene_voter(&h, 0, 0)->incarnation);
+}
+
+static void the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	h.replicas[2].is_silent = true;
+	scene_wait(&h, 1000000000);
+	CHECK_TRUE(harness_status(&h).sets[0].has_lease);
+	h.replicas[0].mute_on = MESSAGE_HEARTBEAT;
+	scene_wait(&h, 1000000000);
+	scene_wait(&h, 1900000000);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
+	harness_answer_all(&h);
+	scene_wait(&h, 100000001);
+	CHECK_FALSE(harness_status(&h).sets[0].has_lease);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));
+	h.replicas[2].is_silent = false;
+	h.replicas[0].mute_on = 0;
+	scene_wait(&h, 1);
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
+}
+
+static void a_recovered_device_drives_its_requests_only_under_its_own_config(void)
+{
+	struct engine_options options = harness_options();
+
+	options.is_recovery = true;
+	options.predecessor_nonce = 32;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_attach(&h);
+	CHECK_ERRNO(-ESTALE, h.attached_error);
+	CHECK_STR_HAS("another gateway has attached it since (epoch 3)", h.attached_text);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+}
+
+static void reads_of_a_recovered_device_wait_until_all_its_writes_arrived(void)
+{
+	struct engine_options options = harness_options();
+
+	options.is_recovery = true;
+	options.predecessor_nonce = 33;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	scene_attach(&h);
+	CHECK_OK(h.attached_error);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, 0, 4096);
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));
+	CHECK_EQ_U64(2, harness_count(&h, FRAME_WRITE));
+	engine_recovered(h.engine);
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));
+	scene_answer(&h, 0, FRAME_WRITE);
+	scene_answer(&h, 1, FRAME_WRITE);
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+}
+
+static void by_policy_requests_fail_after_a_while_without_majority(void)
+{
+	struct engine_options options = harness_options();
+
+	options.fails_without_quorum = true;
+	options.quorum_wait_ns = 5000000000ull;
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_answer(&h, 0, FRAME_WRITE);
+	harness_kill(&h, 2);
+	harness_kill(&h, 1);
+	harness_sweep(&h);
+	scene_wait(&h, 4000000000ull);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 2000000000ull);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	harness_submit(&h, 1, REQUEST_FLUSH, 0, 0, 0);
+	CHECK_ERRNO(-EIO, h.errors[1]);
+	/* It may differ: nobody reads it before it was made equal. */
+	h.replicas[1].is_reachable = h.replicas[2].is_reachable = true;
+	scene_wait(&h, 4000000000ull);
+	harness_answer_all(&h);
+	harness_submit(&h, 2, REQUEST_READ, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_pump(&h);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[2]);
+	CHECK_EQ_U64(0, h.pending);
+}
+
+static void a_replica_that_stays_much_slower_than_the_others_is_evicted_and_rests(void)
+{
+	struct engine_options options = harness_options();
+
+	options.slow_factor = 8;
+	options.slow_ns = 2000000000ull;
+	options.slow_rest_ns = 20000000000ull;
+	scene_three(&h, contents, &options);
+	scene_attach(&h);
+	for (unsigned i = 0; i < 40 && h.event_count[EVENT_EVICTED] == 0; i++) {
+		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+		scene_answer(&h, 0, FRAME_WRITE);
+		scene_answer(&h, 1, FRAME_WRITE);
+		scene_wait(&h, 100000000);
+		if (h.pending && harness_find(&h, 2, FRAME_WRITE))
+			scene_answer(&h, 2, FRAME_WRITE);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(1, h.event_count[EVENT_EVICTED]);
+	CHECK_EQ_U64(2, h.last_event[EVENT_EVICTED].leg);
+	CHECK_STR_HAS("times slower", h.last_event_text[EVENT_EVICTED]);
+	scene_wait(&h, 2000000000);
+	CHECK_EQ_INT(LEG_VOTING, harness_status(&h).legs[2].state);
+	for (unsigned i = 0; i < 21; i++)
+		scene_wait(&h, 1000000000);
+	CHECK_EQ_INT(LEG_UP, harness_status(&h).legs[2].state);
+}
+
+/* One write that took its time, then nothing: the next hour says nothing about that replica. */
+static void nobody_is_evicted_as_slow_while_the_volume_is_idle(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_answer(&h, 0, FRAME_WRITE);
+	scene_answer(&h, 1, FRAME_WRITE);
+	scene_wait(&h, 1000000000);
+	scene_answer(&h, 2, FRAME_WRITE);
+	for (unsigned i = 0; i < 40; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.event_count[EVENT_EVICTING]);
+}
+
+static const struct check_test tests[] = {
+	CHECK_TEST(a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits),
+	CHECK_TEST(a_joiner_is_required_from_the_sending_of_its_flush),
+	CHECK_TEST(a_joiner_that_was_proposed_leaves_only_by_a_chosen_config),
+	CHECK_TEST(a_rejoin_begins_anew_when_its_replica_is_lost_again),
+	CHECK_TEST(a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process),
+	CHECK_TEST(a_resync_keeps_to_its_rate),
+	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),
+	CHECK_TEST(the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync),
+	CHECK_TEST(a_recovered_device_drives_its_requests_only_under_its_own_config),
+	CHECK_TEST(reads_of_a_recovered_device_wait_until_all_its_writes_arrived),
+	CHECK_TEST(by_policy_requests_fail_after_a_while_without_majority),
+	CHECK_TEST(a_replica_that_stays_much_slower_than_the_others_is_evicted_and_rests),
+	CHECK_TEST(nobody_is_evicted_as_slow_while_the_volume_is_idle),
+};
+
+int main(int argc, char **argv)
+{
+	int failures = CHECK_MAIN("engine_rejoin", tests, argc, argv);
+
+	harness_fini(&h);
+	return failures;
+}

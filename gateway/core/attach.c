@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 /* People must act, or another attachment won. The voter counts as one that does not answer, and is asked again from
@@ -69,8 +70,17 @@ void attach_accept(struct engine *engine, struct leg *leg, const struct config *
 	attach_ask(engine, leg, MESSAGE_ACCEPT, config->gen);
 }
 
+static bool has_restarted(const struct leg *leg)
+{
+	return leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id);
+}
+
 void attach_open(struct engine *engine, struct leg *leg)
 {
+	/* Nobody was told yet of what is under way; its machine lost it and gets it again. Now, and not when its session
+	 * is open: in between the last other acknowledgement may come, and complete a write that this replica lost. */
+	if (has_restarted(leg) && !MUTANT(power_loss_keeps_acks) && !MUTANT(acks_forgotten_late))
+		write_forget_acks(engine, leg);
 	leg->was_opened = true;
 	engine->message.open = (struct message_open){engine->ballot, ++leg->session};
 	ask_step(engine, leg, MESSAGE_OPEN, STEP_OPEN);

@@ -1,9 +1,11 @@
-/* LD_PRELOAD library: counts a process's allocations by thread, in a file other programs can read while it runs.
- * MALLOC_COUNT_FILE names it; lines "TID NAME COUNT BYTES" are kept up to date at fixed places. Knows nothing of
- * Lockstep. */
+/* LD_PRELOAD library: counts a process's allocations and locks by thread, in a file other programs can read while it
+ * runs. MALLOC_COUNT_FILE names it; records of `struct thread_count` are kept up to date at fixed places. Knows nothing
+ * of Lockstep. */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -14,9 +16,8 @@
 
 #define THREADS_MAX 64
 
-/* Read by tests/native/malloccount. */
 struct thread_count {
-	_Atomic uint64_t tid, count, bytes;
+	_Atomic uint64_t tid, count, bytes, locks;
 	char name[16];
 };
 
@@ -45,20 +46,34 @@ __attribute__((constructor)) static void open_counts(void)
 	close(fd);
 }
 
-static void count(size_t bytes)
+/* False: nobody reads. */
+static bool is_counted(void)
 {
 	if (!counts)
-		return;
+		return false;
 	if (!mine) {
 		unsigned idx = atomic_fetch_add(&used, 1);
 
 		mine = &counts[idx < THREADS_MAX ? idx : THREADS_MAX - 1];
 		mine->tid = (uint64_t)gettid();
 	}
-	if (mine->count < 2 || mine->count % 16 == 0)
+	if ((mine->count + mine->locks) % 16 < 2)
 		prctl(PR_GET_NAME, mine->name);
+	return true;
+}
+
+static void count(size_t bytes)
+{
+	if (!is_counted())
+		return;
 	mine->count++;
 	mine->bytes += bytes;
+}
+
+static void count_lock(void)
+{
+	if (is_counted())
+		mine->locks++;
 }
 
 void *malloc(size_t bytes)
@@ -98,3 +113,20 @@ int posix_memalign(void **ret, size_t alignment, size_t bytes)
 	*ret = __libc_memalign(alignment, bytes);
 	return *ret ? 0 : 12;
 }
+
+/* Locks, taken or tried. The next definition is asked for once: dlsym() takes locks itself. */
+#define LOCK(name, type)                                                                                               \
+	int name(type *lock)                                                                                           \
+	{                                                                                                              \
+		static int (*next)(type *);                                                                            \
+                                                                                                                       \
+		if (!next)                                                                                             \
+			*(void **)&next = dlsym(RTLD_NEXT, #name);                                                     \
+		count_lock();                                                                                          \
+		return next(lock);                                                                                     \
+	}
+
+LOCK(pthread_mutex_lock, pthread_mutex_t)
+LOCK(pthread_mutex_trylock, pthread_mutex_t)
+LOCK(pthread_rwlock_rdlock, pthread_rwlock_t)
+LOCK(pthread_rwlock_wrlock, pthread_rwlock_t)

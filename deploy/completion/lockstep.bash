@@ -15,7 +15,7 @@ _lockstep_volumes()
 _lockstep_operands()
 {
 	case "$2" in
-	"volume show" | "volume attach" | "volume detach" | "volume delete" | "status")
+	"volume show" | "volume attach" | "volume detach" | "volume delete" | "volume verify" | "status")
 		mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_volumes "$1")" -- "$3")
 		;;
 	"replica check")

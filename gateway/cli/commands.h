@@ -10,6 +10,7 @@ extern const struct command command_volume_show;
 extern const struct command command_volume_attach;
 extern const struct command command_volume_detach;
 extern const struct command command_volume_delete;
+extern const struct command command_volume_verify;
 extern const struct command command_replica_list;
 extern const struct command command_replica_show;
 extern const struct command command_replica_check;

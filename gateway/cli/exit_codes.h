@@ -14,7 +14,7 @@ enum exit_code {
 	EXIT_TIMEOUT = 8,	/* "timeout": no answer in time */
 	EXIT_NOT_PERMITTED = 9, /* "not-permitted": needs root, or a file's rights forbid it */
 	EXIT_BAD_FILE = 10,	/* "bad-file": a configuration file says something wrong, with its line */
-	EXIT_DAMAGED = 11,	/* "damaged": `replica check` found something */
+	EXIT_DAMAGED = 11,	/* "damaged": `replica check` or `volume verify` found something */
 	EXIT_INTERRUPTED = 12,	/* "interrupted": SIGINT or SIGTERM; what had been begun was undone */
 	EXIT_CODE_COUNT
 };

@@ -14,6 +14,8 @@
 	X(no_range_lock, "P4: overlapping requests run at the same time")                                              \
 	X(reads_pass_writes, "P4: a read does not wait for writes of its range, nor a write for reads")                \
 	X(torn_superblock_taken, "a superblock slot with a wrong checksum is believed")                                \
+	X(slot_of_two_writes_taken,                                                                                    \
+	  "a superblock slot with the header of one write and the config of another is believed")                      \
 	X(ack_after_one_copy, "P1: a write completes when the first replica has acknowledged it")                      \
 	X(write_error_ignored, "P1: a write completes though a replica could not write it")                            \
 	X(no_resend, "a replica that comes back does not get what it has not acknowledged")                            \

@@ -34,7 +34,7 @@ enum {
 	AT_CREATED = 144,
 	AT_UPDATED = 152,
 	AT_VOLUME_NAME = 160,
-	AT_END = 224,
+	AT_CONFIG_CRC = 224,
 	AT_CRC = 4092,
 };
 
@@ -43,12 +43,13 @@ enum {
 
 static const char magic[8] = {'L', 'S', 'R', 'E', 'P', 'S', 'B', '1'};
 
-static_assert(AT_VOLUME_NAME + VOLUME_NAME_FIELD == AT_END, "the name is the last field");
+static_assert(AT_VOLUME_NAME + VOLUME_NAME_FIELD == AT_CONFIG_CRC, "the name fills its field");
 static_assert(VOLUME_NAME_MAX + 1 == VOLUME_NAME_FIELD, "a name and its NUL fill the field");
 static_assert(SUPERBLOCK_HEADER_BYTES + CONFIG_BYTES_MAX == SUPERBLOCK_SLOT_BYTES, "a slot is header and config");
 static_assert(AT_CRC + 4 == SUPERBLOCK_HEADER_BYTES, "the checksum ends the header");
 
-/* Over the whole slot, the checksum's own bytes counted as zeros. */
+/* Over the whole slot, the checksum's own bytes counted as zeros. A record that ends with its own CRC adds the same to
+ * it whatever it says: which config belongs to the header is told by AT_CONFIG_CRC alone. */
 static uint32_t slot_crc(const uint8_t *slot)
 {
 	static const uint8_t zeros[4];
@@ -56,6 +57,11 @@ static uint32_t slot_crc(const uint8_t *slot)
 
 	crc = crc32c(crc, zeros, sizeof(zeros));
 	return crc32c(crc, slot + SUPERBLOCK_HEADER_BYTES, SUPERBLOCK_SLOT_BYTES - SUPERBLOCK_HEADER_BYTES);
+}
+
+static uint32_t config_crc(const uint8_t *slot, uint32_t length)
+{
+	return load_le32(slot + SUPERBLOCK_HEADER_BYTES + length - 4);
 }
 
 static void encode_identity(const struct superblock *sb, uint8_t *out)
@@ -93,6 +99,7 @@ int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_B
 	store_le32(out + AT_PROMISE_EPOCH, sb->promised.epoch);
 	store_le64(out + AT_PROMISE_NONCE, sb->promised.nonce);
 	store_le32(out + AT_CONFIG_LENGTH, (uint32_t)length);
+	store_le32(out + AT_CONFIG_CRC, config_crc(out, (uint32_t)length));
 	store_le32(out + AT_FLAGS, sb->clean ? FLAG_CLEAN : 0);
 	store_le64(out + AT_CREATED, sb->created_s);
 	store_le64(out + AT_UPDATED, sb->updated_s);
@@ -168,6 +175,10 @@ static int decode_config(const uint8_t *in, struct config *ret, const char **ret
 	error = config_decode(in + SUPERBLOCK_HEADER_BYTES, length, ret, ret_reason);
 	if (error)
 		return error == -EPROTONOSUPPORT ? error : -EINVAL;
+	if (load_le32(in + AT_CONFIG_CRC) != config_crc(in, length) && !MUTANT(slot_of_two_writes_taken)) {
+		*ret_reason = "damaged (header and config of different writes)";
+		return -EBADMSG;
+	}
 	if (!identity_agrees(in, ret)) {
 		*ret_reason = "header and config name different sets or geometries";
 		return -EINVAL;
@@ -189,7 +200,7 @@ int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock
 	error = decode_config(in, &sb.config, ret_reason);
 	if (error)
 		return error;
-	if (in[AT_END - 1] != 0 || in[AT_VOLUME_NAME] == 0) {
+	if (in[AT_CONFIG_CRC - 1] != 0 || in[AT_VOLUME_NAME] == 0) {
 		*ret_reason = "volume name empty or without end";
 		return -EINVAL;
 	}

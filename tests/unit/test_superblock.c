@@ -68,7 +68,9 @@ static void the_header_has_its_golden_bytes(void)
 
 	put(0, 5, 9);
 	CHECK_MEM(golden, slot(0), sizeof(golden));
-	CHECK_EQ_U64(0x89d9e4b2, load_le32(slot(0) + 4092));
+	/* The config's own checksum, which ends it. */
+	CHECK_MEM(slot(0) + 4096 + 436 - 4, slot(0) + 224, 4);
+	CHECK_EQ_U64(0xd7bea26f, load_le32(slot(0) + 4092));
 }
 
 static void what_was_encoded_is_decoded(void)
@@ -240,6 +242,26 @@ static void a_torn_write_leaves_the_slot_before_it(void)
 	}
 }
 
+/* A record that ends with its own CRC adds the same to the slot's CRC as any other: that one alone is blind here. */
+static void a_header_with_the_config_of_another_write_is_damage(void)
+{
+	uint8_t header[SUPERBLOCK_HEADER_BYTES];
+	struct superblock sb;
+	const char *reason;
+
+	rig_superblock(&sb);
+	sb.sequence = 7;
+	sb.config.gen = 2;
+	CHECK_OK(superblock_encode(&sb, slot(0)));
+	memcpy(header, slot(0), sizeof(header));
+	sb.sequence = 5;
+	sb.config.gen = 1;
+	CHECK_OK(superblock_encode(&sb, slot(0)));
+	memcpy(slot(0), header, sizeof(header));
+	CHECK_ERRNO(-EBADMSG, decode(0, &reason));
+	CHECK_STR_HAS("different writes", reason);
+}
+
 static void one_slot_is_enough(void)
 {
 	struct superblock_slots slots;
@@ -316,6 +338,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_config_that_does_not_decode_is_refused),
 	CHECK_TEST(the_newer_of_two_valid_slots_counts),
 	CHECK_TEST(a_torn_write_leaves_the_slot_before_it),
+	CHECK_TEST(a_header_with_the_config_of_another_write_is_damage),
 	CHECK_TEST(one_slot_is_enough),
 	CHECK_TEST(two_damaged_slots_are_refused),
 	CHECK_TEST(a_newer_format_in_either_slot_forbids_writing),

@@ -57,7 +57,8 @@ DRV_TEST_BIN := $(patsubst tests/drivers/%.c,$(B)/tests/drivers/%,$(sort $(wildc
 PEER_OBJ := $(call objs,gateway/drivers/peer*.c gateway/drivers/lane*.c gateway/drivers/batch.c gateway/drivers/transport.c \
 	gateway/drivers/connector*.c gateway/core/zc_policy.c)
 SIM_OBJ := $(call objs,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
-SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones
+SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones $(B)/tests/crash/crash
+CRASH_OBJ := $(call objs,tests/crash/*.c)
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_LIB_OBJ := $(call objs,tests/bench/lib/*.c) $(B)/tests/native/lib/tool.o $(B)/gateway/drivers/shm_ring.o
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
@@ -110,6 +111,8 @@ $(B)/tests/native/%: $(B)/tests/native/%.o $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON
 $(B)/tests/bench/%: $(B)/tests/bench/%.o $(BENCH_LIB_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/sim: $(SIM_OBJ) $(GW_CORE_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+$(B)/tests/crash/crash: $(CRASH_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(B)/tests/unit/check.o $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit

@@ -18,9 +18,9 @@
 #define POLL_MS 100
 
 struct args {
-	bool no_systemd;
+	bool no_systemd, force;
 	uint64_t timeout;
-	const char *mode, *frontend;
+	const char *mode, *frontend, *loss;
 	struct text_list more;
 };
 
@@ -31,6 +31,10 @@ static const struct option_spec options[] = {
 	 offsetof(struct args, no_systemd), 0, 0, 0},
 	{"mode", OPTION_TEXT, "MODE", "auto, zero-copy or copy", offsetof(struct args, mode), 0, 0, 0},
 	{"frontend", OPTION_TEXT, "KIND", "ublk, or shm:PATH for tests", offsetof(struct args, frontend), 0, 0, 0},
+	{"force", OPTION_FLAG, NULL, "attach without replicas in sync that are missing; needs --accept-data-loss",
+	 offsetof(struct args, force), 0, 0, 0},
+	{"accept-data-loss", OPTION_TEXT, "VOLUME@EPOCH", "what only they have is lost: as the refusal says it",
+	 offsetof(struct args, loss), 0, 0, 0},
 	{"gateway-option", OPTION_LIST, "OPTION",
 	 "passed on to lockstep-gateway(8), e.g. --gateway-option=--bulk-min=0", offsetof(struct args, more), 0, 0, 0},
 	OPTION_END,
@@ -67,13 +71,33 @@ static enum exit_code check_rights(struct attachment *a)
 				"attaching makes a block device, which needs root; run it with sudo");
 	if (!uses_systemd(a->args))
 		return EXIT_DONE;
-	if (a->args->mode || a->args->frontend || a->args->more.count || a->cli->config_dir ||
+	if (a->args->mode || a->args->frontend || a->args->loss || a->args->more.count || a->cli->config_dir ||
 	    strcmp(a->cli->run_dir, RUN_DIR_DEFAULT) != 0)
 		return cli_fail(
 			a->cli, EXIT_USAGE, name,
 			"systemd's unit takes no options and knows only the standard directories; add --no-systemd, "
 			"or edit lockstep-gateway@%s.service",
 			name);
+	return EXIT_DONE;
+}
+
+/* Two words for it, so that neither habit nor a script gives data up by accident. */
+static enum exit_code check_force(struct attachment *a)
+{
+	const char *name = a->spec.name, *loss = a->args->loss;
+	size_t chars = strlen(name);
+
+	if (!a->args->force && !loss)
+		return EXIT_DONE;
+	if (!loss)
+		return cli_fail(
+			a->cli, EXIT_USAGE, "--force",
+			"needs --accept-data-loss=%s@EPOCH, with the epoch that the refusal of the attach shows", name);
+	if (!a->args->force)
+		return cli_fail(a->cli, EXIT_USAGE, "--accept-data-loss", "has no effect without --force");
+	if (strncmp(loss, name, chars) != 0 || loss[chars] != '@')
+		return cli_fail(a->cli, EXIT_USAGE, "--accept-data-loss", "'%s' is not %s@EPOCH; nothing is given up",
+				loss, name);
 	return EXIT_DONE;
 }
 
@@ -130,6 +154,7 @@ static int start_detached(struct attachment *a, struct err *err)
 	add_option(&list, "--run-dir", a->run_dir);
 	add_option(&list, "--mode", a->args->mode);
 	add_option(&list, "--frontend", a->args->frontend);
+	add_option(&list, "--accept-data-loss", a->args->loss);
 	for (unsigned i = 0; i < a->args->more.count; i++)
 		add_arg(&list, a->args->more.items[i]);
 	return launch_detached(&a->launch, a->spec.name, log, list.items, err);
@@ -217,6 +242,8 @@ static enum exit_code attach(struct attachment *a)
 	int error;
 
 	code = volumes_load(a->cli, a->cli->operands[0], a->path, &a->spec);
+	if (!code)
+		code = check_force(a);
 	if (!code)
 		code = check_rights(a);
 	if (!code)

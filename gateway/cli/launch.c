@@ -180,8 +180,9 @@ static void last_words(const struct launch *launch, struct err *err, const char 
 /* lockstep-gateway(8) lists its exit codes. */
 static enum exit_code code_of_gateway(int status)
 {
-	static const enum exit_code codes[] = {EXIT_INTERNAL, EXIT_INTERNAL, EXIT_USAGE, EXIT_BAD_FILE, EXIT_REFUSED,
-					       EXIT_REFUSED,  EXIT_REFUSED,  EXIT_BUSY,	 EXIT_REFUSED};
+	static const enum exit_code codes[] = {EXIT_INTERNAL, EXIT_INTERNAL, EXIT_USAGE,      EXIT_BAD_FILE,
+					       EXIT_REFUSED,  EXIT_REFUSED,  EXIT_REFUSED,    EXIT_BUSY,
+					       EXIT_REFUSED,  EXIT_INTERNAL, EXIT_UNREACHABLE};
 
 	if (!WIFEXITED(status) || (unsigned)WEXITSTATUS(status) >= ARRAY_COUNT(codes))
 		return EXIT_INTERNAL;

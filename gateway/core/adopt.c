@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "gateway/core/engine_state.h"
 
@@ -142,23 +143,81 @@ static const char *names_of(const struct engine *engine, const struct set *set, 
 	return out;
 }
 
-static int check_members(const struct engine *engine, const struct set *set, const struct members *members,
+/* What an operator is shown, and repeats when he gives up what is missing: it changes with every attachment. */
+static uint32_t seen_epoch(const struct engine *engine)
+{
+	uint32_t epoch = 0;
+
+	for (unsigned i = 0; i < engine->leg_count; i++) {
+		if (engine->legs[i].config.ballot.epoch > epoch)
+			epoch = engine->legs[i].config.ballot.epoch;
+	}
+	return epoch;
+}
+
+/* The replica that was in sync last, of those out that answer. */
+static uint8_t latest_out(struct engine *engine, const struct set *set, uint8_t answered)
+{
+	const struct voter *best = NULL;
+	uint8_t ret = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+		const struct voter *voter = voter_of(engine, &set->adopted, leg);
+
+		if (leg->is_witness || !voter || !(answered & leg_bit(leg)))
+			continue;
+		if (best && voter->in_sync_gen <= best->in_sync_gen)
+			continue;
+		best = voter;
+		ret = leg_bit(leg);
+	}
+	return ret;
+}
+
+/* In-sync members are missing that are needed (`err` says so). By the operator's word it goes on with those that are
+ * there, or else with the replica that was in sync last; `members` then says who counts. */
+static int go_without(struct engine *engine, struct set *set, uint8_t answered, struct members *members,
+		      struct err *err)
+{
+	uint32_t epoch = seen_epoch(engine);
+	uint8_t left = members->answered ? members->answered : latest_out(engine, set, answered);
+
+	if (!left || set->was_ours || engine->options.is_recovery)
+		return -EAGAIN;
+	if (!engine->options.accepts_loss) {
+		size_t used = strlen(err->text);
+
+		snprintf(err->text + used, sizeof(err->text) - used,
+			 "; bring them back, or give up what only they have: --force --accept-data-loss=%s@%" PRIu32,
+			 engine->spec.name, epoch);
+		return -EAGAIN;
+	}
+	if (engine->options.accepted_epoch != epoch)
+		return err_set(err, -EINVAL,
+			       "volume %s, set %u: data loss was accepted for epoch %" PRIu32
+			       ", but its replicas are at epoch %" PRIu32 "; look again before you give anything up",
+			       engine->spec.name, set->index, engine->options.accepted_epoch, epoch);
+	members->answered = left;
+	set->is_forced = true;
+	return 0;
+}
+
+static int check_members(struct engine *engine, struct set *set, uint8_t answered, struct members *members,
 			 struct err *err)
 {
 	unsigned least = engine->options.min_in_sync, data = (unsigned)__builtin_popcount(set->data_legs);
 	uint8_t counted = members->unchanged ? members->unchanged : members->answered;
 	char names[256];
 
-	if (!members->unchanged && members->answered != members->in)
-		return err_set(err, -EAGAIN,
-			       "volume %s, set %u: no replica in sync (gen %" PRIu32
-			       ") kept its memory since; all of them are needed, missing: %s",
-			       engine->spec.name, set->index, set->adopted.gen,
-			       names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
-	if (!counted)
-		return err_set(err, -EAGAIN, "volume %s, set %u: no replica in sync (gen %" PRIu32 "): %s",
-			       engine->spec.name, set->index, set->adopted.gen,
-			       names_of(engine, set, members->in, names, sizeof(names)));
+	if (!members->unchanged && members->answered != members->in) {
+		(void)err_set(err, -EAGAIN,
+			      "volume %s, set %u: no replica in sync (gen %" PRIu32
+			      ") kept its memory since; all of them are needed, missing: %s",
+			      engine->spec.name, set->index, set->adopted.gen,
+			      names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
+		return go_without(engine, set, answered, members, err);
+	}
 	if (least > data)
 		least = data;
 	if ((unsigned)__builtin_popcount(counted) < least && counted != members->in)
@@ -211,16 +270,17 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	if (error)
 		return error;
 	members = look_at_members(engine, set, answered);
-	error = check_members(engine, set, &members, err);
+	set->is_forced = false;
+	error = check_members(engine, set, answered, &members, err);
 	if (error)
 		return error;
 	set->counted = members.unchanged ? members.unchanged : members.answered;
 	set->lost_lists = !members.unchanged;
 	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be
 	 * older. */
-	set->lost_data = !members.unchanged && members.same_boot != members.in;
+	set->lost_data = set->is_forced || (!members.unchanged && members.same_boot != members.in);
 	set->compare_all = members.answered & ~set->counted;
-	if (!(set->counted & members.same_boot))
+	if (set->is_forced || !(set->counted & members.same_boot))
 		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;
 }

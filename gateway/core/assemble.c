@@ -338,8 +338,11 @@ void assemble_chosen(struct engine *engine, struct set *set)
 	set->change = CHANGE_NONE;
 	set->can_forget = false;
 	if (set->lost_data)
-		engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0,
-			    "every replica in sync lost power; writes that were not flushed may be gone");
+		engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s",
+			    set->is_forced
+				    ? "replicas in sync were given up by the operator; what only they had is gone"
+				    : "every replica in sync lost power; writes that were not flushed may be "
+				      "gone");
 	/* One copy is equal to itself. */
 	if (__builtin_popcount(set->members.in) == 1)
 		region_map_clear(&set->uncertain);

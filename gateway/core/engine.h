@@ -155,8 +155,11 @@ struct engine_options {
 				     * engine_recovered() (R11) */
 	bool memory_is_pinned;	    /* the frontend keeps a completed request's memory until the last send let go of it
 				     * (ublk's kernel buffers); else completion waits for engine_payload_released() */
-	uint64_t nonce;		    /* of this attachment, random, not 0 */
-	char client[64];	    /* for the replica-servers' logs */
+	bool accepts_loss; /* the operator gives up what only in-sync replicas that do not answer may have, if ... */
+	uint32_t accepted_epoch; /* ... this is the highest epoch of any config seen: what he was shown. Not once served
+				  */
+	uint64_t nonce;		 /* of this attachment, random, not 0 */
+	char client[64];	 /* for the replica-servers' logs */
 };
 void engine_options_default(struct engine_options *ret);
 

@@ -107,6 +107,7 @@ struct set {
 	uint8_t compare_all;   /* legs that must be compared in full */
 	bool lost_lists;       /* no counted member is the process that it was: everything is uncertain */
 	bool lost_data;	       /* ... nor on the kernel it was on */
+	bool is_forced;	       /* ... and some in-sync members are given up by the operator's word */
 	bool is_doubtful; /* no list tells what is uncertain: the configs keep naming the processes that had lists, so
 			   * that a successor starts over as well, until all was made equal */
 	bool is_whole;	  /* everything is uncertain */
@@ -309,7 +310,7 @@ void assemble_again(struct engine *engine, const char *cause);
 /* adopt.c: which epoch and config an attachment gets. Pure decisions. */
 int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *err) must_check;
 /* What a set can be made of, of the voters in `answered`: fills `adopted`, `counted`, `compare_all`, `lost_lists`,
- * `lost_data`, `new_gen`. */
+ * `lost_data`, `is_forced`, `new_gen`. */
 int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct err *err) must_check;
 void adopt_config(struct engine *engine, struct set *set, struct config *ret);
 /* The config with `in` in sync, as a change of the chosen one. */

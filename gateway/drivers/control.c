@@ -227,7 +227,7 @@ static void on_attached(struct control *control, const struct letter *letter)
 	if (control->state != CONTROL_ATTACHING)
 		return;
 	if (letter->a) {
-		fail(control, GATEWAY_EXIT_REFUSED, -(int)letter->a,
+		fail(control, letter->a == EHOSTUNREACH ? GATEWAY_EXIT_ABSENT : GATEWAY_EXIT_REFUSED, -(int)letter->a,
 		     letter->data ? letter->data : "attachment refused");
 		begin_end(control);
 		return;

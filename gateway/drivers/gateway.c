@@ -104,6 +104,8 @@ static void engine_options_from(const struct gateway *gateway, struct engine_opt
 	ret->sync_interval_ns = opts->sync_interval_ms * NS_PER_MS;
 	ret->attach_wait_ns = opts->attach_wait_ms * NS_PER_MS;
 	ret->attach_limit_ns = opts->attach_limit_ms * NS_PER_MS;
+	ret->accepts_loss = opts->loss_accepted != NULL;
+	ret->accepted_epoch = opts->loss_epoch;
 	policy_apply(&gateway->spec.policy, ret);
 	if (gethostname(host, sizeof(host) - 1))
 		snprintf(host, sizeof(host), "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
@@ -162,6 +164,17 @@ static void pin_memory(void)
 		log_warn("event=io_flusher_refused error=%s hint=\"needs CAP_SYS_RESOURCE\"", err_name(-errno));
 }
 
+/* What was said on the command line about a volume must be about this one. */
+static int check_options(const struct opts *opts, const struct volume_spec *spec, struct err *err)
+{
+	if (opts->loss_accepted && (strlen(spec->name) != opts->loss_volume_chars ||
+				    strncmp(spec->name, opts->loss_accepted, opts->loss_volume_chars) != 0))
+		return err_set(err, -EINVAL,
+			       "--accept-data-loss: names '%.*s', but this volume is %s; nothing is given up",
+			       (int)opts->loss_volume_chars, opts->loss_accepted, spec->name);
+	return volume_spec_check(spec, err); /* the policy of the options must fit it, too */
+}
+
 enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
 {
 	struct gateway gateway = {.opts = opts};
@@ -172,7 +185,7 @@ enum gateway_exit gateway_serve(const struct opts *opts, struct err *err)
 	if (volume_file_load(opts->volume_file, &gateway.spec, err))
 		return GATEWAY_EXIT_CONFIG;
 	policy_merge(&gateway.spec.policy, &opts->policy);
-	if (volume_spec_check(&gateway.spec, err)) /* what the options say must fit it, too */
+	if (check_options(opts, &gateway.spec, err))
 		return GATEWAY_EXIT_USAGE;
 	rc = run_dir_open(opts->run_dir, gateway.spec.name, &gateway.run_dir, err);
 	if (rc)

@@ -137,6 +137,23 @@ static int take_attach_limit(struct opts *opts, const char *text, struct err *er
 	return rc;
 }
 
+static int take_loss(struct opts *opts, const char *text, struct err *err)
+{
+	const char *at = strrchr(text, '@');
+	char *end;
+	unsigned long long epoch;
+
+	errno = 0;
+	epoch = at ? strtoull(at + 1, &end, 10) : 0;
+	if (!at || at == text || at[1] < '0' || at[1] > '9' || *end || errno || epoch > UINT32_MAX)
+		return err_set(err, -EINVAL,
+			       "--accept-data-loss: '%s' is not VOLUME@EPOCH; the refusal of the attach says it", text);
+	opts->loss_accepted = text;
+	opts->loss_volume_chars = (size_t)(at - text);
+	opts->loss_epoch = (uint32_t)epoch;
+	return 0;
+}
+
 static int take_reconnect(struct opts *opts, const char *text, struct err *err)
 {
 	return take_number("reconnect", text, 10, 60000, &opts->reconnect_ms, err);
@@ -199,6 +216,8 @@ static const struct option_row rows[] = {
 	 "wait so long for servers that an attach can do without (default 3)"},
 	{"attach-limit", "SECONDS", take_attach_limit,
 	 "... and for those it cannot; then it is refused (default 30; 0: wait for ever)"},
+	{"accept-data-loss", "VOLUME@EPOCH", take_loss,
+	 "attach without replicas in sync that are missing; what only they have is lost"},
 	{"reconnect", "MS", take_reconnect, "first pause before connecting again"},
 	{"sync-interval", "MS", take_sync_interval, "how often completed writes are made durable in the background"},
 	{"receive", "HOW", take_receive, "bulk reads by: auto (default), recv, read-fixed"},
@@ -308,5 +327,7 @@ void opts_help(FILE *out)
 		print_option(out, policy_key(i), policy_arg(i), policy_help(i));
 	fprintf(out, "\nExit codes: 0 done, 1 internal, 2 usage, 3 volume file, 4 refused by the replicas, 5 no ublk, "
 		     "6 mode\n"
-		     "impossible, 7 busy, 8 device, 9 detached by force with data not durable everywhere.\n");
+		     "impossible, 7 busy, 8 device, 9 detached by force with data not durable everywhere, 10 too few "
+		     "voters\n"
+		     "or no replica in sync answer.\n");
 }

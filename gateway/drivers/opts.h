@@ -2,6 +2,7 @@
 #ifndef GATEWAY_DRIVERS_OPTS_H
 #define GATEWAY_DRIVERS_OPTS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ enum gateway_exit {
 	GATEWAY_EXIT_BUSY = 7,	   /* another gateway serves the volume, or a killed one left its device */
 	GATEWAY_EXIT_DEVICE = 8,   /* the device could not be made or set up */
 	GATEWAY_EXIT_LOST = 9,	   /* detached by force: what was not durable everywhere may be lost */
+	GATEWAY_EXIT_ABSENT = 10,  /* no majority, or none of the replicas in sync, answered in time */
 };
 
 enum frontend_kind { FRONTEND_UBLK, FRONTEND_SHM };
@@ -47,7 +49,10 @@ struct opts {
 	uint32_t reconnect_ms;
 	uint32_t sync_interval_ms;
 	uint32_t attach_wait_ms;
-	uint32_t attach_limit_ms;    /* 0: never */
+	uint32_t attach_limit_ms;  /* 0: never */
+	const char *loss_accepted; /* "VOLUME@EPOCH" or NULL */
+	size_t loss_volume_chars;  /* of it, before the '@' */
+	uint32_t loss_epoch;
 	struct volume_policy policy; /* over what the volume's file says */
 	enum peers_recv recv;
 	enum zc_force zero_copy_send;

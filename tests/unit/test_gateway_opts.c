@@ -81,7 +81,7 @@ static void the_policy_is_said_by_the_keys_of_the_volume_s_file(void)
 	struct opts opts;
 
 	CHECK_OK(parse(WORDS("--volume-file=v", "--on-no-quorum=error", "--quorum-deadline", "5", "--slow-factor=never",
-			     "--resync-rate=100M", "--attach-limit=0", "--min-in-sync=2"),
+			     "--resync-rate=100M", "--attach-limit=0", "--min-in-sync=2", "--accept-data-loss=v.x@7"),
 		       &opts, NULL));
 	CHECK_EQ_INT(NO_QUORUM_ERROR, opts.policy.on_no_quorum);
 	CHECK_EQ_U64(5, opts.policy.quorum_deadline);
@@ -89,6 +89,8 @@ static void the_policy_is_said_by_the_keys_of_the_volume_s_file(void)
 	CHECK_EQ_U64(100 * MIB, opts.policy.resync_rate);
 	CHECK_EQ_U64(2, opts.policy.min_in_sync);
 	CHECK_EQ_U64(0, opts.attach_limit_ms);
+	CHECK_EQ_U64(3, opts.loss_volume_chars);
+	CHECK_EQ_U64(7, opts.loss_epoch);
 }
 
 static void each_refusal_names_the_option(void)
@@ -115,6 +117,12 @@ static void each_refusal_names_the_option(void)
 		{"--slow-factor=1", "--slow-factor: 1 is out of range"},
 		{"--slow-factor=often", "--slow-factor: 'often' is not a number, nor never"},
 		{"--attach-wait=long", "--attach-wait"},
+		{"--accept-data-loss=vol", "'vol' is not VOLUME@EPOCH"},
+		{"--accept-data-loss=@7", "is not VOLUME@EPOCH"},
+		{"--accept-data-loss=vol@", "is not VOLUME@EPOCH"},
+		{"--accept-data-loss=vol@7x", "is not VOLUME@EPOCH"},
+		{"--accept-data-loss=vol@-1", "is not VOLUME@EPOCH"},
+		{"--accept-data-loss=vol@4294967296", "is not VOLUME@EPOCH"},
 		{"--attach-limit=-1", "--attach-limit"},
 		{"--log-level=loud", "--log-level"},
 		{"--run-dir=", "--run-dir"},

@@ -9,15 +9,19 @@
 
 #define PAYLOADS (3 * SIM_SLOTS_MAX)
 
-static_assert(PAYLOADS <= SIM_PAYLOADS_MAX, "payloads fit");
+static_assert(PAYLOADS <= SIM_RESYNC_PAYLOAD, "payloads fit");
 
 void app_init(struct device *device)
 {
-	device->memory = calloc(SIM_PAYLOADS_MAX, SIM_PAYLOAD_BYTES);
+	/* The resync's are large, and hardly touched. */
+	device->memory = calloc(1, SIM_RESYNC_PAYLOAD * (size_t)SIM_PAYLOAD_BYTES + RESYNC_SLOTS * REGION_BYTES);
 	if (!device->memory)
 		abort();
-	for (unsigned i = 0; i < SIM_PAYLOADS_MAX; i++)
+	for (unsigned i = 0; i < SIM_RESYNC_PAYLOAD; i++)
 		device->payloads[i].bytes = device->memory + (size_t)i * SIM_PAYLOAD_BYTES;
+	for (unsigned i = 0; i < RESYNC_SLOTS; i++)
+		device->payloads[SIM_RESYNC_PAYLOAD + i].bytes =
+			device->memory + SIM_RESYNC_PAYLOAD * (size_t)SIM_PAYLOAD_BYTES + i * REGION_BYTES;
 }
 
 void app_fini(struct device *device)
@@ -25,31 +29,41 @@ void app_fini(struct device *device)
 	free(device->memory);
 }
 
-void app_reset(struct world *world, struct gateway *gateway)
+/* Requests and memory of a device that is new. */
+static void clear(struct device *device)
 {
-	struct device *device = &gateway->device;
-
-	(void)world;
 	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
 		device->slots[i].is_active = device->slots[i].is_given = false;
 	for (unsigned i = 0; i < SIM_PAYLOADS_MAX; i++) {
-		device->payloads[i].is_used = device->payloads[i].is_live = false;
+		device->payloads[i].is_used = device->payloads[i].is_live = i >= SIM_RESYNC_PAYLOAD;
 		device->payloads[i].refs = 0;
 	}
 	device->active = 0;
-	device->is_superseded = false;
+	device->superseded = 0;
+	device->nonce = 0;
+	device->life++;
+}
+
+void app_reset(struct world *world, struct gateway *gateway)
+{
+	(void)world;
+	clear(&gateway->device);
+	gateway->device.life = 0;
+	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
+		gateway->device.slots[i].is_posted = false;
 }
 
 static void post_next(struct world *world, struct gateway *gateway, unsigned slot, uint64_t delay_ns)
 {
+	if (gateway->device.slots[slot].is_posted)
+		return;
+	gateway->device.slots[slot].is_posted = true;
 	/* The application lives as long as its host: no process to die with. */
 	world_post(world, delay_ns, (struct event){.kind = EVENT_APP, .a = gateway->index, .b = slot});
 }
 
 void app_begin(struct world *world, struct gateway *gateway)
 {
-	gateway->device.is_superseded = false;
-	post_next(world, gateway, SIM_SLOTS_MAX, 0);
 	for (unsigned i = 0; i < world->options.queue_depth; i++)
 		post_next(world, gateway, i, world_delay(world, world->options.think_us));
 }
@@ -117,16 +131,35 @@ static void give_back(struct world *world, struct gateway *gateway, struct app_s
 	free_if_unused(payload);
 }
 
+/* NULL: `slot` has no such bytes. */
+static uint8_t *memory_of(struct world *world, struct gateway *gateway, unsigned index, uint32_t at, uint32_t length)
+{
+	struct app_slot *slot = &gateway->device.slots[index % SIM_SLOTS_MAX];
+	unsigned resync = engine_resync_slot(gateway->engine, 0);
+
+	(void)world;
+	if (index >= resync && index < resync + RESYNC_SLOTS)
+		return at + (uint64_t)length <= REGION_BYTES
+			       ? gateway->device.payloads[SIM_RESYNC_PAYLOAD + index - resync].bytes + at
+			       : NULL;
+	if (index >= SIM_SLOTS_MAX || !slot->is_active || slot->request.op != REQUEST_READ ||
+	    at + (uint64_t)length > slot->request.length)
+		return NULL;
+	return app_payload(gateway, slot->payload)->bytes + at;
+}
+
 void app_fill(struct world *world, struct gateway *gateway, unsigned index, uint32_t at, const uint8_t *bytes,
 	      uint32_t length)
 {
-	struct app_slot *slot = &gateway->device.slots[index % SIM_SLOTS_MAX];
+	uint8_t *memory = memory_of(world, gateway, index, at, length);
 
-	if (index >= SIM_SLOTS_MAX || !slot->is_active || slot->request.op != REQUEST_READ ||
-	    at + (uint64_t)length > slot->request.length)
+	if (!memory)
 		world_violation(world, "gateway %u: bytes are written to memory that slot %u does not have",
 				gateway->index, index);
-	memcpy(app_payload(gateway, slot->payload)->bytes + at, bytes, length);
+	if (bytes)
+		memcpy(memory, bytes, length);
+	else
+		memset(memory, 0, length);
 }
 
 static void post_scribble(struct world *world, struct gateway *gateway, unsigned payload)
@@ -228,27 +261,19 @@ static void give(struct world *world, struct gateway *gateway, unsigned index)
 
 	if (!slot->is_active || slot->is_given || !gateway->engine || gateway->process.is_paused)
 		return;
-	if (!gateway->is_attached && !world->options.reconcile)
-		return;
 	slot->is_given = true;
 	memset(slot->seq, 0, sizeof(slot->seq[0]) * world->geometry.blocks);
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	engine_submit(gateway->engine, &slot->request);
 }
 
-/* Changes first, in any order, and reads when all of them are there (R11). */
+/* In any order, as the kernel issues them again (R11). */
 void app_give_all(struct world *world, struct gateway *gateway)
 {
 	unsigned from = (unsigned)random_below(&world->random, SIM_SLOTS_MAX);
 
-	for (unsigned pass = 0; pass < 2; pass++) {
-		for (unsigned i = 0; i < SIM_SLOTS_MAX; i++) {
-			unsigned index = (from + i) % SIM_SLOTS_MAX;
-
-			if (is_change(&gateway->device.slots[index]) == (pass == 0))
-				give(world, gateway, index);
-		}
-	}
+	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
+		give(world, gateway, (from + i) % SIM_SLOTS_MAX);
 }
 
 static void begin(struct world *world, struct gateway *gateway, unsigned index)
@@ -256,32 +281,32 @@ static void begin(struct world *world, struct gateway *gateway, unsigned index)
 	struct app_slot *slot = &gateway->device.slots[index];
 
 	slot->is_active = true;
-	slot->is_given = slot->is_orphan = false;
+	slot->is_given = false;
+	slot->orphaned = 0;
 	slot->scribbles = 0;
 	gateway->device.active++;
 	world->counters.ops++;
 	slot->start = ++world->tick;
 	TRACE(world, "gateway % slot %: op % flags % of block % to write %", gateway->index, index, slot->request.op,
 	      slot->request.flags, slot->first, slot->write_no);
-	if (slot->request.op == REQUEST_FLUSH)
-		memcpy(slot->floor, world->history.completed_seq, sizeof(slot->floor));
+	for (unsigned i = 0; slot->request.op == REQUEST_FLUSH && i < world->geometry.blocks; i++) {
+		slot->floor[i] = world->history.completed_seq[i];
+		slot->floor_start[i] = world->history.blocks[i].completed_start;
+	}
 	if (slot->request.op == REQUEST_WRITE && random_chance(&world->random, world->options.scribble_pm))
 		post_scribble(world, gateway, slot->payload);
-	app_give_all(world, gateway);
+	give(world, gateway, index);
 }
 
 void app_next(struct world *world, struct gateway *gateway, unsigned index)
 {
 	struct app_slot *slot = &gateway->device.slots[index % SIM_SLOTS_MAX];
 
-	if (index == SIM_SLOTS_MAX) {
-		app_give_all(world, gateway);
-		return;
-	}
+	slot->is_posted = false;
 	if (slot->is_active || world->ops_left == 0 || world->phase > PHASE_CALM)
 		return;
 	if (!gateway->is_attached || gateway->process.is_paused || world->history.write_count >= SIM_WRITES_MAX - 1) {
-		post_next(world, gateway, index, world_delay(world, 2000));
+		post_next(world, gateway, index, world_delay(world, 5000));
 		return;
 	}
 	slot->request = (struct request){.slot = index, .op = pick_op(world)};
@@ -331,77 +356,94 @@ void app_audit(struct world *world, struct gateway *gateway)
 
 static struct server *server_of(struct world *world, unsigned block, unsigned replica)
 {
-	return &world->servers[world->geometry.set_of[block] * world->geometry.replicas + replica];
+	return &world->servers[world->geometry.set_of[block] * world->geometry.voters + replica];
 }
 
-/* Of a write that was repeated because its buffer changed, a power loss may leave the first version. */
-static bool replicas_agree(struct world *world, unsigned block)
-{
-	const uint8_t *first = disk_block_bytes(world, &server_of(world, block, 0)->disk, block);
-
-	for (unsigned i = 1; i < world->geometry.replicas; i++) {
-		if (memcmp(first, disk_block_bytes(world, &server_of(world, block, i)->disk, block),
-			   world->geometry.block_bytes) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* P1: on every replica, and durable there if it was FUA. */
-/* A replica may lose what it acknowledged, and the gateway not know it yet; but not once it serves there again. */
+/* A replica in sync may lose what it acknowledged, and the gateway not know it yet; but not once it serves there again. */
 static void check_kept(struct world *world, struct gateway *gateway, struct server *server, unsigned block,
 		       uint64_t seq)
 {
-	const struct disk_block *it = &server->disk.blocks[block];
+	const struct leg_status *leg = &gateway->status.legs[server->index];
 
-	if (it->cache_seq >= seq)
+	if (disk_holds(world, server, block, seq, false))
 		return;
-	if (server->process.is_up && gateway->status.legs[server->index].incarnation == server->identity.incarnation)
+	if (server->process.is_up && leg->state == LEG_UP && leg->incarnation == server->identity.incarnation)
 		world_violation(world,
 				"a write completes, but server %u lost block %u of it and was opened again since",
 				server->index, block);
-	server->lost_epoch = (uint32_t)(seq >> 32);
 }
 
-static void check_change(struct world *world, struct gateway *gateway, struct app_slot *slot, unsigned block)
+/* P1, P2: on every replica in sync, and durable there if it was FUA. True: it is everywhere. */
+static bool check_replicas(struct world *world, struct gateway *gateway, struct app_slot *slot, unsigned block)
 {
-	bool is_everywhere = true, is_fua = slot->request.flags & REQUEST_F_FUA;
+	uint8_t in = truth_in_sync(world, gateway, world->geometry.set_of[block]);
+	bool is_everywhere = true;
 
-	if (slot->seq[block] == 0)
-		world_violation(world, "write %u completes, and block %u of it was never sent", slot->write_no, block);
+	if (!in)
+		world_violation(world, "write %u completes before its set's config is chosen", slot->write_no);
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		struct server *server = server_of(world, block, i);
 		const struct disk_block *it = &server->disk.blocks[block];
 
+		if (!(in & 1u << i))
+			continue;
 		if (it->applied_seq < slot->seq[block])
 			world_violation(world, "write %u completes, but server %u has not block %u of it",
 					slot->write_no, server->index, block);
 		check_kept(world, gateway, server, block, slot->seq[block]);
-		if (is_fua && it->durable_seq < slot->seq[block] && history_keeps(world, block, slot->seq[block]))
+		if (slot->request.flags & REQUEST_F_FUA && history_keeps(world, block, slot->seq[block]) &&
+		    !disk_holds(world, server, block, slot->seq[block], true))
 			world_violation(world, "FUA write %u completes, but block %u is not on the disk of server %u",
 					slot->write_no, block, server->index);
-		is_everywhere &= it->cache_seq >= slot->seq[block] && !it->is_forgotten && !it->is_cut_off;
+		is_everywhere &= it->cache_seq >= slot->seq[block] && !it->is_forgotten && !it->is_cut_off &&
+				 disk_are_equal(world, server, server_of(world, block, (unsigned)__builtin_ctz(in)),
+						block);
 	}
-	if (world->history.completed_seq[block] < slot->seq[block])
-		world->history.completed_seq[block] = slot->seq[block];
-	if (is_everywhere && replicas_agree(world, block))
-		history_heal(world, block, slot->write_no, slot->seq[block]);
-	else if (!is_everywhere)
-		history_taint(world, block); /* a replica lost it between its acknowledgement and now */
+	return is_everywhere;
 }
 
-static void check_flush(struct world *world, const struct app_slot *slot)
+static void check_change(struct world *world, struct gateway *gateway, struct app_slot *slot, unsigned block)
+{
+	unsigned set = world->geometry.set_of[block];
+
+	if (slot->seq[block] == 0)
+		world_violation(world, "write %u completes, and block %u of it was never sent", slot->write_no, block);
+	if (!check_replicas(world, gateway, slot, block) || slot->orphaned & 1u << set)
+		return;
+	if (world->history.completed_seq[block] < slot->seq[block])
+		world->history.completed_seq[block] = slot->seq[block];
+	if (slot->request.flags & REQUEST_F_FUA)
+		history_flushed(world, block, world->history.writes[slot->write_no].start);
+	history_heal(world, block, slot->write_no, slot->seq[block]);
+}
+
+static void check_flush(struct world *world, struct gateway *gateway, const struct app_slot *slot)
 {
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
-		for (unsigned j = 0; j < world->geometry.replicas; j++) {
-			const struct server *server = server_of(world, i, j);
+		unsigned set = world->geometry.set_of[i];
+		uint8_t in = truth_in_sync(world, gateway, set);
 
-			if (server->disk.blocks[i].durable_seq < slot->floor[i] &&
-			    history_keeps(world, i, slot->floor[i]))
+		if (slot->orphaned & 1u << set)
+			continue;
+		for (unsigned j = 0; j < world->geometry.replicas; j++) {
+			if (in & 1u << j && history_keeps(world, i, slot->floor[i]) &&
+			    !disk_holds(world, server_of(world, i, j), i, slot->floor[i], true))
 				world_violation(world,
 						"a FLUSH completes, but block %u is not on the disk of server %u", i,
-						server->index);
+						server_of(world, i, j)->index);
 		}
+		history_flushed(world, i, slot->floor_start[i]);
+	}
+}
+
+static void check_superseded(struct world *world, struct gateway *gateway, const struct app_slot *slot)
+{
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		uint8_t set = (uint8_t)(1u << world->geometry.set_of[i]);
+
+		if (slot->blocks & 1ull << i && gateway->device.superseded & ~slot->orphaned & set)
+			world_violation(world, "gateway %u: write %u succeeds, begun after another gateway attached",
+					gateway->index, slot->write_no);
 	}
 }
 
@@ -412,15 +454,13 @@ static void succeeded(struct world *world, struct gateway *gateway, struct app_s
 	/* A write that every replica acknowledged may have waited for its memory only. */
 	if (gateway_status(gateway)->state == VOLUME_FAILED && !is_change(slot))
 		world_violation(world, "gateway %u: a request succeeds after the volume failed", gateway->index);
-	if (is_change(slot) && gateway->device.is_superseded && !slot->is_orphan)
-		world_violation(world, "gateway %u: write %u succeeds, begun after another gateway attached",
-				gateway->index, slot->write_no);
 	for (unsigned i = 0; slot->request.op == REQUEST_READ && i < slot->count; i++)
 		history_read_ends(world, slot->first + i, bytes + (size_t)i * world->geometry.block_bytes, slot->start);
 	if (slot->request.op == REQUEST_FLUSH)
-		check_flush(world, slot);
-	if (!is_change(slot) || slot->is_orphan)
+		check_flush(world, gateway, slot);
+	if (!is_change(slot))
 		return;
+	check_superseded(world, gateway, slot);
 	/* Healing begins a block's history with this write; the others get it as their next entry. */
 	history_write_ends(world, slot->write_no);
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
@@ -433,17 +473,15 @@ static void failed(struct world *world, struct gateway *gateway, struct app_slot
 {
 	/* A buffer that never rests, while replicas come and go, is given up today. */
 	bool never_rests = slot->scribbles >= 2 && world->faults.struck;
+	bool has_policy = world->options.fails && world->faults.struck;
 
-	if (gateway_status(gateway)->state != VOLUME_FAILED && !world->faults.disk_errors && !never_rests)
+	if (gateway_status(gateway)->state != VOLUME_FAILED && !world->faults.disk_errors && !never_rests &&
+	    !has_policy)
 		world_violation(world, "gateway %u: a request fails (%d) without a reason", gateway->index, error);
 	world->counters.io_errors++;
-	if (!is_change(slot))
-		return;
-	/* What a failed gateway sent may still take effect, until the next attach. */
-	if (gateway_status(gateway)->state == VOLUME_FAILED)
-		world->history.writes[slot->write_no].owner = SIM_NO_OWNER;
-	else
-		history_write_unknown(world, slot->write_no);
+	/* What was sent may still take effect, until the next attach. */
+	if (is_change(slot))
+		history_write_failed(world, slot->write_no);
 }
 
 void app_completed(struct world *world, struct gateway *gateway, unsigned index, int error)
@@ -465,22 +503,16 @@ void app_completed(struct world *world, struct gateway *gateway, unsigned index,
 
 void app_abandon(struct world *world, struct gateway *gateway)
 {
-	struct device *device = &gateway->device;
-
 	history_disown(world, gateway->index);
-	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
-		device->slots[i].is_active = device->slots[i].is_given = false;
-	for (unsigned i = 0; i < SIM_PAYLOADS_MAX; i++) {
-		device->payloads[i].is_used = device->payloads[i].is_live = false;
-		device->payloads[i].refs = 0;
-	}
-	device->active = 0;
+	clear(&gateway->device);
 }
 
-void app_orphan(struct world *world, struct gateway *gateway)
+void app_orphan(struct world *world, struct gateway *gateway, unsigned set)
 {
 	(void)world;
-	gateway->device.is_superseded = true;
-	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
-		gateway->device.slots[i].is_orphan |= gateway->device.slots[i].is_active;
+	gateway->device.superseded |= (uint8_t)(1u << set);
+	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++) {
+		if (gateway->device.slots[i].is_active)
+			gateway->device.slots[i].orphaned |= (uint8_t)(1u << set);
+	}
 }

@@ -13,7 +13,8 @@
 #include "tests/sim/geometry.h"
 
 #define SIM_SLOTS_MAX 32u
-#define SIM_PAYLOADS_MAX (4u * SIM_SLOTS_MAX)
+#define SIM_RESYNC_PAYLOAD (4u * SIM_SLOTS_MAX) /* the first of the engine's own */
+#define SIM_PAYLOADS_MAX (SIM_RESYNC_PAYLOAD + RESYNC_SLOTS)
 #define SIM_PAYLOAD_BYTES (SIM_CLUSTER_BLOCKS * BLOCK_BYTES_MAX)
 #define SIM_NO_PAYLOAD UINT32_MAX
 
@@ -33,7 +34,8 @@ struct payload {
 struct app_slot {
 	bool is_active;
 	bool is_given;	/* to the engine that runs now */
-	bool is_orphan; /* another gateway has attached since */
+	uint8_t orphaned; /* sets that another gateway has attached since */
+	bool is_posted;	  /* its next request is on its way */
 	struct request request;
 	uint64_t blocks;       /* bit per block */
 	unsigned first, count; /* reads and writes: consecutive blocks */
@@ -42,7 +44,9 @@ struct app_slot {
 	uint64_t start;	   /* tick */
 	unsigned scribbles;
 	uint64_t seq[SIM_BLOCKS_MAX];	/* of a change, by block, as last sent */
-	uint64_t floor[SIM_BLOCKS_MAX]; /* of a FLUSH: what must be durable when it completes */
+	/* Of a FLUSH: what must be durable when it completes. */
+	uint64_t floor[SIM_BLOCKS_MAX];
+	uint64_t floor_start[SIM_BLOCKS_MAX];
 };
 
 struct device {
@@ -51,7 +55,9 @@ struct device {
 	uint8_t *memory;
 	uint64_t serial;
 	unsigned active;
-	bool is_superseded; /* another host attached: nothing begun since may succeed */
+	uint64_t nonce;	    /* of the process that served it last; 0: nobody yet */
+	unsigned life;	    /* how often it was lost with its host */
+	uint8_t superseded; /* sets that another host attached: nothing begun since may succeed there */
 };
 
 void app_init(struct device *device);
@@ -59,15 +65,15 @@ void app_fini(struct device *device);
 void app_reset(struct world *world, struct gateway *gateway);
 /* The applications begin on this gateway. */
 void app_begin(struct world *world, struct gateway *gateway);
-/* A slot's next request; SIM_SLOTS_MAX: whatever an earlier process of the gateway left. */
+/* A slot's next request. */
 void app_next(struct world *world, struct gateway *gateway, unsigned slot);
 /* Gives the engine everything that it has not got yet: after a restart, in any order. */
 void app_give_all(struct world *world, struct gateway *gateway);
 void app_completed(struct world *world, struct gateway *gateway, unsigned slot, int error);
 /* The device and its requests are gone with the host, or must not go on: their outcome stays unknown. */
 void app_abandon(struct world *world, struct gateway *gateway);
-/* Another gateway attached: what is outstanding here took effect before now or never. */
-void app_orphan(struct world *world, struct gateway *gateway);
+/* Another gateway attached the set: what is outstanding here took effect before now or never. */
+void app_orphan(struct world *world, struct gateway *gateway, unsigned set);
 void app_scribble(struct world *world, struct gateway *gateway, unsigned payload, uint64_t serial);
 /* Reads every block once more. */
 void app_audit(struct world *world, struct gateway *gateway);
@@ -76,7 +82,7 @@ bool app_is_idle(const struct gateway *gateway);
 
 struct payload *app_payload(struct gateway *gateway, unsigned payload);
 void app_payload_put(struct world *world, struct gateway *gateway, unsigned payload);
-/* Writes into a request's memory, as receiving and zeroing do. */
+/* Writes into a request's memory, as receiving and zeroing (`bytes` NULL) do. */
 void app_fill(struct world *world, struct gateway *gateway, unsigned slot, uint32_t at, const uint8_t *bytes,
 	      uint32_t length);
 

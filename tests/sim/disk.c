@@ -9,6 +9,8 @@
 #include "replica-server/core/session.h"
 #include "tests/sim/world.h"
 
+#define SLOW_FACTOR 30u
+
 void disk_init(struct disk *disk)
 {
 	disk->cache = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
@@ -47,7 +49,9 @@ void disk_write_superblock(struct disk *disk, struct superblock *sb)
 static void create_files(struct world *world, struct server *server)
 {
 	struct disk *disk = &server->disk;
-	struct superblock sb = {.volume_name = "sim", .created_s = 1};
+	bool has_data = geometry_has_data(&world->geometry, server->index);
+	struct superblock sb = {
+		.volume_name = "sim", .created_s = 1, .incompat = has_data ? 0 : SUPERBLOCK_INCOMPAT_WITNESS};
 	struct stamps_header header;
 
 	geometry_config(&world->geometry, server->set, &sb.config);
@@ -70,6 +74,7 @@ void disk_reset(struct world *world, struct server *server)
 	disk->effects = disk->sync_no = 0;
 	disk->syncs = 0;
 	disk->fail_writes = disk->fail_reads = disk->fail_space = disk->fail_syncs = 0;
+	disk->slow_until_ns = 0;
 	memset(disk->blocks, 0, sizeof(disk->blocks));
 	memset(disk->cache, 0, bytes);
 	memset(disk->durable, 0, bytes);
@@ -90,6 +95,11 @@ static const struct frame *frame_of(struct store_op *op)
 static uint64_t seq_of(struct store_op *op)
 {
 	return disk_seq(frame_of(op)->epoch, frame_of(op)->wseq);
+}
+
+static bool is_copy(struct store_op *op)
+{
+	return frame_of(op)->flags & FRAME_F_COPY;
 }
 
 /* P3: what has been promised away, and what an older session sent, is not executed any more. */
@@ -127,12 +137,32 @@ static void before_overwrite(struct world *world, struct disk *disk, unsigned bl
 		make_durable(world, disk, block);
 }
 
+static struct server *server_at(struct world *world, unsigned block, unsigned in_set)
+{
+	return &world->servers[world->geometry.set_of[block] * world->geometry.voters + in_set];
+}
+
+/* A copy is the write whose bytes it brings: as the replica that has them knows it. */
+static uint64_t copied_seq(struct world *world, const uint8_t *bytes, unsigned block)
+{
+	uint64_t seq = 0;
+
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		struct disk *disk = &server_at(world, block, i)->disk;
+
+		if (disk->blocks[block].cache_seq > seq &&
+		    memcmp(block_at(world, disk->cache, block), bytes, world->geometry.block_bytes) == 0)
+			seq = disk->blocks[block].cache_seq;
+	}
+	return seq;
+}
+
 static void change_block(struct world *world, struct server *server, struct store_op *op, unsigned block)
 {
 	struct disk *disk = &server->disk;
 	struct disk_block *it = &disk->blocks[block];
 	uint64_t at = world->geometry.set_offset[block] - op->offset;
-	uint64_t seq = seq_of(op);
+	uint64_t seq = is_copy(op) ? copied_seq(world, op->data + at, block) : seq_of(op);
 
 	before_overwrite(world, disk, block);
 	if (op->kind == STORE_WRITE)
@@ -142,10 +172,12 @@ static void change_block(struct world *world, struct server *server, struct stor
 	it->cache_seq = seq;
 	it->applied_seq = seq > it->applied_seq ? seq : it->applied_seq;
 	it->is_dirty = true;
-	it->life_seq = seq > it->life_seq ? seq : it->life_seq;
+	if (!is_copy(op))
+		it->life_seq = seq > it->life_seq ? seq : it->life_seq;
 	it->is_forgotten = it->is_cut_off = false;
 	it->effect_no = ++disk->effects;
-	TRACE(world, "disk %: block % holds epoch % write % now", server->index, block, seq >> 32, seq & UINT32_MAX);
+	TRACE(world, "disk %: block % holds epoch % write % now (copy %)", server->index, block, seq >> 32,
+	      seq & UINT32_MAX, is_copy(op));
 }
 
 static void read_blocks(struct world *world, struct server *server, struct store_op *op, unsigned from, unsigned to)
@@ -164,6 +196,33 @@ static void read_blocks(struct world *world, struct server *server, struct store
 	memset(op->data + op->bytes, SIM_POISON, op->length - op->bytes);
 }
 
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 29;
+}
+
+/* Half of SHA-256 in the store; here any two different contents get different numbers, as good as always. */
+static void digest_blocks(struct world *world, struct server *server, struct store_op *op, unsigned from, unsigned to)
+{
+	uint64_t word;
+
+	memset(op->data, 0, (size_t)((op->length + DIGEST_PIECE_BYTES - 1) / DIGEST_PIECE_BYTES) * DIGEST_BYTES);
+	for (unsigned i = from; i < to; i++) {
+		unsigned block = world->geometry.in_set[server->set][i];
+		uint64_t piece = (world->geometry.set_offset[block] - op->offset) / DIGEST_PIECE_BYTES, hash[2];
+		const uint8_t *bytes = block_at(world, server->disk.cache, block);
+
+		memcpy(hash, op->data + piece * DIGEST_BYTES, sizeof(hash));
+		for (uint32_t at = 0; at < world->geometry.block_bytes; at += 8) {
+			memcpy(&word, bytes + at, 8);
+			hash[0] = mix(hash[0], word);
+			hash[1] = mix(hash[1] + at, word);
+		}
+		memcpy(op->data + piece * DIGEST_BYTES, hash, sizeof(hash));
+	}
+}
+
 void disk_take_effect(struct world *world, struct server *server, struct store_op *op)
 {
 	struct disk *disk = &server->disk;
@@ -172,14 +231,20 @@ void disk_take_effect(struct world *world, struct server *server, struct store_o
 	if (op->stage)
 		return;
 	op->stage = 1;
-	if (op->kind == STORE_WRITE_SUPERBLOCK)
+	if (op->kind == STORE_WRITE_SUPERBLOCK) {
 		memcpy(disk->superblock + op->offset, op->data, op->length);
+		truth_stored(world, server);
+	}
 	if (op->kind == STORE_WRITE_STAMPS)
 		memcpy(disk->stamps + op->offset, op->data, op->length);
-	if (op->kind != STORE_READ && !is_change(op))
+	if (op->kind != STORE_READ && op->kind != STORE_DIGEST && !is_change(op))
 		return;
-	check_fence(world, server, op);
 	to = geometry_find(&world->geometry, server->set, op->offset, op->length, &from);
+	if (op->kind == STORE_DIGEST) {
+		digest_blocks(world, server, op, from, to);
+		return;
+	}
+	check_fence(world, server, op);
 	if (op->kind == STORE_READ) {
 		read_blocks(world, server, op, from, to);
 		return;
@@ -206,7 +271,8 @@ void disk_submit(struct world *world, struct server *server, struct store_op *op
 	} else if (random_chance(&world->random, world->options.early_pm)) {
 		disk_take_effect(world, server, op);
 	}
-	world_post(world, world_delay(world, world->options.disk_us),
+	world_post(world,
+		   world_delay(world, world->options.disk_us * (disk->slow_until_ns > world->now_ns ? SLOW_FACTOR : 1)),
 		   (struct event){.kind = EVENT_DISK, .process = PROCESS_SERVER(server->index), .op = op});
 }
 
@@ -214,9 +280,9 @@ static int injected_error(struct disk *disk, const struct store_op *op)
 {
 	if (op->kind == STORE_SYNC && disk->fail_syncs)
 		return disk->fail_syncs--, -EIO;
-	if (op->kind == STORE_READ && disk->fail_reads)
+	if ((op->kind == STORE_READ || op->kind == STORE_DIGEST) && disk->fail_reads)
 		return disk->fail_reads--, -EIO;
-	if (op->kind == STORE_READ || op->kind == STORE_SYNC)
+	if (op->kind == STORE_READ || op->kind == STORE_DIGEST || op->kind == STORE_SYNC)
 		return 0;
 	if (disk->fail_writes)
 		return disk->fail_writes--, -EIO;
@@ -235,8 +301,6 @@ static void forget_dirty(struct world *world, struct disk *disk)
 			make_durable(world, disk, i);
 		disk->blocks[i].is_forgotten = disk->blocks[i].is_dirty;
 		disk->blocks[i].is_dirty = false;
-		if (disk->blocks[i].is_forgotten)
-			history_taint(world, i);
 	}
 }
 
@@ -294,7 +358,8 @@ void disk_drop_inflight(struct world *world, struct server *server)
 
 	while ((op = list_first(&disk->inflight, struct store_op, node))) {
 		list_del(&op->node);
-		if (op->kind != STORE_READ && op->kind != STORE_SYNC && random_below(&world->random, 2))
+		if (op->kind != STORE_READ && op->kind != STORE_SYNC && op->kind != STORE_DIGEST &&
+		    random_below(&world->random, 2))
 			disk_take_effect(world, server, op);
 	}
 	disk->syncs = 0;
@@ -330,7 +395,6 @@ static void tear_block(struct world *world, struct disk *disk, const struct stor
 	disk->blocks[block].cache_seq = 0;
 	disk->blocks[block].is_dirty = true;
 	disk->blocks[block].effect_no = ++disk->effects;
-	history_taint(world, block);
 }
 
 static void tear_inflight(struct world *world, struct server *server, struct store_op *op)
@@ -372,12 +436,6 @@ static void settle_block(struct world *world, struct server *server, unsigned bl
 		it->durable_seq = 0;
 	if (memcmp(cache, durable, bytes) != 0) {
 		memcpy(cache, durable, bytes);
-		history_taint(world, block);
-		/* A torn block may also be a completed and durable write that a later, failed one damaged. What a
-		 * failed fsync forgot, a restarted process calls durable: today nobody notices its new incarnation
-		 * (R2). */
-		if (it->durable_seq < completed && it->durable_max < completed && !it->is_forgotten)
-			server->lost_epoch = (uint32_t)(completed >> 32);
 		TRACE(world, "disk %: block % has epoch % write % left, epoch % write % had completed", server->index,
 		      block, it->durable_seq >> 32, it->durable_seq & UINT32_MAX, completed >> 32,
 		      completed & UINT32_MAX);
@@ -397,7 +455,8 @@ void disk_power_loss(struct world *world, struct server *server)
 	list_for_each (it, next, &disk->inflight) {
 		struct store_op *op = container_of(it, struct store_op, node);
 
-		if (!op->stage && op->kind != STORE_SYNC && op->kind != STORE_READ && random_below(&world->random, 2)) {
+		if (!op->stage && op->kind != STORE_SYNC && op->kind != STORE_READ && op->kind != STORE_DIGEST &&
+		    random_below(&world->random, 2)) {
 			tear_inflight(world, server, op);
 			list_del(&op->node);
 		}
@@ -423,6 +482,83 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset)
 		disk->blocks[block].is_cut_off = true;
 		history_taint(world, block);
 	}
+}
+
+bool disk_are_equal(const struct world *world, const struct server *a, const struct server *b, unsigned block)
+{
+	return memcmp(disk_block_bytes(world, &a->disk, block), disk_block_bytes(world, &b->disk, block),
+		      world->geometry.block_bytes) == 0;
+}
+
+/* A write that was issued again, or copied, has one content and several numbers. */
+static bool has_the_bytes(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable)
+{
+	const uint8_t *bytes = block_at(world, durable ? server->disk.durable : server->disk.cache, block);
+
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		struct disk *other = &server_at(world, block, i)->disk;
+
+		if (other != &server->disk && other->blocks[block].cache_seq >= seq &&
+		    memcmp(block_at(world, other->cache, block), bytes, world->geometry.block_bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable)
+{
+	const struct disk_block *it = &server->disk.blocks[block];
+
+	return seq == 0 || (durable ? it->durable_max : it->cache_seq) >= seq ||
+	       has_the_bytes(world, server, block, seq, durable);
+}
+
+/* Nobody else in sync has it: the application was told that it may be gone (its FLUSH failed). */
+static bool is_only_copy(struct world *world, struct server *server, unsigned block)
+{
+	unsigned in = world->truth.sets[server->set].chosen.in;
+
+	if (!(in & 1u << server->index % world->geometry.voters))
+		return false;
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		const struct server *other = server_at(world, block, i);
+
+		if (in & 1u << i && other != server && disk_are_equal(world, server, other, block) &&
+		    !other->disk.blocks[block].is_forgotten)
+			return false;
+	}
+	return true;
+}
+
+void disk_reread(struct world *world, struct server *server)
+{
+	struct disk *disk = &server->disk;
+
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		struct disk_block *it = &disk->blocks[i];
+
+		if (!it->is_forgotten)
+			continue;
+		if (is_only_copy(world, server, i))
+			history_taint(world, i);
+		memcpy(block_at(world, disk->cache, i), block_at(world, disk->durable, i), world->geometry.block_bytes);
+		it->cache_seq = it->durable_seq;
+		it->is_forgotten = false;
+	}
+}
+
+void disk_flip_bit(struct world *world, struct server *server)
+{
+	struct superblock_slots slots;
+	struct superblock sb;
+	unsigned older;
+	uint8_t *bytes = server->disk.stamps + STAMPS_BLOCK_BYTES;
+
+	if (random_below(&world->random, 2) && superblock_choose(server->disk.superblock, &sb, &slots) == 0) {
+		older = 1 - slots.newest;
+		bytes = server->disk.superblock + (size_t)older * SUPERBLOCK_SLOT_SPACING;
+	}
+	bytes[random_below(&world->random, SIM_SECTOR_BYTES)] ^= (uint8_t)(1u << random_below(&world->random, 8));
 }
 
 int disk_read_superblock(const struct disk *disk, struct superblock *ret)

@@ -46,6 +46,7 @@ struct disk {
 	uint64_t sync_no;     /* effects before the youngest running sync was submitted */
 	unsigned syncs;
 	uint64_t file_end;					  /* of the data file: reads beyond it are short */
+	uint64_t slow_until_ns;
 	unsigned fail_writes, fail_reads, fail_space, fail_syncs; /* that many operations still */
 	struct disk_block blocks[SIM_BLOCKS_MAX];
 	uint8_t *cache, *durable; /* SIM_BLOCKS_MAX blocks of up to BLOCK_BYTES_MAX */
@@ -68,6 +69,15 @@ void disk_drop_inflight(struct world *world, struct server *server);
 void disk_power_loss(struct world *world, struct server *server);
 /* The data file ends at `offset` from now on. */
 void disk_truncate(struct world *world, struct server *server, uint64_t offset);
+
+/* Does it hold change `seq` of the block, or something later, or (after a copy) the same bytes as who does? `durable`: on
+ * the disk, or was there once. */
+bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable);
+bool disk_are_equal(const struct world *world, const struct server *a, const struct server *b, unsigned block);
+/* A process starts: what a failed fsync left clean in the cache only is read from the disk. */
+void disk_reread(struct world *world, struct server *server);
+/* A bit flips in what can be repaired: the older superblock slot, or the stamps. */
+void disk_flip_bit(struct world *world, struct server *server);
 
 /* What a starting server reads, and what a power loss now would leave. 0 or superblock_choose()'s error. */
 int disk_read_superblock(const struct disk *disk, struct superblock *ret) must_check;

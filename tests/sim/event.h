@@ -15,7 +15,7 @@ enum event_kind {
 	EVENT_RELEASED,		/* gateway; a: borrow, serial: its use */
 	EVENT_ZEROED,		/* gateway; a: engine's id */
 	EVENT_TICK,		/* gateway */
-	EVENT_GATEWAY_START,	/* a: gateway */
+	EVENT_RECOVERED,	/* gateway: the kernel has issued every request again */
 	EVENT_OPERATOR,		/* somebody looks after the gateways */
 	EVENT_APP,		/* gateway; a: slot */
 	EVENT_SCRIBBLE,		/* a: payload, serial: its use */

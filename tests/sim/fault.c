@@ -54,13 +54,6 @@ static struct conn *any_conn(struct world *world)
 	return NULL;
 }
 
-/* Some faults leave today's attachment waiting for people: the operator may start its gateway again. */
-static void excuse(struct world *world)
-{
-	for (unsigned i = 0; i < SIM_GATEWAYS; i++)
-		world->gateways[i].is_excused = true;
-}
-
 /* ---- network ---- */
 
 static void cut(struct world *world)
@@ -155,9 +148,7 @@ static void power(struct world *world)
 {
 	struct server *server = any_server(world);
 
-	/* One may still be seen to run after a loss that cost it completed writes: the attachment waits for people. */
 	server_power_loss(world, server);
-	excuse(world);
 	post_heal(world, HEAL_SERVER, server->index);
 }
 
@@ -168,7 +159,6 @@ static void rack_power(struct world *world)
 		server_power_loss(world, &world->servers[i]);
 		post_heal(world, HEAL_SERVER, i);
 	}
-	excuse(world);
 }
 
 /* One operation of a kind will fail. */
@@ -185,7 +175,6 @@ static void eio(struct world *world)
 
 	TRACE(world, "fault: the disk of server % fails writes", server->index);
 	disk_fails(world, server, &server->disk.fail_writes);
-	excuse(world);
 }
 
 static void eio_read(struct world *world)
@@ -211,7 +200,6 @@ static void fsync_fails(struct world *world)
 	TRACE(world, "fault: the disk of server % fails an fsync", server->index);
 	server->disk.fail_syncs = 1;
 	world->faults.disk_errors = true;
-	excuse(world);
 	post_heal(world, HEAL_DISK, server->index);
 }
 
@@ -221,10 +209,28 @@ static void truncate_file(struct world *world)
 	const unsigned *blocks = world->geometry.in_set[server->set];
 	unsigned count = world->geometry.in_set_count[server->set];
 
-	if (!count)
+	if (!count || !geometry_has_data(&world->geometry, server->index))
 		return;
 	TRACE(world, "fault: the data file of server % is cut off", server->index);
 	disk_truncate(world, server, world->geometry.set_offset[blocks[random_below(&world->random, count)]]);
+}
+
+static void slow(struct world *world)
+{
+	struct server *server = any_server(world);
+
+	TRACE(world, "fault: the disk of server % is slow", server->index);
+	server->disk.slow_until_ns = world->now_ns + 4 * outage(world);
+}
+
+static void flip(struct world *world)
+{
+	struct server *server = any_server(world);
+
+	if (server->process.is_up)
+		return;
+	TRACE(world, "fault: a bit flips in the metadata of server %", server->index);
+	disk_flip_bit(world, server);
 }
 
 /* ---- gateways ---- */
@@ -272,8 +278,6 @@ static void takeover(struct world *world)
 	app_abandon(world, other);
 	other->is_wanted = true;
 	gateway_start(world, other);
-	/* A contender that comes to nothing may leave this one refused for good, until people act (R10 comes later). */
-	world->gateways[world->in_use].is_excused = true;
 }
 
 static const struct {
@@ -293,6 +297,8 @@ static const struct {
 	{offsetof(struct options, w_eio_read), eio_read},
 	{offsetof(struct options, w_enospc), enospc},
 	{offsetof(struct options, w_fsync), fsync_fails},
+	{offsetof(struct options, w_slow), slow},
+	{offsetof(struct options, w_flip), flip},
 	{offsetof(struct options, w_truncate), truncate_file},
 	{offsetof(struct options, w_gateway_kill), gateway_ends},
 	{offsetof(struct options, w_gateway_death), gateway_host_ends},
@@ -357,10 +363,12 @@ void faults_heal(struct world *world, uint64_t kind, uint64_t object)
 		world->servers[object].refuses = false;
 		break;
 	case HEAL_SERVER:
-		server_start(world, &world->servers[object]);
+		if (!world->servers[object].is_away)
+			server_start(world, &world->servers[object]);
 		break;
 	case HEAL_SERVER_PAUSE:
-		process_resume(world, PROCESS_SERVER((uint32_t)object));
+		if (!world->servers[object].is_away)
+			process_resume(world, PROCESS_SERVER((uint32_t)object));
 		break;
 	case HEAL_GATEWAY:
 		if (world->gateways[object].is_wanted)
@@ -370,22 +378,86 @@ void faults_heal(struct world *world, uint64_t kind, uint64_t object)
 		process_resume(world, PROCESS_GATEWAY((uint32_t)object));
 		break;
 	case HEAL_DISK:
-		heal_disk(world, &world->servers[object]);
+		if (!world->servers[object].is_away)
+			heal_disk(world, &world->servers[object]);
 		break;
+	}
+}
+
+static void heal_server(struct world *world, struct server *server)
+{
+	server->refuses = false;
+	server->disk.slow_until_ns = 0;
+	process_resume(world, PROCESS_SERVER(server->index));
+	heal_disk(world, server);
+	server_start(world, server);
+	for (unsigned j = 0; j < SIM_GATEWAYS; j++)
+		heal_block(world, j, server->index);
+}
+
+/* How many of the set must stay, of those that remember what they had: at least one, and min_in_sync of them. */
+static unsigned least_of(const struct world *world)
+{
+	unsigned least = world->options.min_in_sync;
+
+	return least < world->geometry.replicas ? least : world->geometry.replicas;
+}
+
+/* The set can go on without this voter and the ones before it. */
+static bool can_lose(struct world *world, unsigned set, uint8_t gone)
+{
+	uint8_t in = world->truth.sets[set].chosen.in, kept = 0;
+
+	if (2 * (unsigned)__builtin_popcount(gone) >= world->geometry.voters)
+		return false;
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		if (in & ~gone & 1u << i && truth_is_same_process(world, set, i))
+			kept |= (uint8_t)(1u << i);
+	}
+	return kept && (unsigned)__builtin_popcount(kept) >= least_of(world);
+}
+
+static void send_away(struct world *world, struct server *server)
+{
+	TRACE(world, "server % stays away for now", server->index);
+	if (random_below(&world->random, 3) == 0)
+		server_power_loss(world, server);
+	else if (random_below(&world->random, 2))
+		server_kill(world, server);
+	else
+		process_pause(world, PROCESS_SERVER(server->index));
+	server->is_away = true;
+}
+
+void faults_send_away(struct world *world)
+{
+	for (unsigned set = 0; set < world->geometry.sets; set++) {
+		uint8_t gone = 0;
+
+		for (unsigned n = 0; n < world->geometry.voters; n++) {
+			unsigned i = (unsigned)random_below(&world->random, world->geometry.voters);
+
+			if (gone & 1u << i || !can_lose(world, set, gone | (uint8_t)(1u << i)))
+				continue;
+			gone |= (uint8_t)(1u << i);
+			send_away(world, &world->servers[set * world->geometry.voters + i]);
+		}
+	}
+}
+
+void faults_call_back(struct world *world)
+{
+	for (unsigned i = 0; i < world->geometry.servers; i++) {
+		world->servers[i].is_away = false;
+		heal_server(world, &world->servers[i]);
 	}
 }
 
 void faults_heal_all(struct world *world)
 {
 	world->faults.over = true;
-	for (unsigned i = 0; i < world->geometry.servers; i++) {
-		world->servers[i].refuses = false;
-		process_resume(world, PROCESS_SERVER(i));
-		heal_disk(world, &world->servers[i]);
-		server_start(world, &world->servers[i]);
-		for (unsigned j = 0; j < SIM_GATEWAYS; j++)
-			heal_block(world, j, i);
-	}
+	for (unsigned i = 0; i < world->geometry.servers; i++)
+		heal_server(world, &world->servers[i]);
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++)
 		process_resume(world, PROCESS_GATEWAY(i));
 }

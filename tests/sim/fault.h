@@ -19,6 +19,9 @@ void faults_begin(struct world *world);
 void faults_strike(struct world *world);
 /* A fault is over: what kind, and of what. */
 void faults_heal(struct world *world, uint64_t kind, uint64_t object);
+/* A minority of each set's voters goes, without which it must go on; and comes back. */
+void faults_send_away(struct world *world);
+void faults_call_back(struct world *world);
 /* All of them are over. */
 void faults_heal_all(struct world *world);
 

@@ -30,7 +30,6 @@ static void forget(struct gateway *gateway)
 	engine_free(gateway->engine);
 	gateway->engine = NULL;
 	gateway->is_attached = gateway->is_refused = gateway->is_detaching = gateway->is_detached = false;
-	gateway->is_excused = false;
 	gateway->flush_posted = gateway->resume_posted = false;
 	gateway->deferred_count = 0;
 	for (unsigned i = 0; i < SIM_SERVERS_MAX; i++) {
@@ -46,6 +45,7 @@ static void forget(struct gateway *gateway)
 		gateway->batches[i].is_used = false;
 	for (unsigned i = 0; i < SIM_SETS_MAX; i++)
 		gateway->last_wseq[i] = gateway->stable_upto[i] = 0;
+	memset(gateway->own, 0, sizeof(gateway->own));
 }
 
 void gateway_reset(struct world *world, unsigned index)
@@ -56,14 +56,29 @@ void gateway_reset(struct world *world, unsigned index)
 	gateway->process.is_up = gateway->process.is_paused = false;
 	gateway->process.incarnation = 0;
 	gateway->process.waiting_count = 0;
-	gateway->is_wanted = gateway->is_superseded = false;
+	gateway->is_wanted = false;
+	gateway->nonce = gateway->last_attached = 0;
+	gateway->drift_ppm = random_drift(&world->random, world->options.drift_pm);
 	gateway->epoch = 0;
 	gateway->attach_failures = 0;
 	gateway->borrow_serial = 0;
 	app_reset(world, gateway);
 }
 
-static struct engine_options engine_options_of(struct world *world)
+/* Tells later whose device it was, and which of its lives. */
+static uint64_t new_nonce(struct world *world, const struct gateway *gateway)
+{
+	return random_next(&world->random) << 24 | (gateway->device.life & 0xffff) << 8 | (uint64_t)gateway->index << 1 | 1;
+}
+
+unsigned gateway_of_nonce(const struct world *world, uint64_t nonce)
+{
+	unsigned index = nonce >> 1 & 1;
+
+	return (nonce >> 8 & 0xffff) == (world->gateways[index].device.life & 0xffff) ? index : SIM_NO_OWNER;
+}
+
+static struct engine_options engine_options_of(struct world *world, struct gateway *gateway)
 {
 	const struct options *o = &world->options;
 
@@ -74,39 +89,60 @@ static struct engine_options engine_options_of(struct world *world)
 		.answer_deadline_ns = o->deadline_ms * SIM_MS,
 		.reconnect_ns = o->reconnect_ms * SIM_MS,
 		.sync_interval_ns = o->sync_ms * SIM_MS,
+		.attach_wait_ns = o->attach_wait_ms * SIM_MS,
+		.attach_limit_ns = o->attach_limit_ms * SIM_MS,
+		.min_in_sync = o->min_in_sync,
+		.fails_without_quorum = o->fails,
+		.quorum_wait_ns = o->quorum_ms * SIM_MS,
+		.resync_bytes_per_s = o->resync_kib * KIB,
+		.slow_factor = o->slow_factor,
+		.slow_ns = o->slow_ms * SIM_MS,
+		.slow_rest_ns = o->slow_rest_ms * SIM_MS,
 		.memory_is_pinned = o->pinned,
-		.nonce = random_next(&world->random) | 1,
+		/* R11: the device lived on. */
+		.is_recovery = gateway->device.nonce != 0,
+		/* R3.6: this host knows that its last process is dead; sometimes it has forgotten. */
+		.predecessor_nonce = gateway->device.nonce			 ? gateway->device.nonce
+				     : random_below(&world->random, 2) ? gateway->last_attached
+										 : 0,
+		.nonce = gateway->nonce,
 		.client = "sim",
 	};
 }
 
 void gateway_start(struct world *world, struct gateway *gateway)
 {
-	struct engine_options options = engine_options_of(world);
+	struct engine_options options;
 	struct err err = {0};
 
 	if (gateway->process.is_up)
 		return;
-	if (gateway->device.is_superseded) /* R11: its requests must not be issued again */
-		app_abandon(world, gateway);
-	gateway->device.is_superseded = false;
+	gateway->nonce = new_nonce(world, gateway);
+	options = engine_options_of(world, gateway);
 	gateway->engine = engine_new(&world->geometry.spec, &options, &gateway_engine_ops, gateway, &err);
 	if (!gateway->engine)
 		world_violation(world, "engine_new(): %s", err.text);
 	gateway->process.is_up = true;
-	gateway->is_superseded = false;
 	gateway->started_ns = world->now_ns;
+	gateway->failed_ns = 0;
 	gateway->epoch = 0;
 	world->counters.restarts++;
-	TRACE(world, "gateway % starts with % requests to issue again", gateway->index, gateway->device.active);
-	engine_set_now(gateway->engine, world->now_ns);
+	TRACE(world, "gateway % starts with % requests to issue again (recovery %)", gateway->index,
+	      gateway->device.active, options.is_recovery);
+	gateway_set_clock(world, gateway);
 	engine_attach(gateway->engine);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});
-	/* Without R11 only this side can tell whether another gateway attached meanwhile: not before it has attached.
-	 */
-	if (world->options.reconcile && random_below(&world->random, 2))
-		app_give_all(world, gateway);
+	if (options.is_recovery)
+		world_post(world, world_delay(world, 5000),
+			   (struct event){.kind = EVENT_RECOVERED, .process = PROCESS_GATEWAY(gateway->index)});
+}
+
+void gateway_recovered(struct world *world, struct gateway *gateway)
+{
+	app_give_all(world, gateway);
+	gateway_set_clock(world, gateway);
+	engine_recovered(gateway->engine);
 }
 
 void gateway_kill(struct world *world, struct gateway *gateway)
@@ -128,8 +164,6 @@ void gateway_kill(struct world *world, struct gateway *gateway)
 		app_payload_put(world, gateway, gateway->deferred[i].payload);
 	process_die(world, PROCESS_GATEWAY(gateway->index));
 	forget(gateway);
-	/* It may have taken promises, which keep the other one out until people act (R10 comes later). */
-	world->gateways[1 - gateway->index].is_excused = true;
 	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++)
 		gateway->device.slots[i].is_given = false;
 }
@@ -142,7 +176,12 @@ const struct engine_status *gateway_status(struct gateway *gateway)
 
 bool gateway_is_owner(const struct world *world, const struct gateway *gateway)
 {
-	return gateway->is_attached && !gateway->is_superseded && gateway->epoch == world->owner_epoch;
+	return gateway->engine && gateway->is_attached && truth_is_owner(world, gateway);
+}
+
+void gateway_set_clock(struct world *world, struct gateway *gateway)
+{
+	engine_set_now(gateway->engine, drifted(world->now_ns, gateway->drift_ppm));
 }
 
 /* ---- events ---- */
@@ -183,7 +222,7 @@ void gateway_connected(struct world *world, struct gateway *gateway, unsigned le
 	lane->state = GATEWAY_LANE_OPEN;
 	lane->conn = net_index(world, conn);
 	TRACE(world, "gateway %: leg % lane % is connection %", gateway->index, leg, which, lane->conn);
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	engine_lane_connected(gateway->engine, leg, which);
 }
 
@@ -254,7 +293,7 @@ void gateway_lane_closed(struct world *world, struct gateway *gateway, unsigned 
 
 	if (lane->state != GATEWAY_LANE_BREAKING || lane->attempt != attempt)
 		return;
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	stray_bytes(world, gateway, lane);
 	lane->take = TAKE_HEADER;
 	drop_staged(gateway, lane);
@@ -318,13 +357,13 @@ void gateway_released(struct world *world, struct gateway *gateway, unsigned ind
 
 	if (!borrow->is_used || borrow->serial != serial)
 		return;
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	gateway_release(world, gateway, borrow, true);
 }
 
 void gateway_tick(struct world *world, struct gateway *gateway)
 {
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	engine_tick(gateway->engine);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});
@@ -332,6 +371,6 @@ void gateway_tick(struct world *world, struct gateway *gateway)
 
 void gateway_zeroed(struct world *world, struct gateway *gateway, uint64_t id)
 {
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	engine_zeroed(gateway->engine, id, 0);
 }

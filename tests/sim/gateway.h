@@ -14,10 +14,11 @@
 #include "tests/sim/geometry.h"
 #include "tests/sim/net.h"
 #include "tests/sim/process.h"
+#include "tests/sim/truth.h"
 
 #define SIM_BORROWS_MAX 512u
 #define SIM_BATCHES_MAX 16u
-#define SIM_BATCH_BYTES 65536u
+#define SIM_BATCH_BYTES (2 * 65536u) /* a copy fits */
 #define SIM_DEFERRED_MAX 128u
 #define SIM_STAGED_MAX 256u
 #define SIM_STAGED_BYTES 65536u
@@ -88,9 +89,13 @@ struct gateway {
 	struct world *world;
 	struct engine *engine; /* NULL: not running */
 	bool is_wanted;	       /* the operator wants it to run */
-	bool is_attached, is_refused, is_detaching, is_detached, is_superseded;
+	bool is_attached, is_refused, is_detaching, is_detached;
 	int detach_error;
-	bool is_excused; /* a fault gave it a reason to wait for people */
+	uint64_t nonce;	   /* of the process that runs, or ran last */
+	uint64_t last_attached; /* nonce of the last one that attached on this host */
+	int32_t drift_ppm; /* of its clock */
+	uint64_t failed_ns; /* when it was first seen to have failed; 0: not */
+	struct truth_config own[SIM_SETS_MAX]; /* last chosen config of its attachment; in 0: none */
 	uint32_t epoch;
 	uint64_t started_ns, attach_failures;
 	bool flush_posted, resume_posted;
@@ -116,6 +121,11 @@ void gateway_start(struct world *world, struct gateway *gateway);
 void gateway_kill(struct world *world, struct gateway *gateway);
 /* Is it the one whose applications may expect an answer? */
 bool gateway_is_owner(const struct world *world, const struct gateway *gateway);
+/* The gateway whose device, as it is now, attached with `nonce`; SIM_NO_OWNER: that device is gone. */
+unsigned gateway_of_nonce(const struct world *world, uint64_t nonce);
+/* Sets the engine's clock to its host's. */
+void gateway_set_clock(struct world *world, struct gateway *gateway);
+void gateway_recovered(struct world *world, struct gateway *gateway);
 const struct engine_status *gateway_status(struct gateway *gateway);
 
 void gateway_connected(struct world *world, struct gateway *gateway, unsigned leg, enum lane lane, uint64_t attempt);
@@ -128,6 +138,8 @@ void gateway_zeroed(struct world *world, struct gateway *gateway, uint64_t id);
 
 /* gateway_lane.c */
 extern const struct engine_ops gateway_engine_ops;
+/* Number among the device's payloads of a slot's memory: a request's, or one of the resync's. */
+unsigned gateway_payload_of(struct gateway *gateway, unsigned slot);
 void gateway_receive(struct world *world, struct conn *conn, const uint8_t *bytes, size_t length);
 void gateway_peer_closed(struct world *world, struct conn *conn);
 /* A payload on its way to a server: sampled, and all of it sent. */

@@ -15,11 +15,16 @@ static uint64_t blocks_of(struct world *world, unsigned set, const struct frame 
 void gateway_check_change(struct world *world, struct gateway *gateway, unsigned leg, const struct frame *frame,
 			  unsigned slot)
 {
-	unsigned set = leg / world->geometry.replicas;
+	unsigned set = leg / world->geometry.voters;
 	struct wseq_range *range = &gateway->wseqs[set][frame->wseq % SIM_WSEQ_MAX];
 	struct app_slot *app = &gateway->device.slots[slot % SIM_SLOTS_MAX];
 	uint64_t blocks = blocks_of(world, set, frame);
 
+	if (frame->flags & FRAME_F_COPY) {
+		if (slot < engine_resync_slot(gateway->engine, 0))
+			world_violation(world, "gateway %u: slot %u sends a copy", gateway->index, slot);
+		return;
+	}
 	if (frame->wseq > gateway->last_wseq[set] + 1)
 		world_violation(world, "gateway %u: write number %llu follows %llu", gateway->index,
 				(unsigned long long)frame->wseq, (unsigned long long)gateway->last_wseq[set]);
@@ -27,6 +32,7 @@ void gateway_check_change(struct world *world, struct gateway *gateway, unsigned
 		gateway->last_wseq[set]++;
 		*range = (struct wseq_range){.blocks = blocks, .epoch = frame->epoch};
 	}
+	range->epoch = frame->epoch; /* sent again after an attach in place */
 	if (range->blocks != blocks)
 		world_violation(world, "gateway %u: write number %llu changes its range", gateway->index,
 				(unsigned long long)frame->wseq);
@@ -42,14 +48,15 @@ static void check_durable(struct world *world, struct gateway *gateway, unsigned
 {
 	const struct wseq_range *range = &gateway->wseqs[set][wseq % SIM_WSEQ_MAX];
 	uint64_t seq = disk_seq(range->epoch, wseq);
+	uint8_t in = truth_in_sync(world, gateway, set);
 
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		if (!(range->blocks & 1ull << i) || !history_keeps(world, i, seq))
 			continue;
 		for (unsigned j = 0; j < world->geometry.replicas; j++) {
-			const struct server *server = &world->servers[set * world->geometry.replicas + j];
+			struct server *server = &world->servers[set * world->geometry.voters + j];
 
-			if (server->disk.blocks[i].durable_seq < seq)
+			if (in & 1u << j && !disk_holds(world, server, i, seq, true))
 				world_violation(
 					world,
 					"gateway %u calls write %llu stable; server %u has not block %u of it on disk",
@@ -60,7 +67,7 @@ static void check_durable(struct world *world, struct gateway *gateway, unsigned
 
 void gateway_check_stable(struct world *world, struct gateway *gateway, unsigned leg, uint64_t stable_upto)
 {
-	unsigned set = leg / world->geometry.replicas;
+	unsigned set = leg / world->geometry.voters;
 
 	if (stable_upto > gateway->last_wseq[set])
 		world_violation(world, "gateway %u calls write %llu stable, which was never sent", gateway->index,

@@ -109,6 +109,13 @@ static void op_send_message(void *ctx, unsigned leg, enum lane which, const stru
 	stage_bytes(gateway, lane, gateway->packed, frame.length);
 }
 
+unsigned gateway_payload_of(struct gateway *gateway, unsigned slot)
+{
+	unsigned first = engine_resync_slot(gateway->engine, 0);
+
+	return slot < first ? gateway->device.slots[slot % SIM_SLOTS_MAX].payload : SIM_RESYNC_PAYLOAD + slot - first;
+}
+
 static bool is_change(const struct frame *frame)
 {
 	return frame->type == FRAME_WRITE || frame->type == FRAME_DISCARD || frame->type == FRAME_ZEROES;
@@ -197,7 +204,7 @@ static struct borrow *take_borrow(struct gateway *gateway, unsigned leg, const s
 			.leg = leg,
 			.serial = ++gateway->borrow_serial,
 			.id = order->frame.id,
-			.payload = gateway->device.slots[order->slot].payload,
+			.payload = gateway_payload_of(gateway, order->slot),
 			.offset = order->buf_offset,
 		};
 		app_payload(gateway, borrow->payload)->refs++;
@@ -225,7 +232,7 @@ static void send_borrowed(struct gateway *gateway, unsigned leg, const struct wr
 static void defer(struct gateway *gateway, const struct write_order *order)
 {
 	struct world *world = gateway->world;
-	unsigned payload = gateway->device.slots[order->slot].payload;
+	unsigned payload = gateway_payload_of(gateway, order->slot);
 
 	assert(gateway->deferred_count < SIM_DEFERRED_MAX);
 	gateway->deferred[gateway->deferred_count++] = (struct deferred){*order, payload};
@@ -257,7 +264,7 @@ static bool op_send_write(void *ctx, const struct write_order *order)
 	if (order->path != WRITE_GATHER)
 		return false;
 	if (!gateway->deferred_count && !random_chance(&world->random, world->options.defer_pm) &&
-	    send_in_batch(gateway, order, gateway->device.slots[order->slot].payload))
+	    send_in_batch(gateway, order, gateway_payload_of(gateway, order->slot)))
 		return true;
 	defer(gateway, order);
 	return false;
@@ -267,7 +274,7 @@ static bool op_send_write(void *ctx, const struct write_order *order)
 void gateway_resume_writes(struct world *world, struct gateway *gateway)
 {
 	gateway->resume_posted = false;
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	while (gateway->deferred_count) {
 		struct deferred it = gateway->deferred[0];
 
@@ -325,10 +332,9 @@ void gateway_release(struct world *world, struct gateway *gateway, struct borrow
 
 static void op_zero(void *ctx, const struct read_target *target)
 {
-	static const uint8_t zeros[SIM_PAYLOAD_BYTES];
 	struct gateway *gateway = ctx;
 
-	app_fill(gateway->world, gateway, target->slot, target->buf_offset, zeros, target->length);
+	app_fill(gateway->world, gateway, target->slot, target->buf_offset, NULL, target->length);
 	world_post(gateway->world, world_delay(gateway->world, 10),
 		   (struct event){.kind = EVENT_ZEROED, .process = PROCESS_GATEWAY(gateway->index), .a = target->id});
 }
@@ -353,23 +359,44 @@ static void op_attached(void *ctx, int error, const char *text)
 	}
 	gateway->is_attached = true;
 	gateway->epoch = gateway_status(gateway)->epoch;
+	gateway->last_attached = gateway->device.nonce = gateway->nonce;
 	world->counters.attaches++;
 	TRACE(world, "gateway % is attached: epoch %", gateway->index, gateway->epoch);
-	if (gateway->epoch == world->owner_epoch)
-		world_violation(world, "two attachments have epoch %u", gateway->epoch);
-	gateway->is_superseded = gateway->epoch < world->owner_epoch; /* and does not know it yet */
-	if (gateway->is_superseded)
-		return;
-	world->owner_epoch = gateway->epoch;
-	world->in_use = gateway->index;
-	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
-		if (i != gateway->index)
-			app_orphan(world, &world->gateways[i]);
-	}
-	if (gateway->device.is_superseded) /* R11: the device fails, and whoever used it begins anew */
-		app_abandon(world, gateway);
-	history_close_writes(world, gateway->index);
+	/* Who was superseded meanwhile does not know it yet: it is refused when it first asks for something. */
+	if (truth_is_owner(world, gateway))
+		world->in_use = gateway->index;
 	app_begin(world, gateway);
+}
+
+#define EVENT_TEXT(words) "gateway % set % leg % gen %: " words " "
+static const char *const event_texts[EVENT_KIND_COUNT] = {
+	[EVENT_ATTACHED] = EVENT_TEXT("attached"),
+	[EVENT_REATTACHING] = EVENT_TEXT("attaches again:"),
+	[EVENT_EVICTING] = EVENT_TEXT("evicting:"),
+	[EVENT_EVICTED] = EVENT_TEXT("evicted:"),
+	[EVENT_REJOINING] = EVENT_TEXT("rejoining:"),
+	[EVENT_REJOIN_STOPPED] = EVENT_TEXT("rejoin stopped:"),
+	[EVENT_REJOINED] = EVENT_TEXT("rejoined:"),
+	[EVENT_RECONCILING] = EVENT_TEXT("reconciling:"),
+	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"),
+	[EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
+	[EVENT_RESUMED] = EVENT_TEXT("resumed"),
+	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
+	[EVENT_CRC_REPAIRED] = EVENT_TEXT("repaired:"),
+};
+
+static void op_event(void *ctx, const struct engine_event *event)
+{
+	struct gateway *gateway = ctx;
+	struct world *world = gateway->world;
+
+	world->counters.evictions += event->kind == EVENT_EVICTED;
+	world->counters.rejoins += event->kind == EVENT_REJOINED;
+	world->counters.reattaches += event->kind == EVENT_REATTACHING;
+	world->counters.reconciles += event->kind == EVENT_RECONCILED;
+	world->counters.suspensions += event->kind == EVENT_SUSPENDED;
+	trace_words(&world->trace, world->now_ns, event_texts[event->kind],
+		    (const uint64_t[TRACE_NUMBERS]){gateway->index, event->set, event->leg, event->gen}, event->text);
 }
 
 static void op_detached(void *ctx, int error)
@@ -391,6 +418,7 @@ const struct engine_ops gateway_engine_ops = {
 	.complete = op_complete,
 	.attached = op_attached,
 	.detached = op_detached,
+	.event = op_event,
 };
 
 /* ---- receiving ---- */
@@ -486,7 +514,7 @@ void gateway_receive(struct world *world, struct conn *conn, const uint8_t *byte
 
 	if (gateway->lanes[conn->leg][conn->lane].state != GATEWAY_LANE_OPEN)
 		return;
-	engine_set_now(gateway->engine, world->now_ns);
+	gateway_set_clock(world, gateway);
 	while (length && take_some(world, conn, bytes, length, &taken)) {
 		bytes += taken;
 		length -= taken;

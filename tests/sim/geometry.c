@@ -18,12 +18,12 @@ static void init_spec(struct geometry *g, unsigned clusters)
 		.set_count = g->sets,
 	};
 	for (unsigned i = 0; i < g->servers; i++) {
-		struct set_spec *set = &spec->sets[i / g->replicas];
+		struct set_spec *set = &spec->sets[i / g->voters];
 		struct replica_spec *replica = &set->replicas[set->replica_count++];
 
-		set->uuid = (struct uuid){{2, (uint8_t)(i / g->replicas)}};
+		set->uuid = (struct uuid){{2, (uint8_t)(i / g->voters)}};
 		replica->uuid = (struct uuid){{3, (uint8_t)i}};
-		replica->kind = VOTER_REPLICA;
+		replica->kind = geometry_has_data(g, i) ? VOTER_REPLICA : VOTER_WITNESS;
 		(void)snprintf(replica->name, sizeof(replica->name), "r%u", i);
 		(void)snprintf(replica->address, sizeof(replica->address), "10.0.0.%u:7420", i + 1);
 	}
@@ -53,7 +53,8 @@ void geometry_init(struct geometry *ret, const struct options *options)
 		.block_bytes = options->block_bytes,
 		.sets = layout->sets,
 		.replicas = layout->replicas,
-		.servers = layout->sets * layout->replicas,
+		.voters = layout->replicas + layout->witnesses,
+		.servers = layout->sets * (layout->replicas + layout->witnesses),
 	};
 	init_spec(ret, options->clusters);
 	for (unsigned i = 0; i < ret->blocks; i++)
@@ -82,10 +83,13 @@ void geometry_config(const struct geometry *geometry, unsigned set, struct confi
 		ret->voters[i] = (struct voter){
 			.uuid = replica->uuid,
 			.kind = replica->kind,
-			.state = VOTER_IN,
-			.compare = COMPARE_STAMPS,
-			.in_sync_gen = 1,
+			.state = VOTER_OUT,
 		};
+		if (replica->kind == VOTER_REPLICA) {
+			ret->voters[i].state = VOTER_IN;
+			ret->voters[i].compare = COMPARE_STAMPS;
+			ret->voters[i].in_sync_gen = 1;
+		}
 		volume_replica_address(replica, ret->voters[i].address);
 	}
 }

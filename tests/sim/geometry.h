@@ -4,6 +4,7 @@
 #ifndef TESTS_SIM_GEOMETRY_H
 #define TESTS_SIM_GEOMETRY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gateway/core/volume.h"
@@ -11,13 +12,13 @@
 
 #define SIM_CLUSTER_BLOCKS 8u
 #define SIM_BLOCKS_MAX 64u
-#define SIM_SETS_MAX 2u
-#define SIM_SERVERS_MAX 8u
+#define SIM_SETS_MAX 3u
+#define SIM_SERVERS_MAX 9u
 
 struct geometry {
 	unsigned blocks, block_bytes;
-	unsigned sets, replicas;	     /* of each set */
-	unsigned servers;		     /* one a replica; server i is the engine's leg i */
+	unsigned sets, replicas, voters;     /* of each set: those with data first, then the witnesses */
+	unsigned servers;		     /* one a voter; server i is the engine's leg i */
 	uint64_t offset[SIM_BLOCKS_MAX];     /* in the volume; grows with the number of the block */
 	uint64_t set_offset[SIM_BLOCKS_MAX]; /* in its set */
 	unsigned set_of[SIM_BLOCKS_MAX];
@@ -30,6 +31,11 @@ void geometry_init(struct geometry *ret, const struct options *options);
 /* The config that `volume create` would give to set `set`. */
 void geometry_config(const struct geometry *geometry, unsigned set, struct config *ret);
 
+/* Has server `server` data? */
+static inline bool geometry_has_data(const struct geometry *geometry, unsigned server)
+{
+	return server % geometry->voters < geometry->replicas;
+}
 /* Blocks of `set` within [offset, offset + length): numbers [*ret_from, result) of in_set[set]. */
 unsigned geometry_find(const struct geometry *geometry, unsigned set, uint64_t offset, uint64_t length,
 		       unsigned *ret_from);

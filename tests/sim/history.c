@@ -38,17 +38,26 @@ static void push_op(struct block_history *it, struct zone_op op)
 	push(&it->ops, &it->count, &it->capacity, &op);
 }
 
-/* Others may have taken effect before it and end later: it keeps its own times. */
-static void begin_again(struct history *history, unsigned block, uint32_t write_no, uint64_t now)
+static unsigned set_of(const struct world *world, unsigned block)
 {
-	struct block_history *it = &history->blocks[block];
-	const struct write_info *write = &history->writes[write_no];
+	return world->geometry.set_of[block];
+}
+
+/* Others may have taken effect before it and end later: it keeps its own times. */
+static void begin_again(struct world *world, unsigned block, uint32_t write_no, uint64_t now)
+{
+	struct block_history *it = &world->history.blocks[block];
+	const struct write_info *write = &world->history.writes[write_no];
 
 	it->count = it->zero_count = 0;
-	it->is_tainted = false;
+	it->is_tainted = it->may_be_torn = false;
 	it->valid_from = now;
-	push_op(it,
-		(struct zone_op){.value = write_no, .start = write->start, .finish = write->finish, .is_write = true});
+	push_op(it, (struct zone_op){
+			    .value = write_no,
+			    .start = write->start,
+			    .finish = write->finish[set_of(world, block)],
+			    .is_write = true,
+		    });
 }
 
 void history_reset(struct world *world)
@@ -56,10 +65,11 @@ void history_reset(struct world *world)
 	struct history *history = &world->history;
 
 	history->write_count = 1;
-	history->writes[0] = (struct write_info){.state = WRITE_DONE, .blocks = UINT64_MAX, .is_zero = true};
+	history->writes[0] = (struct write_info){.is_done = true, .blocks = UINT64_MAX, .is_zero = true};
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
-		begin_again(history, i, 0, 0);
+		begin_again(world, i, 0, 0);
 		history->blocks[i].whole_from = 0;
+		history->blocks[i].completed_start = history->blocks[i].flushed_start = 0;
 	}
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
 }
@@ -67,37 +77,63 @@ void history_reset(struct world *world)
 uint32_t history_write_begins(struct world *world, unsigned owner, uint64_t blocks, bool is_zero)
 {
 	struct history *history = &world->history;
+	struct write_info *write = &history->writes[history->write_count];
 
 	assert(history->write_count < SIM_WRITES_MAX);
-	history->writes[history->write_count] = (struct write_info){
-		.state = WRITE_PENDING,
+	*write = (struct write_info){
 		.blocks = blocks,
 		.start = ++world->tick,
-		.finish = ZONE_NEVER,
 		.variants = 1,
 		.is_zero = is_zero,
 		.owner = owner,
 	};
+	for (unsigned i = 0; i < SIM_SETS_MAX; i++)
+		write->finish[i] = ZONE_NEVER;
 	return history->write_count++;
 }
 
-/* What the history of each block says of it; a tainted block's says nothing. */
-static void record_write(struct world *world, uint32_t write_no, bool is_unknown)
+/* What the history of each block of a set says of it; a tainted block's says nothing. */
+static void record_write(struct world *world, uint32_t write_no, unsigned set, bool is_unknown)
 {
 	const struct write_info *write = &world->history.writes[write_no];
 
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		struct block_history *it = &world->history.blocks[i];
 
-		if (!(write->blocks & 1ull << i) || it->is_tainted)
+		if (!(write->blocks & 1ull << i) || set_of(world, i) != set || it->is_tainted)
 			continue;
 		push_op(it, (struct zone_op){
 				    .value = write_no,
 				    .start = write->start,
-				    .finish = write->finish,
+				    .finish = write->finish[set],
 				    .is_write = true,
 				    .is_unknown = is_unknown,
 			    });
+	}
+}
+
+/* It took effect before the set was attached anew, and its answer comes now. */
+static void make_known(struct world *world, uint32_t write_no, unsigned set)
+{
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		struct block_history *it = &world->history.blocks[i];
+
+		for (size_t j = 0; set_of(world, i) == set && j < it->count; j++) {
+			if (it->ops[j].is_write && it->ops[j].value == write_no)
+				it->ops[j].is_unknown = false;
+		}
+	}
+}
+
+static void note_completed(struct world *world, uint32_t write_no)
+{
+	const struct write_info *write = &world->history.writes[write_no];
+
+	for (unsigned i = 0; i < world->geometry.blocks; i++) {
+		struct block_history *it = &world->history.blocks[i];
+
+		if (write->blocks & 1ull << i && write->start > it->completed_start)
+			it->completed_start = write->start;
 	}
 }
 
@@ -105,32 +141,34 @@ void history_write_ends(struct world *world, uint32_t write_no)
 {
 	struct write_info *write = &world->history.writes[write_no];
 
-	assert(write->state == WRITE_PENDING);
-	write->state = WRITE_DONE;
-	write->finish = ++world->tick;
-	record_write(world, write_no, false);
-}
-
-void history_write_unknown(struct world *world, uint32_t write_no)
-{
-	struct write_info *write = &world->history.writes[write_no];
-
-	if (write->state != WRITE_PENDING)
-		return;
-	write->state = WRITE_UNKNOWN;
-	write->finish = ++world->tick;
-	record_write(world, write_no, true);
-	for (unsigned i = 0; !world->options.reconcile && i < world->geometry.blocks; i++) {
-		if (write->blocks & 1ull << i)
-			history_taint(world, i);
+	assert(!write->is_done);
+	write->is_done = true;
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if (write->finish[i] != ZONE_NEVER) {
+			make_known(world, write_no, i);
+			continue;
+		}
+		write->finish[i] = ++world->tick;
+		record_write(world, write_no, i, false);
 	}
+	note_completed(world, write_no);
 }
 
-void history_close_writes(struct world *world, unsigned owner)
+void history_write_failed(struct world *world, uint32_t write_no)
+{
+	world->history.writes[write_no].owner = SIM_NO_OWNER;
+}
+
+void history_close_writes(struct world *world, unsigned set, unsigned owner)
 {
 	for (uint32_t i = 1; i < world->history.write_count; i++) {
-		if (world->history.writes[i].owner != owner)
-			history_write_unknown(world, i);
+		struct write_info *write = &world->history.writes[i];
+
+		if (write->is_done || write->finish[set] != ZONE_NEVER ||
+		    (owner != SIM_NO_OWNER && write->owner == owner))
+			continue;
+		write->finish[set] = ++world->tick;
+		record_write(world, i, set, true);
 	}
 }
 
@@ -139,6 +177,55 @@ void history_disown(struct world *world, unsigned owner)
 	for (uint32_t i = 1; i < world->history.write_count; i++) {
 		if (world->history.writes[i].owner == owner)
 			world->history.writes[i].owner = SIM_NO_OWNER;
+	}
+}
+
+void history_flushed(struct world *world, unsigned block, uint64_t floor)
+{
+	struct block_history *it = &world->history.blocks[block];
+
+	it->flushed_start = floor > it->flushed_start ? floor : it->flushed_start;
+}
+
+/* Any write that no flushed one had replaced, all at the same time: one of them stays. */
+static void lose_block(struct world *world, unsigned block)
+{
+	struct block_history *it = &world->history.blocks[block];
+	uint64_t first = world->tick + 1;
+
+	it->count = it->zero_count = 0;
+	world->tick += world->history.write_count;
+	for (uint32_t i = 0; i < world->history.write_count; i++) {
+		const struct write_info *write = &world->history.writes[i];
+
+		if (!(write->blocks & 1ull << block) || write->finish[set_of(world, block)] < it->flushed_start)
+			continue;
+		push_op(it, (struct zone_op){
+				    .value = i,
+				    .start = first + i,
+				    .finish = ++world->tick,
+				    .is_write = true,
+				    .is_unknown = true,
+			    });
+	}
+	it->valid_from = ++world->tick;
+	it->completed_start = it->flushed_start;
+	it->may_be_torn = world->geometry.block_bytes > 512;
+}
+
+void history_lose(struct world *world, unsigned set, uint32_t epoch)
+{
+	TRACE(world, "set % goes on with what is left", set);
+	world->counters.losses++;
+	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
+		unsigned block = world->geometry.in_set[set][i];
+
+		world->history.completed_seq[block] = 0;
+		world->history.blocks[block].whole_from = (uint64_t)epoch << 32;
+		if (world->history.blocks[block].is_tainted)
+			continue;
+		history_check_block(world, block);
+		lose_block(world, block);
 	}
 }
 
@@ -162,7 +249,7 @@ void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64
 {
 	if (!world->history.blocks[block].is_tainted)
 		return;
-	begin_again(&world->history, block, write_no, ++world->tick);
+	begin_again(world, block, write_no, ++world->tick);
 	world->history.blocks[block].whole_from = seq;
 	TRACE(world, "block % is whole again with write %", block, write_no);
 }
@@ -221,6 +308,8 @@ void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes
 	uint32_t write_no = 0;
 	enum value value = judge_block(world, block, bytes, &write_no);
 
+	if (value == VALUE_TORN && it->may_be_torn)
+		history_taint(world, block);
 	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted))
 		world_violation(world, "a read of block %u returned %s (%02x%02x%02x%02x%02x%02x%02x%02x...)", block,
 				value == VALUE_TORN ? "parts of several writes" : "what was never written there",
@@ -285,7 +374,7 @@ static void add_zero_read(struct world *world, unsigned block, const struct zone
 		world->counters.skipped_zero_reads++;
 }
 
-static void check_block(struct world *world, unsigned block)
+void history_check_block(struct world *world, unsigned block)
 {
 	struct history *history = &world->history;
 	struct block_history *it = &history->blocks[block];
@@ -297,7 +386,7 @@ static void check_block(struct world *world, unsigned block)
 	for (uint32_t i = 1; i < history->write_count; i++) {
 		const struct write_info *write = &history->writes[i];
 
-		if (write->state == WRITE_PENDING && write->blocks & 1ull << block)
+		if (write->blocks & 1ull << block && write->finish[set_of(world, block)] == ZONE_NEVER)
 			history->sorted[count++] = (struct zone_op){.value = i,
 								    .start = write->start,
 								    .finish = ZONE_NEVER,
@@ -320,6 +409,6 @@ void history_check(struct world *world)
 {
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		if (!world->history.blocks[i].is_tainted)
-			check_block(world, i);
+			history_check_block(world, i);
 	}
 }

@@ -1,9 +1,9 @@
 /* What the applications have seen: every write with a number of its own, and for each block the register's history.
  *
- * A block is *tainted* while today's core cannot promise what is in it: after a fault it has no answer to yet (a write
- * that failed or died with its host and is not reconciled, a replica that lost what was never flushed). A tainted block
- * must still hold something that was written there. It is whole again with the next write that reaches every replica.
- * With options.reconcile and options.eviction nothing is tainted.
+ * A recorded loss (R3, R8) ends the history of its set's blocks: each goes on with any value that was not replaced by a
+ * flushed one, decided once. A block is *tainted* while nobody can promise what is in it: its disk lied (a file that was
+ * cut off, the only fsync that failed), or a power loss tore a block of several sectors whose loss is recorded. It must
+ * still hold something that was written there, and is whole again with the next write that reaches every replica.
  */
 #ifndef TESTS_SIM_HISTORY_H
 #define TESTS_SIM_HISTORY_H
@@ -22,12 +22,11 @@ struct world;
 
 #define SIM_NO_OWNER UINT32_MAX
 
-enum write_state { WRITE_PENDING, WRITE_DONE, WRITE_UNKNOWN };
-
 struct write_info {
-	enum write_state state;
+	bool is_done; /* it completed */
 	uint64_t blocks;
-	uint64_t start, finish; /* ticks; UNKNOWN: when it could no longer take effect, ZONE_NEVER before that */
+	uint64_t start;
+	uint64_t finish[SIM_SETS_MAX]; /* ticks: when it ended or could no longer take effect; ZONE_NEVER before that */
 	unsigned variants;	/* how often the buffer was changed, and 1 */
 	bool is_zero;
 	unsigned owner; /* the gateway whose device has it; SIM_NO_OWNER: the device is gone */
@@ -39,8 +38,10 @@ struct block_history {
 	struct zone_op *zero_reads; /* of zeros: any of several writes may have been seen */
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
+	bool may_be_torn;    /* by the power loss of a recorded loss */
 	uint64_t valid_from; /* earlier reads are not judged */
 	uint64_t whole_from; /* earlier changes, by disk_seq(), may be lost */
+	uint64_t completed_start, flushed_start; /* of the latest write that completed, or was made durable */
 };
 
 struct history {
@@ -59,12 +60,16 @@ void history_reset(struct world *world);
 /* Of a WRITE or of zeros. */
 uint32_t history_write_begins(struct world *world, unsigned owner, uint64_t blocks, bool is_zero);
 void history_write_ends(struct world *world, uint32_t write_no);
-/* It took effect before now or never. */
-void history_write_unknown(struct world *world, uint32_t write_no);
-/* `owner` has attached: what is pending of others took effect before now or never. */
-void history_close_writes(struct world *world, unsigned owner);
+/* It failed: nobody waits for it any more, and it takes effect before the next attach or never. */
+void history_write_failed(struct world *world, uint32_t write_no);
+/* `owner` has attached set `set`: what is pending of others took effect there before now or never. */
+void history_close_writes(struct world *world, unsigned set, unsigned owner);
 /* The device of `owner` is gone with its requests. */
 void history_disown(struct world *world, unsigned owner);
+/* What had completed by `floor` (history_completed()) is durable. */
+void history_flushed(struct world *world, unsigned block, uint64_t floor);
+/* A loss is recorded by the attach of `epoch`. */
+void history_lose(struct world *world, unsigned set, uint32_t epoch);
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start);
 
 void history_taint(struct world *world, unsigned block);
@@ -76,6 +81,8 @@ bool history_keeps(const struct world *world, unsigned block, uint64_t seq);
 /* What a block holds after write `write_no`, changed `variant` times since. */
 void history_fill(const struct world *world, uint32_t write_no, unsigned variant, unsigned block, uint8_t *out);
 
+/* Is what was seen of it legal? */
+void history_check_block(struct world *world, unsigned block);
 /* All blocks, at the end. */
 void history_check(struct world *world);
 

@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 #include "gateway/core/engine.h"
+#include "tests/sim/geometry.h"
 
-#define SIM_CONNS_MAX 192u
+#define SIM_CONNS_MAX 256u
 #define SIM_DELIVER_MAX 65536u
 
 struct world;
@@ -52,7 +53,7 @@ struct conn {
 struct net {
 	struct conn conns[SIM_CONNS_MAX];
 	uint64_t serial;
-	bool is_blocked[2][8][2]; /* gateway, server, direction */
+	bool is_blocked[2][SIM_SERVERS_MAX][2]; /* gateway, server, direction */
 	uint8_t scratch[SIM_DELIVER_MAX];
 };
 

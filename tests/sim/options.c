@@ -5,10 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/limits.h"
+
 const struct sim_layout sim_layouts[] = {
-	{"1 replica", 1, 1, 0},	  {"2 replicas", 1, 2, 0},  {"3 replicas", 1, 3, 0},
-	{"2 sets of 1", 2, 1, 0}, {"2 sets of 2", 2, 2, 0}, {"2 sets of 3", 2, 3, 0},
-	/* Later: {"2 replicas and a witness", 1, 2, 1}. */
+	{"1 replica", 1, 1, 0},
+	{"2 replicas", 1, 2, 0},
+	{"2 replicas and a witness", 1, 2, 1},
+	{"3 replicas", 1, 3, 0},
+	{"3 replicas and 2 witnesses", 1, 3, 2},
+	{"4 replicas and a witness", 1, 4, 1},
+	{"5 replicas", 1, 5, 0},
+	{"1 replica and 2 witnesses", 1, 1, 2},
+	{"2 sets of 1", 2, 1, 0},
+	{"2 sets of 2 and a witness", 2, 2, 1},
+	{"2 sets of 3", 2, 3, 0},
+	{"3 sets of 2 and a witness", 3, 2, 1},
 };
 const unsigned sim_layout_count = ARRAY_COUNT(sim_layouts);
 
@@ -37,12 +48,12 @@ static uint32_t pick(struct random *random, const uint32_t *numbers, size_t coun
 
 static void draw_volume(struct options *o, struct random *random)
 {
-	o->layout = PICK(random, 0, 1, 1, 1, 2, 2, 2, 2, 3, 4, 4, 5);
+	o->layout = PICK(random, 0, 1, 1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 5, 6, 7, 8, 9, 9, 10, 11);
 	o->clusters = PICK(random, 1, 2, 3, 4, 6, 8);
 	o->block_bytes = PICK(random, 512, 512, 512, 512, 512, 512, 512, 512, 512, 4096);
 	o->queue_depth = PICK(random, 1, 2, 4, 8, 8, 16, 32);
 	o->ops = (uint32_t)random_range(random, 60, 240);
-	o->think_us = PICK(random, 0, 100, 1000, 5000);
+	o->think_us = PICK(random, 0, 100, 1000, 5000, 50000);
 	o->reads = (uint32_t)random_range(random, 5, 60);
 	o->writes = (uint32_t)random_range(random, 10, 60);
 	o->flushes = PICK(random, 0, 2, 5, 20);
@@ -66,6 +77,21 @@ static void draw_gateway(struct options *o, struct random *random)
 	o->turn_us = PICK(random, 0, 1, 20, 200);
 	o->defer_pm = PICK(random, 0, 0, 50, 300);
 	o->late_release_pm = PICK(random, 0, 50, 500);
+	o->drift_pm = PICK(random, 0, 0, 5, 20);
+}
+
+static void draw_policy(struct options *o, struct random *random)
+{
+	o->min_in_sync = PICK(random, 1, 1, 1, 1, 1, 2);
+	o->fails = random_below(random, 6) == 0;
+	o->quorum_ms = PICK(random, 50, 500, 2000);
+	o->resync_kib = PICK(random, 0, 0, 0, 2048, 16384);
+	o->slow_factor = PICK(random, 0, 4, 16);
+	o->slow_ms = PICK(random, 100, 500);
+	o->slow_rest_ms = PICK(random, 200, 2000);
+	o->attach_wait_ms = PICK(random, 20, 200, 1000);
+	o->attach_limit_ms = PICK(random, 0, 1000, 5000);
+	o->partial = (uint32_t)random_below(random, 2);
 }
 
 static void draw_servers(struct options *o, struct random *random)
@@ -89,8 +115,16 @@ static uint32_t weight(struct random *random, uint32_t most)
 
 static void draw_faults(struct options *o, struct random *random)
 {
-	o->fault_ms = PICK(random, 0, 5, 15, 30, 60, 120, 240);
-	o->outage_ms = PICK(random, 1, 5, 20, 60, 200);
+	/* A lease is three seconds: only what lasts longer shows what happens at its end. */
+	if (random_below(random, 5) == 0) {
+		o->chaos_ms = PICK(random, 8000, 15000);
+		o->fault_ms = PICK(random, 100, 300, 1000);
+		o->outage_ms = PICK(random, 60, 500, 2000, 4000);
+	} else {
+		o->chaos_ms = PICK(random, 500, 1500, 4000);
+		o->fault_ms = PICK(random, 0, 5, 15, 30, 60, 120, 240);
+		o->outage_ms = PICK(random, 1, 5, 20, 60, 200);
+	}
 	o->w_cut = weight(random, 20);
 	o->w_block = weight(random, 10);
 	o->w_stall = weight(random, 10);
@@ -104,7 +138,9 @@ static void draw_faults(struct options *o, struct random *random)
 	o->w_eio_read = weight(random, 3);
 	o->w_enospc = weight(random, 3);
 	o->w_fsync = weight(random, 2);
-	o->w_truncate = weight(random, 2);
+	o->w_slow = weight(random, 3);
+	o->w_flip = weight(random, 3);
+	o->w_truncate = random_below(random, 8) ? 0 : 1;
 	o->w_gateway_kill = weight(random, 10);
 	o->w_gateway_death = weight(random, 4);
 	o->w_gateway_pause = weight(random, 10);
@@ -116,6 +152,7 @@ void options_draw(struct options *ret, struct random *random)
 	*ret = (struct options){0};
 	draw_volume(ret, random);
 	draw_gateway(ret, random);
+	draw_policy(ret, random);
 	draw_servers(ret, random);
 	draw_faults(ret, random);
 }
@@ -146,7 +183,8 @@ int options_override(struct options *options, const char *text, const char **ret
 	}
 	if (options->layout < sim_layout_count && options->clusters >= 1 && options->clusters <= 8 &&
 	    (options->block_bytes == 512 || options->block_bytes == 4096) && options->queue_depth >= 1 &&
-	    options->queue_depth <= 32)
+	    options->queue_depth <= 32 && options->min_in_sync >= 1 && options->min_in_sync <= SET_REPLICAS_MAX &&
+	    options->drift_pm <= 20)
 		return 0;
 	*ret_bad = "a number that is out of range";
 	return -EINVAL;

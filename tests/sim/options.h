@@ -60,14 +60,26 @@
 	X(w_eio_read, "a disk fails some reads")                                                                       \
 	X(w_enospc, "a disk is full for a while")                                                                      \
 	X(w_fsync, "a disk fails one fsync and forgets")                                                               \
+	X(w_slow, "a disk is slow for a while")                                                                        \
+	X(w_flip, "a bit flips in the metadata of a server that is down")                                              \
 	X(w_truncate, "a data file is cut off while it is served")                                                     \
 	X(w_gateway_kill, "the gateway process dies; its requests are issued again")                                   \
 	X(w_gateway_death, "the gateway's host dies")                                                                  \
 	X(w_gateway_pause, "the gateway process is stopped")                                                           \
 	X(w_takeover, "the other host attaches, whatever this one does")                                               \
 	X(detach, "1: the seed ends with a detach")                                                                    \
-	X(reconcile, "1: the core makes what was in flight equal at attach (feature switch)")                          \
-	X(eviction, "1: the core goes on without a lost replica (feature switch)")
+	X(chaos_ms, "how long faults strike at most")                                                                  \
+	X(partial, "1: before everything heals, a minority of the voters stays away for a while")                      \
+	X(drift_pm, "how far the clocks of processes run apart")                                                       \
+	X(min_in_sync, "fewer replicas in sync: suspended")                                                            \
+	X(fails, "1: requests fail when there is no quorum for quorum_ms")                                             \
+	X(quorum_ms, "... how long")                                                                                   \
+	X(resync_kib, "KiB a second for a rejoin; 0: no limit")                                                        \
+	X(slow_factor, "a replica so many times slower than the fastest is evicted; 0: never")                         \
+	X(slow_ms, "... when it is so for this long")                                                                  \
+	X(slow_rest_ms, "... and not taken back before")                                                               \
+	X(attach_wait_ms, "an attach waits so long for voters that it can do without")                                 \
+	X(attach_limit_ms, "... and is refused after so long; 0: never")
 
 struct options {
 #define OPTION_FIELD(name, text) uint32_t name;

@@ -43,4 +43,15 @@ static inline uint64_t random_delay(struct random *random, uint64_t mean)
 	return random_below(random, 64) ? delay : delay * 20;
 }
 
+/* Of a clock, in millionths, up to `most_pm` thousandths fast or slow. */
+static inline int32_t random_drift(struct random *random, uint32_t most_pm)
+{
+	return (int32_t)random_below(random, 2000 * (uint64_t)most_pm + 1) - (int32_t)(1000 * most_pm);
+}
+
+static inline uint64_t drifted(uint64_t now_ns, int32_t drift_ppm)
+{
+	return now_ns + (uint64_t)((int64_t)(now_ns / 1000000) * drift_ppm);
+}
+
 #endif

@@ -7,7 +7,9 @@
 
 #include "tests/sim/world.h"
 
-#define BUFFER_BYTES SIM_PAYLOAD_BYTES
+#define BUFFER_BYTES DIGEST_PIECE_BYTES /* a copy's, the largest */
+
+static_assert(BUFFER_BYTES >= SIM_PAYLOAD_BYTES, "an application's requests fit as well");
 
 static struct server *server_of(struct store *store)
 {
@@ -71,6 +73,7 @@ static void forget(struct server *server)
 		server->lanes[i].is_used = false;
 	server->answered_session = 0;
 	server->is_stopping = server->has_failed = false;
+	server->forgotten_epoch = 0;
 	memset(server->flushes, 0, sizeof(server->flushes));
 	memset(server->stable, 0, sizeof(server->stable));
 	for (unsigned i = 0; i < SIM_BLOCKS_MAX; i++)
@@ -99,10 +102,11 @@ void server_reset(struct world *world, unsigned index)
 	server->process.is_up = server->process.is_paused = false;
 	server->process.incarnation = 0;
 	server->process.waiting_count = 0;
-	server->set = index / world->geometry.replicas;
+	server->set = index / world->geometry.voters;
+	server->drift_ppm = random_drift(&world->random, world->options.drift_pm);
 	server->host_is_up = true;
-	server->refuses = false;
-	server->answered_epoch = server->lost_epoch = 0;
+	server->refuses = server->is_away = false;
+	server->answered_epoch = server->forgotten_epoch = 0;
 	new_boot(world, server);
 	disk_reset(world, server);
 }
@@ -137,8 +141,14 @@ static void start_replica(struct world *world, struct server *server, const stru
 	if (error)
 		abort();
 	server->has_pool = server->has_replica = true;
+	if (!geometry_has_data(&world->geometry, server->index))
+		return;
 	(void)stamps_load_block(&server->replica.stamps, 0, server->disk.stamps + STAMPS_BLOCK_BYTES);
-	server->replica.now_s = 1 + world->now_ns / 1000000000ull;
+}
+
+uint64_t server_clock(const struct world *world, const struct server *server)
+{
+	return drifted(world->now_ns, server->drift_ppm);
 }
 
 void server_start(struct world *world, struct server *server)
@@ -158,11 +168,16 @@ void server_start(struct world *world, struct server *server)
 				server->answered_epoch, sb.promised.epoch);
 	sb.clean = false;
 	disk_write_superblock(&server->disk, &sb);
+	disk_reread(world, server);
 	server->identity.incarnation = random_next(&world->random) | 1;
+	/* The first start was long ago. */
+	server->identity.started_ns = world->now_ns > SIM_EPOCH_NS ? server_clock(world, server) : 0;
 	server->free_buffer_count = world->options.buffers;
 	for (unsigned i = 0; i < world->options.buffers; i++)
 		server->free_buffers[i] = &server->buffers[i];
 	start_replica(world, server, &sb);
+	server->replica.now_ns = server_clock(world, server);
+	server->replica.now_s = 1 + world->now_ns / 1000000000ull;
 	server->process.is_up = true;
 	net_host_is_back(world, server->index);
 	TRACE(world, "server % starts: promised epoch %, gen %", server->index, sb.promised.epoch, sb.config.gen);

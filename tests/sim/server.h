@@ -11,7 +11,8 @@
 #include "tests/sim/net.h"
 #include "tests/sim/process.h"
 
-#define SIM_SERVER_LANES 10u
+#define SIM_SERVER_LANES 12u
+#define SIM_ASKED_MAX (LANE_VOTER_MAX + 2u)
 #define SIM_LANE_IN_BYTES 16384u
 #define SIM_BUFFERS_MAX 64u
 #define SIM_FLUSHES_KEPT 64u
@@ -27,8 +28,12 @@ struct server_lane {
 	bool waits;		   /* for a bounded resource */
 	unsigned conn;
 	uint64_t serial;	 /* of the connection */
-	enum message_kind asked; /* the control message that is being answered */
-	uint64_t control_id;
+	struct {
+		enum message_kind kind;
+		uint64_t id;
+	} asked[SIM_ASKED_MAX]; /* control messages without an answer, in order */
+	unsigned asked_first, asked_count;
+	bool control_held; /* the next one waits until the lane takes it */
 	uint32_t in_start, in_end;
 	struct served *receiving;
 	uint32_t received, discard_left;
@@ -42,9 +47,11 @@ struct server_lane {
 struct server {
 	struct process process;
 	unsigned index, set;
+	int32_t drift_ppm; /* of its clock */
 	bool host_is_up;
 	bool refuses;	  /* connections */
 	bool is_stopping; /* in order */
+	bool is_away;	  /* until the others have shown that they can do without it */
 	struct server_identity identity;
 	struct replica replica;
 	bool has_replica;
@@ -62,13 +69,13 @@ struct server {
 	/* What it has answered: nothing below this may be executed any more. */
 	uint32_t answered_epoch;
 	uint32_t answered_session;
-	uint32_t lost_epoch; /* a power loss cost it completed writes of this epoch; 0: none */
 	bool has_failed;     /* an fsync failed since the process started */
 	/* FLUSHes that came, and after how many requests of the session. */
 	struct {
 		uint64_t id, arrival;
 	} flushes[SIM_FLUSHES_KEPT];
 	unsigned flush_count;
+	uint32_t forgotten_epoch; /* lists of epochs below it were forgotten on demand */
 	/* How far each of the last epochs was called stable here. */
 	struct {
 		uint32_t epoch;
@@ -88,6 +95,7 @@ void server_kill(struct world *world, struct server *server);
 /* As kill, and what was not synced is lost, kept or torn. */
 void server_power_loss(struct world *world, struct server *server);
 
+uint64_t server_clock(const struct world *world, const struct server *server);
 void server_on_disk(struct world *world, struct server *server, struct store_op *op);
 void server_lane_gone(struct world *world, struct server *server, unsigned lane, uint64_t serial);
 /* Everything that can move without another event, moves. */

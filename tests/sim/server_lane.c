@@ -134,7 +134,7 @@ static void check_list(struct server_lane *lane)
 		unsigned block = g->in_set[server->set][i];
 		uint64_t seq = server->disk.blocks[block].life_seq;
 
-		if (seq && !was_stable(server, seq) && !list_has(list, seq, g->set_offset[block]))
+		if (seq >> 32 >= server->forgotten_epoch && seq && !was_stable(server, seq) && !list_has(list, seq, g->set_offset[block]))
 			world_violation(lane->world, "server %u: its list has not block %u of write %u, epoch %u",
 					server->index, block, (unsigned)(seq & UINT32_MAX), (unsigned)(seq >> 32));
 	}
@@ -145,8 +145,8 @@ static void check_promise(struct server_lane *lane, const struct message_state *
 	struct server *server = lane->server;
 	struct superblock sb;
 
-	check_list(lane);
-
+	if (geometry_has_data(&lane->world->geometry, server->index))
+		check_list(lane);
 	if (state->promised.epoch <= server->answered_epoch)
 		return;
 	if (disk_read_superblock(&server->disk, &sb) || sb.promised.epoch < state->promised.epoch)
@@ -166,19 +166,43 @@ static void check_accepted(struct server_lane *lane, uint32_t gen)
 				gen);
 }
 
-static void check_answer(struct server_lane *lane, const struct message *message)
+/* R5: what older attachments left is forgotten when all in sync hold the same, on their disks. */
+static void check_forgotten(struct server_lane *lane)
+{
+	struct world *world = lane->world;
+	struct server *server = lane->server;
+	const struct geometry *g = &world->geometry;
+	unsigned in = world->truth.sets[server->set].chosen.in;
+	uint32_t epoch = server->replica.unstable.epoch;
+
+	for (unsigned i = 0; i < g->in_set_count[server->set]; i++) {
+		unsigned block = g->in_set[server->set][i];
+
+		if (server->disk.blocks[block].life_seq >> 32 >= epoch || world->history.blocks[block].is_tainted)
+			continue;
+		for (unsigned j = 0; j < g->replicas; j++) {
+			const struct server *other = &world->servers[server->set * g->voters + j];
+
+			if (in & 1u << j && truth_is_same_process(world, server->set, j) &&
+			    other->disk.blocks[block].life_seq >> 32 < epoch &&
+			    !disk_are_equal(world, server, other, block))
+				world_violation(world, "server %u forgets block %u, which differs from server %u",
+						server->index, block, other->index);
+		}
+	}
+	server->forgotten_epoch = epoch;
+}
+
+static void check_answer(struct server_lane *lane, enum message_kind asked, const struct message *message)
 {
 	struct server *server = lane->server;
 
-	if (message->kind == MESSAGE_STATE && lane->asked == MESSAGE_PROMISE)
+	if (message->kind == MESSAGE_STATE && asked == MESSAGE_PROMISE)
 		check_promise(lane, &message->state);
 	if (message->kind == MESSAGE_ACCEPTED)
 		check_accepted(lane, message->accepted.gen);
-	if (message->kind == MESSAGE_OPENED && server->lost_epoch == server->answered_epoch &&
-	    !lane->world->options.eviction)
-		world_violation(lane->world,
-				"server %u is opened again by the attachment whose completed writes it lost",
-				server->index);
+	if (message->kind == MESSAGE_FORGOTTEN)
+		check_forgotten(lane);
 	if (message->kind == MESSAGE_OPENED) {
 		check_drained(lane, server->answered_epoch, message->opened.session);
 		server->answered_session = message->opened.session;
@@ -188,11 +212,18 @@ static void check_answer(struct server_lane *lane, const struct message *message
 static void lane_message(struct replica_lane *it, const struct message *message)
 {
 	struct server_lane *lane = lane_of(it);
-	struct frame frame = {.type = FRAME_CONTROL, .id = lane->control_id};
+	struct frame frame = {.type = FRAME_CONTROL};
 	uint8_t header[FRAME_BYTES], *packed = lane->server->packed;
+	enum message_kind asked = 0;
 	int length;
 
-	check_answer(lane, message);
+	if (lane->asked_count > 0) {
+		asked = lane->asked[lane->asked_first].kind;
+		frame.id = lane->asked[lane->asked_first].id;
+		lane->asked_first = (lane->asked_first + 1) % SIM_ASKED_MAX;
+		lane->asked_count--;
+	}
+	check_answer(lane, asked, message);
 	if (lane->is_closing)
 		return;
 	TRACE(lane->world, "server % answers % on connection %", lane->server->index, message->kind, lane->conn);
@@ -335,6 +366,16 @@ static void take_hello(struct server_lane *lane, const struct message *hello)
 	lane_message(&lane->lane, &welcome);
 }
 
+static void note_asked(struct server_lane *lane, enum message_kind kind, uint64_t id)
+{
+	unsigned at = (lane->asked_first + lane->asked_count) % SIM_ASKED_MAX;
+
+	assert(lane->asked_count < SIM_ASKED_MAX);
+	lane->asked[at].kind = kind;
+	lane->asked[at].id = id;
+	lane->asked_count++;
+}
+
 static bool parse_control(struct server_lane *lane, const struct frame *frame)
 {
 	const uint8_t *bytes = lane->in + lane->in_start + FRAME_BYTES;
@@ -346,14 +387,17 @@ static bool parse_control(struct server_lane *lane, const struct frame *frame)
 			refuse(lane, "a message that is too long");
 		return false;
 	}
+	lane->control_held = lane->is_attached && !lane_takes_control(&lane->lane);
+	if (lane->control_held)
+		return false;
 	lane->in_start += FRAME_BYTES + frame->length;
-	lane->control_id = frame->id;
 	if (frame->crc != crc32c(0, bytes, frame->length) || codec_unpack(bytes, frame->length, message, &reason)) {
 		refuse(lane, reason);
 		return false;
 	}
 	TRACE(lane->world, "server % is asked % on connection %", lane->server->index, message->kind, lane->conn);
-	lane->asked = message->kind;
+	note_asked(lane, message->kind, frame->id);
+	lane->server->replica.now_ns = server_clock(lane->world, lane->server);
 	if (lane->is_attached)
 		replica_message(&lane->lane, message);
 	else
@@ -415,7 +459,9 @@ bool server_lane_parse(struct server_lane *lane)
 {
 	struct served *served;
 
-	if (!lane->is_used || lane->is_closing || lane->waits || lane->lane.control_pending)
+	if (!lane->is_used || lane->is_closing || lane->waits || lane->lane.data_blocked)
+		return false;
+	if (lane->control_held && !lane_takes_control(&lane->lane))
 		return false;
 	if (lane->receiving || lane->discard_left) {
 		if (!take_payload(lane))

@@ -26,13 +26,22 @@ static void print_entry(const struct trace_entry *entry, FILE *file)
 		else
 			(void)fputc(*c, file);
 	}
-	(void)fputc('\n', file);
+	(void)fprintf(file, "%s\n", entry->words);
 }
 
 void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS])
 {
+	trace_words(trace, at_ns, text, numbers, "");
+}
+
+void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
+		 const char *words)
+{
 	struct trace_entry *entry = &trace->kept[trace->count++ % TRACE_KEPT];
 
+	entry->words[0] = '\0';
+	if (*words)
+		(void)snprintf(entry->words, sizeof(entry->words), "%s", words);
 	entry->at_ns = at_ns;
 	entry->text = text;
 	mix(trace, at_ns);

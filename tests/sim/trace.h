@@ -8,11 +8,13 @@
 
 #define TRACE_KEPT 100u
 #define TRACE_NUMBERS 6u
+#define TRACE_WORDS 96u
 
 struct trace_entry {
 	uint64_t at_ns;
 	const char *text; /* static; each '%' stands for the next number */
 	uint64_t numbers[TRACE_NUMBERS];
+	char words[TRACE_WORDS]; /* follow; copied */
 };
 
 struct trace {
@@ -24,6 +26,9 @@ struct trace {
 
 void trace_reset(struct trace *trace);
 void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS]);
+/* With words of somebody else's. */
+void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
+		 const char *words);
 void trace_print(const struct trace *trace, FILE *file);
 
 /* Needs a `world` with `trace` and `now_ns`. */

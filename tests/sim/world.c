@@ -9,8 +9,8 @@
 
 #define PHASE_TICK_NS (5 * SIM_MS)
 #define OPERATOR_TICK_NS (20 * SIM_MS)
-#define CHAOS_NS (4000 * SIM_MS)
 #define CALM_NS (60000 * SIM_MS) /* virtual time that everything pending has at most */
+#define FAILED_NS (10000 * SIM_MS) /* until the last request of a failed volume has its answer */
 #define EVENTS_MAX 2000000u
 #define CALM_OPS 16u
 
@@ -121,16 +121,7 @@ static void enter(struct world *world, enum phase phase)
 	TRACE(world, "phase % begins, % requests are left", phase, world->ops_left);
 }
 
-static void begin_calm(struct world *world)
-{
-	faults_heal_all(world);
-	world->ops_left = CALM_OPS;
-	world->gateways[world->in_use].is_wanted = true;
-	enter(world, PHASE_CALM);
-	app_begin(world, &world->gateways[world->in_use]);
-}
-
-/* Who is not the owner has had its chance. */
+/* Who has been superseded has had its chance. */
 static void retire_others(struct world *world)
 {
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
@@ -142,48 +133,48 @@ static void retire_others(struct world *world)
 	}
 }
 
+static void begin_round(struct world *world, enum phase phase)
+{
+	world->ops_left = CALM_OPS;
+	enter(world, phase);
+	app_begin(world, &world->gateways[world->in_use]);
+}
+
+static void end_chaos(struct world *world)
+{
+	faults_heal_all(world);
+	world->gateways[world->in_use].is_wanted = true;
+	if (world->options.partial)
+		faults_send_away(world);
+	begin_round(world, world->options.partial ? PHASE_PARTIAL : PHASE_CALM);
+}
+
+static void end_partial(struct world *world)
+{
+	faults_call_back(world);
+	begin_round(world, PHASE_CALM);
+}
+
 static bool is_served(struct world *world)
 {
 	struct gateway *gateway = &world->gateways[world->in_use];
 
-	return gateway->engine && gateway_is_owner(world, gateway) && gateway_status(gateway)->state == VOLUME_SERVING;
+	return gateway_is_owner(world, gateway) && gateway_status(gateway)->state == VOLUME_SERVING;
 }
 
-static void check_mirrors(struct world *world)
-{
-	for (unsigned i = 0; i < world->geometry.blocks; i++) {
-		const struct server *first = &world->servers[world->geometry.set_of[i] * world->geometry.replicas];
-
-		if (world->history.blocks[i].is_tainted)
-			continue;
-		for (unsigned j = 1; j < world->geometry.replicas; j++) {
-			if (memcmp(disk_block_bytes(world, &first->disk, i), disk_block_bytes(world, &first[j].disk, i),
-				   world->geometry.block_bytes) != 0)
-				world_violation(
-					world, "block %u differs between servers %u and %u, and nothing is outstanding",
-					i, first->index, first[j].index);
-		}
-	}
-}
-
-/* Detach makes everything durable: for now, what this attachment completed; with R3.4 also what came before. */
-static bool must_be_durable(const struct world *world, const struct gateway *gateway, unsigned block)
-{
-	uint64_t seq = world->history.completed_seq[block];
-
-	return history_keeps(world, block, seq) && (world->options.reconcile || seq >> 32 == gateway->epoch);
-}
-
+/* Detach makes everything durable that completed. */
 static void check_detached(struct world *world, const struct gateway *gateway)
 {
 	for (unsigned i = 0; i < world->geometry.servers && gateway->detach_error == 0; i++) {
-		const struct server *server = &world->servers[i];
+		struct server *server = &world->servers[i];
 
+		if (!(truth_in_sync(world, gateway, server->set) & 1u << i % world->geometry.voters))
+			continue;
 		for (unsigned j = 0; j < world->geometry.in_set_count[server->set]; j++) {
 			unsigned block = world->geometry.in_set[server->set][j];
+			uint64_t seq = world->history.completed_seq[block];
 
-			if (must_be_durable(world, gateway, block) &&
-			    server->disk.blocks[block].durable_seq < world->history.completed_seq[block])
+			if (history_keeps(world, block, seq) && !disk_holds(world, server, block, seq, true))
 				world_violation(world, "detached, but block %u is not on the disk of server %u", block,
 						i);
 		}
@@ -203,11 +194,11 @@ static bool end_audit(struct world *world)
 	struct gateway *gateway = &world->gateways[world->in_use];
 
 	if (!gateway->is_detaching) {
-		check_mirrors(world);
+		truth_check_mirrors(world);
 		if (!world->options.detach)
 			return true;
 		gateway->is_detaching = true;
-		engine_set_now(gateway->engine, world->now_ns);
+		gateway_set_clock(world, gateway);
 		engine_detach(gateway->engine);
 	}
 	if (!gateway->is_detached)
@@ -228,6 +219,16 @@ static void check_patience(struct world *world)
 			world->gateways[world->in_use].engine ? world->gateways[world->in_use].status.waits_for : "");
 }
 
+/* Also while faults strike: stamps must cover what differs, at any moment. */
+static void watch_chaos(struct world *world)
+{
+	world->counters.ticks++;
+	world->counters.served_ticks += is_served(world);
+	truth_check_stamps(world);
+	if (world->ops_left == 0 || world->now_ns - SIM_EPOCH_NS > world->options.chaos_ms * SIM_MS)
+		end_chaos(world);
+}
+
 /* True: the seed is over. */
 static bool watch_phase(struct world *world)
 {
@@ -236,14 +237,16 @@ static bool watch_phase(struct world *world)
 	world_post(world, PHASE_TICK_NS, (struct event){.kind = EVENT_PHASE});
 	switch (world->phase) {
 	case PHASE_CHAOS:
-		world->counters.ticks++;
-		world->counters.served_ticks += is_served(world);
-		if (world->ops_left == 0 || world->now_ns > CHAOS_NS)
-			begin_calm(world);
+		watch_chaos(world);
+		break;
+	case PHASE_PARTIAL:
+		check_patience(world);
+		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway))
+			end_partial(world);
 		break;
 	case PHASE_CALM:
 		check_patience(world);
-		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway))
+		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway) && truth_all_in_sync(world))
 			begin_audit(world);
 		break;
 	case PHASE_AUDIT:
@@ -259,35 +262,30 @@ static bool watch_phase(struct world *world)
 
 /* ---- the operator ---- */
 
-static void restart(struct world *world, struct gateway *gateway)
+static bool has_failed(struct gateway *gateway)
 {
-	gateway_kill(world, gateway);
-	gateway_start(world, gateway);
+	return gateway->is_refused || gateway_status(gateway)->state == VOLUME_FAILED;
 }
 
-/* What is refused or failed is started again; what was taken over is not, while its successor lives. */
+/* What is refused or failed is started again, once its applications know; what was taken over is not, while its
+ * successor lives. */
 static void look_after(struct world *world, struct gateway *gateway)
 {
-	const struct gateway *other = &world->gateways[1 - gateway->index];
-	uint64_t patience = 3 * world->options.deadline_ms * SIM_MS;
-	const struct engine_status *status;
-
-	if (!gateway->engine || gateway->process.is_paused)
+	if (!gateway->engine || gateway->process.is_paused || !has_failed(gateway))
 		return;
-	status = gateway_status(gateway);
-	if (gateway->is_refused || status->state == VOLUME_FAILED) {
-		if (gateway->index != world->in_use || other->is_wanted) {
-			gateway_kill(world, gateway);
-			app_abandon(world, gateway);
-			gateway->is_wanted = false;
-		} else {
-			restart(world, gateway);
-		}
-	} else if (gateway->is_excused && gateway->index == world->in_use && status->state != VOLUME_SERVING &&
-		   world->now_ns - gateway->started_ns > patience && world->now_ns - status->since_ns > patience) {
-		TRACE(world, "the operator starts gateway % again", gateway->index);
-		restart(world, gateway);
+	if (!gateway->failed_ns)
+		gateway->failed_ns = world->now_ns;
+	if (gateway->device.active > 0) {
+		if (world->now_ns - gateway->failed_ns > FAILED_NS)
+			world_violation(world, "gateway %u has failed, and %u requests still wait", gateway->index,
+					gateway->device.active);
+		return;
 	}
+	gateway_kill(world, gateway);
+	app_abandon(world, gateway);
+	gateway->is_wanted &= gateway->index == world->in_use && !world->gateways[1 - gateway->index].is_wanted;
+	if (gateway->is_wanted)
+		gateway_start(world, gateway);
 }
 
 static void operate(struct world *world)
@@ -300,11 +298,14 @@ static void operate(struct world *world)
 	if (world->phase == PHASE_CHAOS)
 		return;
 	/* Outages that were still to end when the calm began. */
-	for (unsigned i = 0; i < world->geometry.servers; i++)
-		server_start(world, &world->servers[i]);
-	gateway_start(world, &world->gateways[world->in_use]);
+	for (unsigned i = 0; i < world->geometry.servers; i++) {
+		if (!world->servers[i].is_away)
+			server_start(world, &world->servers[i]);
+	}
 	if (world->now_ns - world->phase_ns > 500 * SIM_MS)
 		retire_others(world);
+	world->gateways[world->in_use].is_wanted = true;
+	gateway_start(world, &world->gateways[world->in_use]);
 }
 
 /* ---- the loop ---- */
@@ -341,6 +342,9 @@ static void dispatch_gateway(struct world *world, const struct event *event)
 		break;
 	case EVENT_TICK:
 		gateway_tick(world, gateway);
+		break;
+	case EVENT_RECOVERED:
+		gateway_recovered(world, gateway);
 		break;
 	case EVENT_SCRIBBLE:
 		app_scribble(world, gateway, (unsigned)event->a, event->serial);
@@ -414,9 +418,8 @@ static void reset(struct world *world, uint64_t seed, const char *overrides)
 
 	world->seed = seed;
 	world->random.state = ~seed;
-	world->now_ns = 0;
+	world->now_ns = SIM_EPOCH_NS;
 	world->tick = 0;
-	world->owner_epoch = 0;
 	world->in_use = 0;
 	world->violation[0] = '\0';
 	event_heap_reset(&world->heap);
@@ -426,6 +429,7 @@ static void reset(struct world *world, uint64_t seed, const char *overrides)
 		abort(); /* looked at before */
 	geometry_init(&world->geometry, &world->options);
 	net_reset(&world->net);
+	truth_reset(world);
 	for (unsigned i = 0; i < world->geometry.servers; i++)
 		server_reset(world, i);
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++)

@@ -23,14 +23,17 @@
 #include "tests/sim/random.h"
 #include "tests/sim/server.h"
 #include "tests/sim/trace.h"
+#include "tests/sim/truth.h"
 
 #define SIM_GATEWAYS 2u
 #define SIM_US 1000ull
 #define SIM_MS 1000000ull
+#define SIM_EPOCH_NS (10000 * SIM_MS) /* when a world begins: every lease of its past is over */
 
 enum phase {
 	PHASE_CHAOS, /* requests and faults */
-	PHASE_CALM,  /* no new faults, everything heals: all that is pending must finish */
+	PHASE_PARTIAL, /* no new faults, all but a minority heals: all that is pending must finish */
+	PHASE_CALM,    /* everything heals: all that is pending must finish, all replicas must be in sync again */
 	PHASE_AUDIT, /* every block is read once more through the gateway */
 	PHASE_END,
 };
@@ -38,6 +41,7 @@ enum phase {
 struct world_counters {
 	uint64_t events, ops, reads_checked, faults, attaches, restarts, power_losses, taints, skipped_zero_reads;
 	uint64_t frames_zombie, scribbles, io_errors;
+	uint64_t evictions, rejoins, reattaches, reconciles, suspensions, losses;
 	uint64_t ticks, served_ticks; /* of the chaos: how much of it the volume is served */
 };
 
@@ -57,7 +61,7 @@ struct world {
 	struct server servers[SIM_SERVERS_MAX];
 	struct gateway gateways[SIM_GATEWAYS];
 	unsigned in_use;      /* the gateway on which the applications run */
-	uint32_t owner_epoch; /* highest epoch that was ever attached */
+	struct truth truth;
 	struct history history;
 	struct faults faults;
 	struct world_counters counters;

@@ -1,0 +1,312 @@
+/* The register's value of each set, seen from outside, and the promises that follow from it. Knows disks and configs;
+ * asks no engine. */
+#include "tests/sim/truth.h"
+
+#include <string.h>
+
+#include "tests/sim/world.h"
+
+static struct server *server_at(struct world *world, unsigned set, unsigned in_set)
+{
+	return &world->servers[set * world->geometry.voters + in_set];
+}
+
+static void summarize(const struct config *config, struct truth_config *ret)
+{
+	*ret = (struct truth_config){.ballot = config->ballot, .gen = config->gen, .loss_count = config->loss_count};
+	for (unsigned i = 0; i < config->voter_count; i++) {
+		const struct voter *voter = &config->voters[i];
+
+		if (voter->kind == VOTER_REPLICA && voter->state == VOTER_IN)
+			ret->in |= (uint8_t)(1u << i);
+		ret->voters[i] = (struct truth_voter){voter->compare, voter->in_sync_gen, voter->incarnation,
+						      voter->boot_id};
+	}
+}
+
+void truth_reset(struct world *world)
+{
+	struct config config;
+
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		world->truth.sets[i].count = 0;
+		geometry_config(&world->geometry, i, &config);
+		summarize(&config, &world->truth.sets[i].chosen);
+	}
+}
+
+static bool is_same_ballot(const struct ballot *a, const struct ballot *b)
+{
+	return a->epoch == b->epoch && a->nonce == b->nonce;
+}
+
+static struct truth_config *remember(struct world *world, unsigned set, const struct truth_config *config)
+{
+	struct truth_set *it = &world->truth.sets[set];
+	unsigned kept = it->count < SIM_CONFIGS_KEPT ? it->count : SIM_CONFIGS_KEPT;
+
+	for (unsigned i = 0; i < kept; i++) {
+		struct truth_config *old = &it->recent[i];
+
+		if (old->gen != config->gen)
+			continue;
+		if (!is_same_ballot(&old->ballot, &config->ballot) || old->in != config->in ||
+		    old->loss_count != config->loss_count)
+			world_violation(world, "set %u: gen %u names two configs", set, config->gen);
+		return old;
+	}
+	it->recent[it->count % SIM_CONFIGS_KEPT] = *config;
+	return &it->recent[it->count++ % SIM_CONFIGS_KEPT];
+}
+
+/* ---- what a new value of the register must keep ---- */
+
+bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set)
+{
+	const struct truth_voter *voter = &world->truth.sets[set].chosen.voters[in_set];
+	const struct server *server = &world->servers[set * world->geometry.voters + in_set];
+
+	return voter->incarnation == 0 || voter->incarnation == server->identity.incarnation;
+}
+
+/* R3.3: a loss is recorded only when no replica in sync is the process it was, and one lost power. */
+static void check_loss(struct world *world, unsigned set)
+{
+	const struct truth_config *old = &world->truth.sets[set].chosen;
+	bool has_lost_power = false;
+
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		const struct server *server = server_at(world, set, i);
+
+		if (!(old->in & 1u << i))
+			continue;
+		if (truth_is_same_process(world, set, i))
+			world_violation(world, "set %u: a loss is recorded, but server %u is in sync and lost nothing",
+					set, server->index);
+		has_lost_power |= !uuid_equal(&old->voters[i].boot_id, &server->identity.boot_id);
+	}
+	if (!has_lost_power)
+		world_violation(world, "set %u: a loss is recorded, and nobody lost power", set);
+}
+
+/* R7: who joins has everything that completed. */
+static void check_joiner(struct world *world, unsigned set, unsigned in_set)
+{
+	struct server *joiner = server_at(world, set, in_set);
+
+	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
+		unsigned block = world->geometry.in_set[set][i];
+		uint64_t seq = world->history.completed_seq[block];
+
+		if (history_keeps(world, block, seq) && !disk_holds(world, joiner, block, seq, false))
+			world_violation(world, "server %u joins, and has not block %u of epoch %u write %u",
+					joiner->index, block, (unsigned)(seq >> 32), (unsigned)seq);
+	}
+}
+
+static void check_change(struct world *world, unsigned set, const struct truth_config *config)
+{
+	const struct truth_config *old = &world->truth.sets[set].chosen;
+
+	if (config->ballot.epoch == old->ballot.epoch && config->ballot.nonce != old->ballot.nonce)
+		world_violation(world, "set %u: two attachments have epoch %u", set, config->ballot.epoch);
+	if (config->gen <= old->gen)
+		world_violation(world, "set %u: gen %u follows gen %u", set, config->gen, old->gen);
+	if (config->in == 0)
+		world_violation(world, "set %u: nobody is in sync in gen %u", set, config->gen);
+	if (config->loss_count < old->loss_count)
+		world_violation(world, "set %u: gen %u forgets a recorded loss", set, config->gen);
+	if (config->loss_count > old->loss_count)
+		check_loss(world, set);
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		if (config->in & ~old->in & 1u << i)
+			check_joiner(world, set, i);
+	}
+}
+
+static void tell_gateways(struct world *world, unsigned set, const struct truth_config *config)
+{
+	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
+		struct gateway *gateway = &world->gateways[i];
+
+		if (gateway->engine && gateway->nonce == config->ballot.nonce)
+			gateway->own[set] = *config;
+	}
+}
+
+/* What others left unfinished took effect before now or never; what a loss took away may be gone. */
+static void attached_anew(struct world *world, unsigned set, const struct truth_config *config)
+{
+	unsigned owner = gateway_of_nonce(world, config->ballot.nonce);
+
+	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
+		if (i != owner)
+			app_orphan(world, &world->gateways[i], set);
+	}
+	if (owner != SIM_NO_OWNER)
+		world->gateways[owner].device.superseded &= (uint8_t)~(1u << set);
+	history_close_writes(world, set, owner);
+}
+
+static void become_chosen(struct world *world, unsigned set, const struct truth_config *config)
+{
+	struct truth_config old = world->truth.sets[set].chosen;
+
+	if (config->ballot.epoch < old.ballot.epoch ||
+	    (config->ballot.epoch == old.ballot.epoch && config->gen <= old.gen))
+		return; /* learnt late: a newer one was chosen before */
+	TRACE(world, "set %: gen % of epoch % is chosen, in sync % (bits), losses %", set, config->gen,
+	      config->ballot.epoch, config->in, config->loss_count);
+	check_change(world, set, config);
+	if (config->ballot.nonce != old.ballot.nonce)
+		attached_anew(world, set, config);
+	if (config->loss_count > old.loss_count)
+		history_lose(world, set, config->ballot.epoch);
+	world->truth.sets[set].chosen = *config;
+	world->truth.sets[set].chosen.stored_by = 0;
+	truth_check_stamps(world);
+}
+
+void truth_stored(struct world *world, struct server *server)
+{
+	unsigned set = server->set, in_set = server->index % world->geometry.voters;
+	struct truth_config config, *it;
+
+	summarize(&server->replica.sb.config, &config);
+	if (config.ballot.epoch == 0)
+		return;
+	it = remember(world, set, &config);
+	if (it->stored_by & 1u << in_set)
+		return;
+	it->stored_by |= (uint8_t)(1u << in_set);
+	if (2 * (unsigned)__builtin_popcount(it->stored_by) <= world->geometry.voters)
+		return;
+	tell_gateways(world, set, it);
+	become_chosen(world, set, it);
+}
+
+/* ---- what the gateways may not do without ---- */
+
+uint8_t truth_in_sync(const struct world *world, const struct gateway *gateway, unsigned set)
+{
+	(void)world;
+	return gateway->own[set].in;
+}
+
+bool truth_is_owner(const struct world *world, const struct gateway *gateway)
+{
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if (world->truth.sets[i].chosen.ballot.nonce != gateway->nonce)
+			return false;
+	}
+	return true;
+}
+
+bool truth_all_in_sync(const struct world *world)
+{
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if ((unsigned)__builtin_popcount(world->truth.sets[i].chosen.in) != world->geometry.replicas)
+			return false;
+	}
+	return true;
+}
+
+/* ---- stamps ---- */
+
+static bool has_stamp(const struct server *server, uint64_t region, uint32_t above)
+{
+	return server->has_replica && stamps_get(&server->replica.stamps, region) > above;
+}
+
+static bool list_has_region(const struct unstable *list, uint64_t region)
+{
+	for (uint32_t i = 0; i < unstable_count(list); i++) {
+		const struct extent *extent = unstable_get(list, i);
+
+		if (extent->offset / REGION_BYTES <= region &&
+		    region <= (extent->offset + extent->length - 1) / REGION_BYTES)
+			return true;
+	}
+	return unstable_is_everything(list);
+}
+
+/* Would a rejoin of `out` from `in` look at the region? */
+static bool is_covered(const struct server *in, const struct server *out, const struct truth_voter *voter,
+		       uint64_t region)
+{
+	if (has_stamp(in, region, voter->in_sync_gen) || has_stamp(out, region, voter->in_sync_gen))
+		return true;
+	if (voter->compare == COMPARE_EVERYTHING)
+		return true;
+	if (voter->compare != COMPARE_ITS_LIST)
+		return false;
+	return voter->incarnation != out->identity.incarnation || list_has_region(&out->replica.unstable, region);
+}
+
+static void check_pair(struct world *world, unsigned set, struct server *in, struct server *out)
+{
+	const struct truth_voter *voter =
+		&world->truth.sets[set].chosen.voters[out->index % world->geometry.voters];
+
+	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
+		unsigned block = world->geometry.in_set[set][i];
+		uint64_t region = world->geometry.set_offset[block] / REGION_BYTES;
+
+		if (world->history.blocks[block].is_tainted || disk_are_equal(world, in, out, block) ||
+		    is_covered(in, out, voter, region))
+			continue;
+		world_violation(world,
+				"server %u is out since gen %u and differs from server %u in block %u, which no stamp "
+				"and no list names",
+				out->index, voter->in_sync_gen, in->index, block);
+	}
+}
+
+void truth_check_stamps(struct world *world)
+{
+	for (unsigned set = 0; set < world->geometry.sets; set++) {
+		uint8_t in = world->truth.sets[set].chosen.in;
+
+		for (unsigned i = 0; i < world->geometry.replicas; i++) {
+			struct server *member = server_at(world, set, i);
+
+			/* One that lost its memory is no source: whoever counts it in compares everything. */
+			if (!(in & 1u << i) || !member->has_replica || !truth_is_same_process(world, set, i))
+				continue;
+			for (unsigned j = 0; j < world->geometry.replicas; j++) {
+				struct server *out = server_at(world, set, j);
+
+				if (!(in & 1u << j) && out->has_replica)
+					check_pair(world, set, member, out);
+			}
+		}
+	}
+}
+
+/* ---- mirrors ---- */
+
+static void check_set(struct world *world, unsigned set)
+{
+	uint8_t in = world->truth.sets[set].chosen.in;
+	struct server *first = server_at(world, set, (unsigned)__builtin_ctz(in));
+
+	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
+		unsigned block = world->geometry.in_set[set][i];
+
+		for (unsigned j = 0; j < world->geometry.replicas; j++) {
+			struct server *other = server_at(world, set, j);
+
+			if (in & 1u << j && !world->history.blocks[block].is_tainted &&
+			    !disk_are_equal(world, first, other, block))
+				world_violation(world,
+						"block %u differs between servers %u and %u, and nothing is outstanding",
+						block, first->index, other->index);
+		}
+	}
+}
+
+void truth_check_mirrors(struct world *world)
+{
+	for (unsigned set = 0; set < world->geometry.sets; set++)
+		check_set(world, set);
+}

@@ -433,7 +433,9 @@ static bool take_message(struct world *world, struct gateway *gateway, struct co
 	    codec_unpack(lane->message, lane->want, &gateway->message, &reason))
 		world_violation(world, "server %u sent a control message that cannot be unpacked: %s", conn->leg,
 				reason);
-	TRACE(world, "gateway %: leg % says %", gateway->index, conn->leg, gateway->message.kind);
+	if (gateway->message.kind != MESSAGE_BEAT)
+		TRACE_NAME(world, message_kind_name(gateway->message.kind), "gateway %: leg % says @", gateway->index,
+			   conn->leg);
 	engine_message(gateway->engine, conn->leg, conn->lane, &gateway->message);
 	return lane->state == GATEWAY_LANE_OPEN;
 }

@@ -226,7 +226,9 @@ static void lane_message(struct replica_lane *it, const struct message *message)
 	check_answer(lane, asked, message);
 	if (lane->is_closing)
 		return;
-	TRACE(lane->world, "server % answers % on connection %", lane->server->index, message->kind, lane->conn);
+	if (message->kind != MESSAGE_BEAT)
+		TRACE_NAME(lane->world, message_kind_name(message->kind), "server % answers @ on connection %",
+			   lane->server->index, lane->conn);
 	length = codec_pack(message, packed, sizeof(lane->server->packed));
 	if (length < 0)
 		world_violation(lane->world, "server %u: %s cannot be packed", lane->server->index,
@@ -395,7 +397,9 @@ static bool parse_control(struct server_lane *lane, const struct frame *frame)
 		refuse(lane, reason);
 		return false;
 	}
-	TRACE(lane->world, "server % is asked % on connection %", lane->server->index, message->kind, lane->conn);
+	if (message->kind != MESSAGE_HEARTBEAT)
+		TRACE_NAME(lane->world, message_kind_name(message->kind), "server % is asked @ on connection %",
+			   lane->server->index, lane->conn);
 	note_asked(lane, message->kind, frame->id);
 	lane->server->replica.now_ns = server_clock(lane->world, lane->server);
 	if (lane->is_attached)

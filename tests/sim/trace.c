@@ -23,27 +23,23 @@ static void print_entry(const struct trace_entry *entry, FILE *file)
 	for (const char *c = entry->text; *c; c++) {
 		if (*c == '%' && used < TRACE_NUMBERS)
 			(void)fprintf(file, "%" PRIu64, entry->numbers[used++]);
+		else if (*c == '@')
+			(void)fputs(entry->name, file);
 		else
 			(void)fputc(*c, file);
 	}
 	(void)fprintf(file, "%s\n", entry->words);
 }
 
-void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS])
-{
-	trace_words(trace, at_ns, text, numbers, "");
-}
-
-void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
-		 const char *words)
+void trace_name(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
+		const char *name)
 {
 	struct trace_entry *entry = &trace->kept[trace->count++ % TRACE_KEPT];
 
-	entry->words[0] = '\0';
-	if (*words)
-		(void)snprintf(entry->words, sizeof(entry->words), "%s", words);
 	entry->at_ns = at_ns;
 	entry->text = text;
+	entry->name = name;
+	entry->words[0] = '\0';
 	mix(trace, at_ns);
 	for (unsigned i = 0; i < TRACE_NUMBERS; i++) {
 		entry->numbers[i] = numbers[i];
@@ -51,6 +47,25 @@ void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const ui
 	}
 	if (trace->live)
 		print_entry(entry, trace->live);
+}
+
+void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS])
+{
+	trace_name(trace, at_ns, text, numbers, "");
+}
+
+void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
+		 const char *words)
+{
+	struct trace_entry *entry = &trace->kept[trace->count % TRACE_KEPT];
+	FILE *live = trace->live;
+
+	trace->live = NULL;
+	trace_name(trace, at_ns, text, numbers, "");
+	trace->live = live;
+	(void)snprintf(entry->words, sizeof(entry->words), "%s", words);
+	if (live)
+		print_entry(entry, live);
 }
 
 void trace_print(const struct trace *trace, FILE *file)

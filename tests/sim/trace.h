@@ -12,7 +12,8 @@
 
 struct trace_entry {
 	uint64_t at_ns;
-	const char *text; /* static; each '%' stands for the next number */
+	const char *text; /* static; each '%' stands for the next number, '@' for the name */
+	const char *name; /* static */
 	uint64_t numbers[TRACE_NUMBERS];
 	char words[TRACE_WORDS]; /* follow; copied */
 };
@@ -26,7 +27,9 @@ struct trace {
 
 void trace_reset(struct trace *trace);
 void trace_add(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS]);
-/* With words of somebody else's. */
+/* With a static name, or with words of somebody else's that follow. */
+void trace_name(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
+		const char *name);
 void trace_words(struct trace *trace, uint64_t at_ns, const char *text, const uint64_t numbers[TRACE_NUMBERS],
 		 const char *words);
 void trace_print(const struct trace *trace, FILE *file);
@@ -34,5 +37,7 @@ void trace_print(const struct trace *trace, FILE *file);
 /* Needs a `world` with `trace` and `now_ns`. */
 #define TRACE(world, text, ...)                                                                                        \
 	trace_add(&(world)->trace, (world)->now_ns, text, (const uint64_t[TRACE_NUMBERS]){__VA_ARGS__})
+#define TRACE_NAME(world, name, text, ...)                                                                             \
+	trace_name(&(world)->trace, (world)->now_ns, text, (const uint64_t[TRACE_NUMBERS]){__VA_ARGS__}, name)
 
 #endif

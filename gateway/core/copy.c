@@ -53,6 +53,26 @@ bool copy_is_of(const struct engine *engine, const struct set *set, uint64_t reg
 	return false;
 }
 
+/* Below min-in-sync the writes that hold ranges wait for the rejoin that this copy is for: it must not wait for them.
+ */
+static bool lock(struct engine *engine, struct set *set, struct copy *copy, const struct layout_part *at)
+{
+	bool is_short = evict_is_short(engine, set), is_held;
+
+	if (is_short)
+		is_held = slot_pass_copy(engine, copy, at);
+	else
+		is_held = slot_take_copy(engine, copy, at);
+	if (is_short && !is_held) {
+		copy->phase = COPY_IDLE;
+		return false;
+	}
+	pace_spend(copy->purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
+	if (is_held)
+		copy_locked(engine, copy);
+	return true;
+}
+
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,
 		enum copy_purpose purpose)
 {
@@ -76,11 +96,9 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 	copy->is_stopped = false;
 	copy->round++;
 	copy->digests_asked = copy->digests_held = 0;
-	pace_spend(purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
+	copy->begun_ns = engine->now_ns;
 	at = (struct layout_part){.set = set->index, .set_offset = start, .length = copy->bytes};
-	if (slot_take_copy(engine, copy, &at))
-		copy_locked(engine, copy);
-	return true;
+	return lock(engine, set, copy, &at);
 }
 
 static void finish(struct engine *engine, struct copy *copy, bool is_done)
@@ -105,9 +123,8 @@ static bool is_outstanding(const struct copy *copy)
 /* Stopped: over as soon as nobody works on it any more. */
 static void end_if_idle(struct engine *engine, struct copy *copy)
 {
-	if (copy->phase == COPY_LOCKING || is_outstanding(copy))
-		return;
-	finish(engine, copy, false);
+	if (!is_outstanding(copy))
+		finish(engine, copy, false);
 }
 
 static void stop(struct engine *engine, struct copy *copy)
@@ -389,6 +406,14 @@ void copy_stop_all(struct engine *engine, struct set *set)
 {
 	for (unsigned i = 0; i < RESYNC_SLOTS; i++) {
 		if (engine->copies[i].phase != COPY_IDLE && engine->copies[i].set == set->index)
+			stop(engine, &engine->copies[i]);
+	}
+}
+
+void copy_stop_locking(struct engine *engine, struct set *set)
+{
+	for (unsigned i = 0; i < RESYNC_SLOTS; i++) {
+		if (engine->copies[i].phase == COPY_LOCKING && engine->copies[i].set == set->index)
 			stop(engine, &engine->copies[i]);
 	}
 }

@@ -25,6 +25,11 @@ unsigned evict_least(const struct engine *engine, const struct set *set)
 	return least > 0 ? least : 1;
 }
 
+bool evict_is_short(const struct engine *engine, const struct set *set)
+{
+	return (unsigned)__builtin_popcount(set->members.in) < evict_least(engine, set);
+}
+
 void evict_faulty(struct engine *engine, struct leg *leg, const char *format, ...)
 {
 	char reason[sizeof(leg->last_error)];
@@ -370,6 +375,8 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	if (__builtin_popcount(set->members.in) == 1)
 		region_map_clear(&set->uncertain);
 	write_recheck(engine, set);
+	if (evict_is_short(engine, set))
+		copy_stop_locking(engine, set);
 	flush_recheck(engine, set);
 	set_unhold(engine, set);
 	set_drain(engine, set);
@@ -438,6 +445,9 @@ void evict_tick(struct engine *engine, struct set *set)
 	if (set->phase != SET_SERVING)
 		return;
 	watch_slowness(engine, set);
+	/* Copies that passed them may be over. */
+	if (evict_is_short(engine, set))
+		write_recheck(engine, set);
 	if (set->is_suspended && engine->options.fails_without_quorum && engine->is_attached &&
 	    engine->now_ns - set->suspended_ns > engine->options.quorum_wait_ns) {
 		set->is_failing = true;

@@ -53,6 +53,16 @@ static bool one_writes(const struct range_entry *a, const struct range_entry *b)
 	return a->mode == RANGE_WRITE || b->mode == RANGE_WRITE;
 }
 
+static void put_in(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end)
+{
+	entry->arrival = lock->arrivals++;
+	entry->is_present = true;
+	entry->index = lock->count++;
+	lock->starts[entry->index] = start;
+	lock->ends[entry->index] = end;
+	lock->entries[entry->index] = entry;
+}
+
 bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end,
 			enum range_mode mode)
 {
@@ -61,15 +71,40 @@ bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint
 	assert(lock->count < lock->capacity);
 	entry->mode = mode;
 	entry->blockers = 0;
+	entry->is_settled = entry->is_passer = false;
 	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++)
 		entry->blockers += one_writes(entry, lock->entries[i]);
-	entry->arrival = lock->arrivals++;
-	entry->is_present = true;
-	entry->index = lock->count++;
-	lock->starts[entry->index] = start;
-	lock->ends[entry->index] = end;
-	lock->entries[entry->index] = entry;
+	put_in(lock, entry, start, end);
 	return entry->blockers == 0;
+}
+
+bool range_lock_pass(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end)
+{
+	assert(start < end && !entry->is_present && lock->count < lock->capacity);
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
+		if (lock->entries[i]->blockers == 0 && !lock->entries[i]->is_settled)
+			return false;
+	}
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++)
+		lock->entries[i]->blockers += lock->entries[i]->blockers > 0;
+	entry->mode = RANGE_WRITE;
+	entry->blockers = 0;
+	entry->is_settled = false;
+	entry->is_passer = true;
+	put_in(lock, entry, start, end);
+	return true;
+}
+
+bool range_lock_is_passed(const struct range_lock *lock, const struct range_entry *entry)
+{
+	uint64_t start = lock->starts[entry->index], end = lock->ends[entry->index];
+
+	assert(entry->is_present);
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
+		if (lock->entries[i]->is_passer)
+			return true;
+	}
+	return false;
 }
 
 /* The last entry takes its place. */
@@ -84,20 +119,28 @@ static void take_out(struct range_lock *lock, struct range_entry *entry)
 	entry->is_present = false;
 }
 
+/* A passer blocks all who waited when it came, and is blocked by nobody. */
+static bool is_blocked_by(const struct range_entry *other, const struct range_entry *entry)
+{
+	if (other == entry || other->is_passer || !one_writes(entry, other))
+		return false;
+	return entry->is_passer ? other->blockers > 0 : other->arrival > entry->arrival;
+}
+
 void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted)
 {
 	uint64_t start = lock->starts[entry->index], end = lock->ends[entry->index];
 
 	assert(entry->is_present);
-	assert(entry->blockers == 0);
 	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
-		struct range_entry *later = lock->entries[i];
+		struct range_entry *other = lock->entries[i];
 
-		if (later->arrival <= entry->arrival || !one_writes(entry, later))
+		if (!is_blocked_by(other, entry))
 			continue;
-		assert(later->blockers > 0);
-		if (--later->blockers == 0)
-			list_add_tail(ret_granted, &later->granted);
+		assert(other->blockers > 0);
+		if (--other->blockers == 0)
+			list_add_tail(ret_granted, &other->granted);
 	}
+	list_del(&entry->granted); /* granted and not yet taken off */
 	take_out(lock, entry);
 }

@@ -24,6 +24,8 @@ struct range_entry {
 	unsigned blockers; /* earlier conflicting entries still present; 0: held */
 	unsigned index;	   /* in the lock's arrays */
 	bool is_present;
+	bool is_settled; /* held, and its owner only waits for who may pass it; the owner's to set */
+	bool is_passer;
 };
 
 struct range_lock {
@@ -45,8 +47,14 @@ void range_entry_init(struct range_entry *entry);
 bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end,
 			enum range_mode mode) must_check;
 
-/* Gives up a held entry and appends those that are held from now on to `ret_granted`, by `granted`, in any order: they
- * do not conflict with each other. */
+/* Gives up an entry, held or waiting, and appends those that are held from now on to `ret_granted`, by `granted`, in
+ * any order: they do not conflict with each other. */
 void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted);
+
+/* Holds the range for writing at once, although settled entries hold parts of it, and before everybody who waits.
+ * False: a held entry is not settled; nothing has happened. For whoever is waited for by those whom it passes. */
+bool range_lock_pass(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end) must_check;
+/* Does a passer hold a part of the entry's range? */
+bool range_lock_is_passed(const struct range_lock *lock, const struct range_entry *entry);
 
 #endif

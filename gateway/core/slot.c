@@ -206,6 +206,18 @@ bool slot_take_copy(struct engine *engine, struct copy *copy, const struct layou
 	return part_lock(engine, &slot->parts[0]);
 }
 
+bool slot_pass_copy(struct engine *engine, struct copy *copy, const struct layout_part *at)
+{
+	struct slot *slot = copy->slot;
+	struct request request = {.slot = slot_index(engine, slot), .op = REQUEST_WRITE};
+
+	if (!range_lock_pass(&engine->sets[at->set].lock, &slot->parts[0].range, at->set_offset,
+			     at->set_offset + at->length))
+		return false;
+	slot_take(engine, slot, &request, at, 1);
+	return true;
+}
+
 void slot_free_copy(struct engine *engine, struct copy *copy)
 {
 	struct part *part = &copy->slot->parts[0];
@@ -350,6 +362,7 @@ void part_done(struct engine *engine, struct part *part, int error)
 	if (slot->request.op == REQUEST_READ && part->state != PART_HELD)
 		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	part->state = PART_DONE;
+	part->range.is_settled = true; /* held for the slot's other parts */
 	list_del(&part->node);
 	if (!slot->error)
 		slot->error = error;

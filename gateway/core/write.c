@@ -87,6 +87,7 @@ static void send_to(struct engine *engine, struct part *part, uint8_t legs)
 	struct frame frame = change_frame(engine, part);
 	bool has_payload = frame.type == FRAME_WRITE;
 
+	part->range.is_settled = false;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		if (legs & 1u << i)
 			leg_op_sent(set_leg(engine, set, i), LANE_MAIN, &part->legs[i].op,
@@ -271,6 +272,8 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs)) {
+		if (range_lock_is_passed(&set->lock, &part->range))
+			return; /* a copy must not overwrite it: looked at again by evict_tick() */
 		if (part->crc_resends < CRC_RESENDS_MAX)
 			repeat(engine, set, part);
 		else
@@ -278,10 +281,11 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	/* R3.6; and min-in-sync. */
-	if (set->ack_from_ns > engine->now_ns ||
-	    (unsigned)__builtin_popcount(set->members.in) < evict_least(engine, set))
-		return;
-	complete_write(engine, set, part);
+	part->range.is_settled = evict_is_short(engine, set);
+	if (part->range.is_settled)
+		set->needs_look = true;
+	else if (set->ack_from_ns <= engine->now_ns)
+		complete_write(engine, set, part);
 }
 
 void write_answered(struct engine *engine, struct leg *leg, struct part *part, const struct frame *reply)

@@ -359,7 +359,8 @@ static struct server *server_of(struct world *world, unsigned block, unsigned re
 	return &world->servers[world->geometry.set_of[block] * world->geometry.voters + replica];
 }
 
-/* A replica in sync may lose what it acknowledged, and the gateway not know it yet; but not once it serves there again. */
+/* A replica in sync may lose what it acknowledged, and the gateway not know it yet; but not once it serves there again.
+ */
 static void check_kept(struct world *world, struct gateway *gateway, struct server *server, unsigned block,
 		       uint64_t seq)
 {
@@ -395,9 +396,9 @@ static bool check_replicas(struct world *world, struct gateway *gateway, struct 
 		    !disk_holds(world, server, block, slot->seq[block], true))
 			world_violation(world, "FUA write %u completes, but block %u is not on the disk of server %u",
 					slot->write_no, block, server->index);
-		is_everywhere &= it->cache_seq >= slot->seq[block] && !it->is_forgotten && !it->is_cut_off &&
-				 disk_are_equal(world, server, server_of(world, block, (unsigned)__builtin_ctz(in)),
-						block);
+		is_everywhere &=
+			it->cache_seq >= slot->seq[block] && !it->is_forgotten && !it->is_cut_off &&
+			disk_are_equal(world, server, server_of(world, block, (unsigned)__builtin_ctz(in)), block);
 	}
 	return is_everywhere;
 }

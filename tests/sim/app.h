@@ -33,7 +33,7 @@ struct payload {
 
 struct app_slot {
 	bool is_active;
-	bool is_given;	/* to the engine that runs now */
+	bool is_given;	  /* to the engine that runs now */
 	uint8_t orphaned; /* sets that another gateway has attached since */
 	bool is_posted;	  /* its next request is on its way */
 	struct request request;
@@ -43,7 +43,7 @@ struct app_slot {
 	uint32_t write_no; /* in the history */
 	uint64_t start;	   /* tick */
 	unsigned scribbles;
-	uint64_t seq[SIM_BLOCKS_MAX];	/* of a change, by block, as last sent */
+	uint64_t seq[SIM_BLOCKS_MAX]; /* of a change, by block, as last sent */
 	/* Of a FLUSH: what must be durable when it completes. */
 	uint64_t floor[SIM_BLOCKS_MAX];
 	uint64_t floor_start[SIM_BLOCKS_MAX];

@@ -45,7 +45,7 @@ struct disk {
 	uint64_t effects;     /* so far */
 	uint64_t sync_no;     /* effects before the youngest running sync was submitted */
 	unsigned syncs;
-	uint64_t file_end;					  /* of the data file: reads beyond it are short */
+	uint64_t file_end; /* of the data file: reads beyond it are short */
 	uint64_t slow_until_ns;
 	unsigned fail_writes, fail_reads, fail_space, fail_syncs; /* that many operations still */
 	struct disk_block blocks[SIM_BLOCKS_MAX];
@@ -70,8 +70,8 @@ void disk_power_loss(struct world *world, struct server *server);
 /* The data file ends at `offset` from now on. */
 void disk_truncate(struct world *world, struct server *server, uint64_t offset);
 
-/* Does it hold change `seq` of the block, or something later, or (after a copy) the same bytes as who does? `durable`: on
- * the disk, or was there once. */
+/* Does it hold change `seq` of the block, or something later, or (after a copy) the same bytes as who does? `durable`:
+ * on the disk, or was there once. */
 bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable);
 bool disk_are_equal(const struct world *world, const struct server *a, const struct server *b, unsigned block);
 /* A process starts: what a failed fsync left clean in the cache only is read from the disk. */

@@ -68,7 +68,8 @@ void gateway_reset(struct world *world, unsigned index)
 /* Tells later whose device it was, and which of its lives. */
 static uint64_t new_nonce(struct world *world, const struct gateway *gateway)
 {
-	return random_next(&world->random) << 24 | (gateway->device.life & 0xffff) << 8 | (uint64_t)gateway->index << 1 | 1;
+	return random_next(&world->random) << 24 | (gateway->device.life & 0xffff) << 8 |
+	       (uint64_t)gateway->index << 1 | 1;
 }
 
 unsigned gateway_of_nonce(const struct world *world, uint64_t nonce)
@@ -102,9 +103,9 @@ static struct engine_options engine_options_of(struct world *world, struct gatew
 		/* R11: the device lived on. */
 		.is_recovery = gateway->device.nonce != 0,
 		/* R3.6: this host knows that its last process is dead; sometimes it has forgotten. */
-		.predecessor_nonce = gateway->device.nonce			 ? gateway->device.nonce
+		.predecessor_nonce = gateway->device.nonce	       ? gateway->device.nonce
 				     : random_below(&world->random, 2) ? gateway->last_attached
-										 : 0,
+								       : 0,
 		.nonce = gateway->nonce,
 		.client = "sim",
 	};

@@ -91,10 +91,10 @@ struct gateway {
 	bool is_wanted;	       /* the operator wants it to run */
 	bool is_attached, is_refused, is_detaching, is_detached;
 	int detach_error;
-	uint64_t nonce;	   /* of the process that runs, or ran last */
-	uint64_t last_attached; /* nonce of the last one that attached on this host */
-	int32_t drift_ppm; /* of its clock */
-	uint64_t failed_ns; /* when it was first seen to have failed; 0: not */
+	uint64_t nonce;			       /* of the process that runs, or ran last */
+	uint64_t last_attached;		       /* nonce of the last one that attached on this host */
+	int32_t drift_ppm;		       /* of its clock */
+	uint64_t failed_ns;		       /* when it was first seen to have failed; 0: not */
 	struct truth_config own[SIM_SETS_MAX]; /* last chosen config of its attachment; in 0: none */
 	uint32_t epoch;
 	uint64_t started_ns, attach_failures;

@@ -1,9 +1,9 @@
 /* What the applications have seen: every write with a number of its own, and for each block the register's history.
  *
  * A recorded loss (R3, R8) ends the history of its set's blocks: each goes on with any value that was not replaced by a
- * flushed one, decided once. A block is *tainted* while nobody can promise what is in it: its disk lied (a file that was
- * cut off, the only fsync that failed), or a power loss tore a block of several sectors whose loss is recorded. It must
- * still hold something that was written there, and is whole again with the next write that reaches every replica.
+ * flushed one, decided once. A block is *tainted* while nobody can promise what is in it: its disk lied (a file that
+ * was cut off, the only fsync that failed), or a power loss tore a block of several sectors whose loss is recorded. It
+ * must still hold something that was written there, and is whole again with the next write that reaches every replica.
  */
 #ifndef TESTS_SIM_HISTORY_H
 #define TESTS_SIM_HISTORY_H
@@ -27,7 +27,7 @@ struct write_info {
 	uint64_t blocks;
 	uint64_t start;
 	uint64_t finish[SIM_SETS_MAX]; /* ticks: when it ended or could no longer take effect; ZONE_NEVER before that */
-	unsigned variants;	/* how often the buffer was changed, and 1 */
+	unsigned variants;	       /* how often the buffer was changed, and 1 */
 	bool is_zero;
 	unsigned owner; /* the gateway whose device has it; SIM_NO_OWNER: the device is gone */
 };
@@ -38,9 +38,9 @@ struct block_history {
 	struct zone_op *zero_reads; /* of zeros: any of several writes may have been seen */
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
-	bool may_be_torn;    /* by the power loss of a recorded loss */
-	uint64_t valid_from; /* earlier reads are not judged */
-	uint64_t whole_from; /* earlier changes, by disk_seq(), may be lost */
+	bool may_be_torn;			 /* by the power loss of a recorded loss */
+	uint64_t valid_from;			 /* earlier reads are not judged */
+	uint64_t whole_from;			 /* earlier changes, by disk_seq(), may be lost */
 	uint64_t completed_start, flushed_start; /* of the latest write that completed, or was made durable */
 };
 

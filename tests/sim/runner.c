@@ -164,9 +164,9 @@ static void print_totals(FILE *file, const struct totals *t, double seconds, uns
 		(unsigned long long)c->frames_zombie, (unsigned long long)c->scribbles,
 		(unsigned long long)c->io_errors, (unsigned long long)c->taints,
 		(unsigned long long)c->skipped_zero_reads,
-		(unsigned long long)(c->ticks ? c->served_ticks * 100 / c->ticks : 0),
-		(unsigned long long)c->evictions, (unsigned long long)c->rejoins, (unsigned long long)c->reattaches,
-		(unsigned long long)c->reconciles, (unsigned long long)c->suspensions, (unsigned long long)c->losses);
+		(unsigned long long)(c->ticks ? c->served_ticks * 100 / c->ticks : 0), (unsigned long long)c->evictions,
+		(unsigned long long)c->rejoins, (unsigned long long)c->reattaches, (unsigned long long)c->reconciles,
+		(unsigned long long)c->suspensions, (unsigned long long)c->losses);
 }
 
 static void write_ledger(const struct runner_options *o, const struct totals *totals, double seconds)

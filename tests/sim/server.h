@@ -27,7 +27,7 @@ struct server_lane {
 	bool is_closing;	   /* its end has been announced: EVENT_SERVER_LANE_GONE is on its way */
 	bool waits;		   /* for a bounded resource */
 	unsigned conn;
-	uint64_t serial;	 /* of the connection */
+	uint64_t serial; /* of the connection */
 	struct {
 		enum message_kind kind;
 		uint64_t id;
@@ -69,7 +69,7 @@ struct server {
 	/* What it has answered: nothing below this may be executed any more. */
 	uint32_t answered_epoch;
 	uint32_t answered_session;
-	bool has_failed;     /* an fsync failed since the process started */
+	bool has_failed; /* an fsync failed since the process started */
 	/* FLUSHes that came, and after how many requests of the session. */
 	struct {
 		uint64_t id, arrival;

@@ -134,7 +134,8 @@ static void check_list(struct server_lane *lane)
 		unsigned block = g->in_set[server->set][i];
 		uint64_t seq = server->disk.blocks[block].life_seq;
 
-		if (seq >> 32 >= server->forgotten_epoch && seq && !was_stable(server, seq) && !list_has(list, seq, g->set_offset[block]))
+		if (seq >> 32 >= server->forgotten_epoch && seq && !was_stable(server, seq) &&
+		    !list_has(list, seq, g->set_offset[block]))
 			world_violation(lane->world, "server %u: its list has not block %u of write %u, epoch %u",
 					server->index, block, (unsigned)(seq & UINT32_MAX), (unsigned)(seq >> 32));
 	}

@@ -19,8 +19,8 @@ static void summarize(const struct config *config, struct truth_config *ret)
 
 		if (voter->kind == VOTER_REPLICA && voter->state == VOTER_IN)
 			ret->in |= (uint8_t)(1u << i);
-		ret->voters[i] = (struct truth_voter){voter->compare, voter->in_sync_gen, voter->incarnation,
-						      voter->boot_id};
+		ret->voters[i] =
+			(struct truth_voter){voter->compare, voter->in_sync_gen, voter->incarnation, voter->boot_id};
 	}
 }
 
@@ -144,7 +144,7 @@ static void attached_anew(struct world *world, unsigned set, const struct truth_
 			app_orphan(world, &world->gateways[i], set);
 	}
 	if (owner != SIM_NO_OWNER)
-		world->gateways[owner].device.superseded &= (uint8_t)~(1u << set);
+		world->gateways[owner].device.superseded &= (uint8_t) ~(1u << set);
 	history_close_writes(world, set, owner);
 }
 
@@ -245,8 +245,7 @@ static bool is_covered(const struct server *in, const struct server *out, const 
 
 static void check_pair(struct world *world, unsigned set, struct server *in, struct server *out)
 {
-	const struct truth_voter *voter =
-		&world->truth.sets[set].chosen.voters[out->index % world->geometry.voters];
+	const struct truth_voter *voter = &world->truth.sets[set].chosen.voters[out->index % world->geometry.voters];
 
 	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
 		unsigned block = world->geometry.in_set[set][i];
@@ -298,9 +297,9 @@ static void check_set(struct world *world, unsigned set)
 
 			if (in & 1u << j && !world->history.blocks[block].is_tainted &&
 			    !disk_are_equal(world, first, other, block))
-				world_violation(world,
-						"block %u differs between servers %u and %u, and nothing is outstanding",
-						block, first->index, other->index);
+				world_violation(
+					world, "block %u differs between servers %u and %u, and nothing is outstanding",
+					block, first->index, other->index);
 		}
 	}
 }

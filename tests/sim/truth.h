@@ -61,5 +61,4 @@ bool truth_all_in_sync(const struct world *world);
 /* Does the replica's process remember what the config counts on? */
 bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set);
 
-
 #endif

@@ -9,7 +9,7 @@
 
 #define PHASE_TICK_NS (5 * SIM_MS)
 #define OPERATOR_TICK_NS (20 * SIM_MS)
-#define CALM_NS (60000 * SIM_MS) /* virtual time that everything pending has at most */
+#define CALM_NS (60000 * SIM_MS)   /* virtual time that everything pending has at most */
 #define FAILED_NS (10000 * SIM_MS) /* until the last request of a failed volume has its answer */
 #define EVENTS_MAX 2000000u
 #define CALM_OPS 16u

@@ -31,10 +31,10 @@
 #define SIM_EPOCH_NS (10000 * SIM_MS) /* when a world begins: every lease of its past is over */
 
 enum phase {
-	PHASE_CHAOS, /* requests and faults */
+	PHASE_CHAOS,   /* requests and faults */
 	PHASE_PARTIAL, /* no new faults, all but a minority heals: all that is pending must finish */
 	PHASE_CALM,    /* everything heals: all that is pending must finish, all replicas must be in sync again */
-	PHASE_AUDIT, /* every block is read once more through the gateway */
+	PHASE_AUDIT,   /* every block is read once more through the gateway */
 	PHASE_END,
 };
 
@@ -60,7 +60,7 @@ struct world {
 	struct net net;
 	struct server servers[SIM_SERVERS_MAX];
 	struct gateway gateways[SIM_GATEWAYS];
-	unsigned in_use;      /* the gateway on which the applications run */
+	unsigned in_use; /* the gateway on which the applications run */
 	struct truth truth;
 	struct history history;
 	struct faults faults;

@@ -214,6 +214,27 @@ static void fewer_than_min_in_sync_suspend_instead_of_evicting(void)
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
+static void below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, 0, 8192);
+	harness_kill(&h, 1);
+	h.replicas[1].incarnation++;
+	h.replicas[1].is_reachable = true;
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 0)->state);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(in_sync_replicas_are_not_stamped),
 	CHECK_TEST(a_lost_replica_is_evicted_before_anything_completes_without_it),
@@ -225,6 +246,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_gateway_turns_round_when_the_survivor_of_an_eviction_dies),
 	CHECK_TEST(a_lost_member_is_let_back_while_no_config_without_it_is_chosen),
 	CHECK_TEST(fewer_than_min_in_sync_suspend_instead_of_evicting),
+	CHECK_TEST(below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it),
 };
 
 int main(int argc, char **argv)

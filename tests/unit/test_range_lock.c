@@ -104,6 +104,38 @@ static void readers_behind_a_writer_are_granted_together(void)
 	CHECK_TRUE(list_is_linked(&entries[2].granted));
 }
 
+static void a_passer_overtakes_settled_holders_and_all_who_wait(void)
+{
+	start();
+	CHECK_TRUE(acquire(0, 0, 10, RANGE_WRITE));
+	CHECK_FALSE(acquire(1, 5, 15, RANGE_READ));
+	CHECK_FALSE(range_lock_pass(&lock, &entries[2], 0, 20));
+	entries[0].is_settled = true;
+	CHECK_TRUE(range_lock_pass(&lock, &entries[2], 0, 20));
+	CHECK_TRUE(range_lock_is_passed(&lock, &entries[0]));
+	CHECK_FALSE(acquire(3, 16, 20, RANGE_WRITE));
+	release(0);
+	CHECK_NULL(take_granted());
+	release(2);
+	CHECK_TRUE(list_is_linked(&entries[1].granted));
+	CHECK_TRUE(list_is_linked(&entries[3].granted));
+	CHECK_FALSE(range_lock_is_passed(&lock, &entries[1]));
+}
+
+static void who_gives_up_waiting_blocks_nobody(void)
+{
+	start();
+	CHECK_TRUE(acquire(0, 0, 10, RANGE_READ));
+	CHECK_FALSE(acquire(1, 0, 10, RANGE_WRITE));
+	CHECK_FALSE(acquire(2, 0, 10, RANGE_READ));
+	release(1);
+	CHECK_TRUE(take_granted() == &entries[2]);
+	release(0);
+	CHECK_NULL(take_granted());
+	release(2);
+	CHECK_TRUE(range_lock_is_empty(&lock));
+}
+
 /* The naive lock: arrival order in `order`, and the rule asked anew each time. */
 struct naive {
 	struct {
@@ -195,6 +227,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(neighbours_do_not_wait_for_each_other),
 	CHECK_TEST(a_later_reader_does_not_overtake_a_waiting_writer),
 	CHECK_TEST(readers_behind_a_writer_are_granted_together),
+	CHECK_TEST(a_passer_overtakes_settled_holders_and_all_who_wait),
+	CHECK_TEST(who_gives_up_waiting_blocks_nobody),
 	CHECK_TEST(random_use_agrees_with_the_naive_lock),
 };
 

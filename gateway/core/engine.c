@@ -385,6 +385,8 @@ void engine_attach(struct engine *engine)
 	assert(engine->phase == PHASE_IDLE);
 	engine->phase = PHASE_PROBE;
 	engine->state_ns = engine->phase_ns = engine->now_ns;
+	for (unsigned i = 0; i < engine->spec.set_count; i++)
+		engine->sets[i].sync_ns = engine->now_ns; /* the first SYNC is due an interval from here as well */
 	for (unsigned i = 0; i < engine->leg_count; i++)
 		link_connect(engine, &engine->legs[i]);
 }

@@ -59,11 +59,14 @@ static int fill_stamps(int fd, const struct message_create *create)
 {
 	struct stamps_header header = {.set_uuid = create->config.set_uuid, .replica_uuid = create->replica_uuid};
 	uint8_t block[STAMPS_BLOCK_BYTES];
+	int error;
 
 	header.region_count = stamps_region_count(create->config.set_bytes);
 	stamps_header_encode(&header, block);
-	if (ftruncate(fd, (off_t)stamps_file_bytes(header.region_count)))
-		return -errno;
+	/* As above: a full disk must not cost a replica more than the writes that found it full. */
+	error = -posix_fallocate(fd, 0, (off_t)stamps_file_bytes(header.region_count));
+	if (error)
+		return error;
 	return write_all(fd, block, sizeof(block), 0);
 }
 

@@ -185,6 +185,25 @@ static void a_failed_write_is_never_stable(void)
 	CHECK_EQ_U64(1, stable_now());
 }
 
+static void the_first_background_sync_comes_an_interval_after_the_attach(void)
+{
+	struct volume_spec spec = harness_spec(1, 2);
+	struct engine_options options = harness_options();
+
+	/* As on a machine that has been up for much longer than the interval. */
+	options.sync_interval_ns = 900000000;
+	harness_fini(&h);
+	harness_init(&h, &spec, &options);
+	harness_attach(&h);
+	write_block(0, 0);
+	harness_answer_all(&h);
+	harness_tick(&h, 899999999);
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_FLUSH));
+	harness_tick(&h, 1);
+	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
+	harness_answer_all(&h);
+}
+
 static void completed_writes_are_synced_in_the_background(void)
 {
 	start(2, 2);
@@ -298,6 +317,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_flush_that_failed_on_all_fails_and_is_never_retried_into_success),
 	CHECK_TEST(a_flush_that_failed_on_one_evicts_it),
 	CHECK_TEST(a_failed_write_is_never_stable),
+	CHECK_TEST(the_first_background_sync_comes_an_interval_after_the_attach),
 	CHECK_TEST(completed_writes_are_synced_in_the_background),
 	CHECK_TEST(what_completes_during_a_sync_is_synced_next),
 	CHECK_TEST(a_flush_of_the_application_makes_a_sync_unnecessary),

@@ -99,6 +99,22 @@ static void a_replica_has_all_its_files(void)
 	end();
 }
 
+/* Neither a promise nor a stamp may fail because a write filled the disk before it. */
+static void space_for_the_superblock_and_the_stamps_is_taken_when_a_replica_is_made(void)
+{
+	static const char *const files[] = {"superblock", "stamps", "data"};
+	char at[160];
+	struct stat st;
+
+	begin(VOTER_REPLICA);
+	for (unsigned i = 0; i < ARRAY_COUNT(files); i++) {
+		snprintf(at, sizeof(at), "%s/%s", path, files[i]);
+		CHECK_OK(stat(at, &st));
+		CHECK_EQ_INT(i < 2, st.st_blocks * 512 >= st.st_size);
+	}
+	end();
+}
+
 static void a_witness_that_holds_data_is_refused_by_name(void)
 {
 	static const char *const files[] = {"data", "stamps"};
@@ -146,6 +162,7 @@ static void the_offline_check_knows_a_witness(void)
 static const struct check_test tests[] = {
 	CHECK_TEST(a_witness_has_a_superblock_and_nothing_else),
 	CHECK_TEST(a_replica_has_all_its_files),
+	CHECK_TEST(space_for_the_superblock_and_the_stamps_is_taken_when_a_replica_is_made),
 	CHECK_TEST(a_witness_that_holds_data_is_refused_by_name),
 	CHECK_TEST(a_replica_without_its_data_is_no_witness),
 	CHECK_TEST(the_offline_check_knows_a_witness),

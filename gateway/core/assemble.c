@@ -110,12 +110,17 @@ void assemble_progress(struct engine *engine)
 		engine_fail(engine, error, err.text);
 }
 
-/* R3.6: the longest lease that was reported; not if the process that held it is known to be dead, or was this one. */
+/* R3.6: the longest lease that was reported; not if the process that held it is known to be dead. Attached in place
+ * again, the first time's wait goes on: our own lease is no obstacle, but an older one may still be running. And before
+ * the first config that a gateway chose there was nobody to grant one to. */
 static uint64_t first_ack_ns(struct engine *engine, const struct set *set)
 {
-	uint64_t nonce = set->adopted.ballot.nonce, latest = 0;
+	const struct ballot *ballot = &set->adopted.ballot;
+	uint64_t latest = 0;
 
-	if (nonce == engine->options.nonce || (nonce != 0 && nonce == engine->options.predecessor_nonce))
+	if (ballot->nonce == engine->options.nonce)
+		return set->ack_from_ns;
+	if (ballot->epoch == 0 || (ballot->nonce != 0 && ballot->nonce == engine->options.predecessor_nonce))
 		return 0;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);

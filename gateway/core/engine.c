@@ -496,6 +496,15 @@ void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t leng
 	};
 }
 
+bool engine_outlived_leases(const struct engine *engine)
+{
+	bool has_outlived = engine->is_attached;
+
+	for (unsigned i = 0; i < engine->spec.set_count; i++)
+		has_outlived &= engine->sets[i].phase == SET_SERVING && engine->sets[i].ack_from_ns <= engine->now_ns;
+	return has_outlived;
+}
+
 unsigned engine_outstanding(const struct engine *engine)
 {
 	return engine->outstanding;

@@ -149,8 +149,8 @@ struct engine_options {
 	unsigned slow_factor; /* a replica so many times slower than the fastest for `slow_ns` is evicted; 0: never */
 	uint64_t slow_ns;
 	uint64_t slow_rest_ns;	    /* ... and is not taken back before */
-	uint64_t predecessor_nonce; /* of the attachment whose process is proven dead on this host: no lease to wait
-				     * for (R3.6). 0: none */
+	uint64_t predecessor_nonce; /* of the attachment whose process is proven dead on this host, and that had
+				     * engine_outlived_leases(): no lease to wait for (R3.6). 0: none */
 	bool is_recovery;	    /* the device lived on: only the predecessor's config may be adopted, reads wait for
 				     * engine_recovered() (R11) */
 	bool memory_is_pinned;	    /* the frontend keeps a completed request's memory until the last send let go of it
@@ -207,6 +207,9 @@ void engine_zeroed(struct engine *engine, uint64_t id, int error);
 /* For the driver's batch header and bulk headers. */
 uint32_t engine_leg_session(const struct engine *engine, unsigned leg);
 void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t length, struct frame *ret);
+/* Nobody who was granted a lease before this attachment can still hold it: whoever proves that this process is dead
+ * need not wait for one (R3.6). */
+bool engine_outlived_leases(const struct engine *engine);
 /* Requests not yet completed: lets the loop choose how many completions to wait for. */
 unsigned engine_outstanding(const struct engine *engine);
 

@@ -18,6 +18,7 @@
 #include "gateway/drivers/connector.h"
 #include "gateway/drivers/device_job.h"
 #include "gateway/drivers/letters.h"
+#include "gateway/drivers/run_dir.h"
 #include "gateway/drivers/status.h"
 #include "gateway/drivers/status_log.h"
 #include "gateway/drivers/verify_job.h"
@@ -236,6 +237,15 @@ static void on_attached(struct control *control, const struct letter *letter)
 	run_job(control, DEVICE_JOB_START, false, CONTROL_STARTING);
 }
 
+/* The next gateway on this host knows by it that it has nobody's lease to wait for. Without it, it waits. */
+static void on_outlived(struct control *control)
+{
+	struct err err;
+
+	if (run_dir_record_nonce(control->options->run_dir, control->options->loop.engine.nonce, &err))
+		log_warn("event=nonce_not_recorded reason=\"%s\"", err.text);
+}
+
 static void on_detached(struct control *control, const struct letter *letter)
 {
 	if (control->state != CONTROL_DETACHING)
@@ -279,6 +289,9 @@ static void on_letter(struct control *control, struct letter *letter)
 	case LETTER_ATTACHED:
 		on_attached(control, letter);
 		free(letter->data);
+		break;
+	case LETTER_OUTLIVED:
+		on_outlived(control);
 		break;
 	case LETTER_DETACHED:
 		on_detached(control, letter);
@@ -442,7 +455,8 @@ static void stop_watchers(struct control *control)
 static int acquire(struct control *control, struct err *err)
 {
 	struct connector_options connector;
-	int rc = admin_new(control->options->socket_path, control->ev, on_request, control, &control->admin, err);
+	int rc = admin_new(control->options->run_dir->socket_path, control->ev, on_request, control, &control->admin,
+			   err);
 
 	if (rc)
 		return rc;

@@ -11,11 +11,12 @@
 #include "gateway/drivers/opts.h"
 
 struct mailbox;
+struct run_dir;
 
 struct control_options {
 	const struct opts *opts; /* all pointers: borrowed for the call */
 	const struct volume_spec *spec;
-	const char *socket_path;
+	const struct run_dir *run_dir;
 	struct frontend *frontend;
 	struct loop_options loop; /* with both mailboxes */
 };

@@ -111,6 +111,7 @@ static void engine_options_from(const struct gateway *gateway, struct engine_opt
 		snprintf(host, sizeof(host), "?"); /* ENAMETOOLONG: only a name in the replicas' logs */
 	snprintf(ret->client, sizeof(ret->client), "%s/%d", host, (int)getpid());
 	ret->nonce = random_nonzero();
+	ret->predecessor_nonce = run_dir_nonce(&gateway->run_dir);
 }
 
 static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *err)
@@ -118,7 +119,7 @@ static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *e
 	struct control_options options = {
 		.opts = gateway->opts,
 		.spec = &gateway->spec,
-		.socket_path = gateway->run_dir.socket_path,
+		.run_dir = &gateway->run_dir,
 		.frontend = gateway->frontend,
 		.loop =
 			{

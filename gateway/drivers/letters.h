@@ -17,6 +17,7 @@ enum letter_kind {
 	/* data -> control */
 	LETTER_CONNECT,	 /* a: leg, b: letter_lane(): begin to connect; replaces an older attempt of the same lane */
 	LETTER_ATTACHED, /* a: 0 or a positive errno, data: char * text or NULL */
+	LETTER_OUTLIVED, /* once: engine_outlived_leases() */
 	LETTER_DETACHED, /* a: 0 or a positive errno */
 	LETTER_STATUS_REPLY, /* data: the snapshot asked for by LETTER_STATUS */
 	LETTER_VERIFY_REPLY, /* data: the struct verify_job of LETTER_VERIFY, answered */

@@ -40,7 +40,8 @@ struct loop {
 	uint64_t force_at_ns;	 /* 0: no forced detach */
 	uint64_t shutdown_at_ns; /* 0: running; else when to leave at the latest */
 	bool detaching;
-	bool given_up; /* no connection is made any more */
+	bool told_outlived; /* LETTER_OUTLIVED was sent */
+	bool given_up;	    /* no connection is made any more */
 };
 
 /* ---- Actions of the engine (engine.h). ---- */
@@ -261,6 +262,14 @@ static void give_up(struct loop *loop)
 		do_detached(loop, -EIO);
 }
 
+static void tell_outlived(struct loop *loop)
+{
+	if (loop->told_outlived || !engine_outlived_leases(loop->engine))
+		return;
+	loop->told_outlived = true;
+	post(loop, (struct letter){.kind = LETTER_OUTLIVED, .fd = -1});
+}
+
 static void tick(struct loop *loop)
 {
 	if (loop->now_ns < loop->next_tick_ns)
@@ -269,6 +278,7 @@ static void tick(struct loop *loop)
 	if (loop->given_up)
 		return;
 	engine_tick(loop->engine);
+	tell_outlived(loop);
 	if (loop->force_at_ns && loop->now_ns >= loop->force_at_ns)
 		give_up(loop);
 }

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "common/file_io.h"
+
+#define NONCE_CHARS 16
 
 static int make_path(char *ret, const char *dir, const char *volume, const char *suffix, struct err *err)
 {
@@ -73,6 +76,8 @@ int run_dir_open(const char *dir, const char *volume, struct run_dir *ret, struc
 	if (!rc)
 		rc = make_path(ret->device_path, dir, volume, "device", err);
 	if (!rc)
+		rc = make_path(ret->nonce_path, dir, volume, "nonce", err);
+	if (!rc)
 		rc = make_path(lock_path, dir, volume, "lock", err);
 	if (rc)
 		return rc;
@@ -119,6 +124,29 @@ int run_dir_record_device(const struct run_dir *run_dir, uint32_t id, struct err
 void run_dir_forget_device(const struct run_dir *run_dir)
 {
 	unlink(run_dir->device_path);
+}
+
+uint64_t run_dir_nonce(const struct run_dir *run_dir)
+{
+	int fd = open(run_dir->nonce_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[NONCE_CHARS + 2] = "";
+	ssize_t n;
+
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n != NONCE_CHARS + 1 || strspn(text, "0123456789abcdef") != NONCE_CHARS || text[NONCE_CHARS] != '\n')
+		return 0;
+	return strtoull(text, NULL, 16);
+}
+
+int run_dir_record_nonce(const struct run_dir *run_dir, uint64_t nonce, struct err *err)
+{
+	char text[NONCE_CHARS + 2];
+	int n = snprintf(text, sizeof(text), "%016" PRIx64 "\n", nonce);
+
+	return file_write_atomic(run_dir->nonce_path, 0644, text, (size_t)n, err);
 }
 
 static bool ends_with(const char *text, const char *suffix)

@@ -178,6 +178,44 @@ static void a_predecessor_that_is_proven_dead_leaves_no_lease_to_wait_for(void)
 	CHECK_EQ_U64(0, h.pending);
 }
 
+static void a_volume_that_was_never_attached_has_no_lease_to_wait_for(void)
+{
+	scene_pair(&h, contents, NULL);
+	/* Its servers have just started, and cannot know what they granted before. */
+	for (unsigned i = 0; i < 3; i++)
+		h.replicas[i].lease_left_ms = 3000;
+	scene_attach(&h);
+	CHECK_TRUE(engine_outlived_leases(h.engine));
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+}
+
+/* Its own lease is none to wait for; that of the gateway before it may still be running. */
+static void a_gateway_that_attaches_again_in_place_still_waits_out_the_lease_before_it(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[2].lease_left_ms = 2500;
+	scene_attach(&h);
+	CHECK_FALSE(engine_outlived_leases(h.engine));
+	h.replicas[1].promised = (struct ballot){9, 99};
+	harness_break(&h, 1, LANE_MAIN);
+	for (unsigned i = 0; i < 5; i++)
+		scene_wait(&h, 100000000);
+	CHECK_EQ_U64(1, harness_status(&h).reattaches);
+	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 1999000000);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 2000000);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_TRUE(engine_outlived_leases(h.engine));
+}
+
 static void a_read_of_an_uncertain_region_waits_until_it_was_made_equal(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -250,6 +288,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(the_highest_config_of_a_majority_is_adopted),
 	CHECK_TEST(the_first_acknowledgement_waits_out_the_longest_lease),
 	CHECK_TEST(a_predecessor_that_is_proven_dead_leaves_no_lease_to_wait_for),
+	CHECK_TEST(a_volume_that_was_never_attached_has_no_lease_to_wait_for),
+	CHECK_TEST(a_gateway_that_attaches_again_in_place_still_waits_out_the_lease_before_it),
 	CHECK_TEST(a_read_of_an_uncertain_region_waits_until_it_was_made_equal),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 };

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/compiler.h"
+#include "common/file_io.h"
 #include "gateway/drivers/run_dir.h"
 #include "tests/unit/check.h"
 
@@ -83,6 +85,35 @@ static void the_device_is_remembered_until_it_is_forgotten(void)
 	remove_dir(dir);
 }
 
+static void the_nonce_of_the_last_attachment_is_remembered(void)
+{
+	static const char *const damaged[] = {"",
+					      "0123456789abcdef",
+					      "0123456789abcde\n",
+					      "0123456789abcdef0\n",
+					      "0x23456789abcdef\n",
+					      "0123456789abcdeg\n",
+					      "-123456789abcdef\n"};
+	struct run_dir run_dir;
+	char dir[64];
+	struct err err;
+
+	make_dir(dir);
+	CHECK_OK(run_dir_open(dir, "v", &run_dir, &err));
+	CHECK_EQ_U64(0, run_dir_nonce(&run_dir));
+	CHECK_OK(run_dir_record_nonce(&run_dir, 0x1234, &err));
+	CHECK_OK(run_dir_record_nonce(&run_dir, 0xfedcba9876543210, &err));
+	run_dir_close(&run_dir);
+	CHECK_OK(run_dir_open(dir, "v", &run_dir, &err));
+	CHECK_EQ_U64(0xfedcba9876543210, run_dir_nonce(&run_dir));
+	for (unsigned i = 0; i < ARRAY_COUNT(damaged); i++) {
+		CHECK_OK(file_write_atomic(run_dir.nonce_path, 0644, damaged[i], strlen(damaged[i]), &err));
+		CHECK_EQ_U64(0, run_dir_nonce(&run_dir));
+	}
+	run_dir_close(&run_dir);
+	remove_dir(dir);
+}
+
 static void a_record_that_is_no_number_is_refused_by_name(void)
 {
 	static const char *const texts[] = {"", "x", "-1", "5 or so", "99999999999999999999"};
@@ -110,6 +141,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_second_gateway_of_a_volume_is_refused_with_the_pid_of_the_first),
 	CHECK_TEST(a_killed_gateway_leaves_no_lock),
 	CHECK_TEST(the_device_is_remembered_until_it_is_forgotten),
+	CHECK_TEST(the_nonce_of_the_last_attachment_is_remembered),
 	CHECK_TEST(a_record_that_is_no_number_is_refused_by_name),
 };
 

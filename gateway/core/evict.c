@@ -339,6 +339,17 @@ void evict_progress(struct engine *engine, struct set *set)
 	engine_refresh_state(engine);
 }
 
+/* R6: who was let back before it was known that an older proposal, without it, is chosen. It comes back by a rejoin. */
+static void abort_evicted(struct engine *engine, struct set *set, uint8_t was_union)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (was_union & ~set->members.in_union & leg_bit(leg) && leg->state == LEG_UP)
+			link_abort(engine, leg, "evicted: %s", leg->last_error);
+	}
+}
+
 static void tell_chosen(struct engine *engine, struct set *set, uint8_t was_in)
 {
 	for (unsigned i = 0; i < set->leg_count; i++) {
@@ -356,7 +367,7 @@ static void tell_chosen(struct engine *engine, struct set *set, uint8_t was_in)
 void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 {
 	struct set *set = leg_set(engine, leg);
-	uint8_t was_in = set->members.in;
+	uint8_t was_in = set->members.in, was_union = set->members.in_union;
 
 	set->needs_look = true;
 	if (gen > leg->accepted_gen)
@@ -370,6 +381,7 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	set->change = CHANGE_NONE;
 	set->evicting &= set->members.in;
 	tell_chosen(engine, set, was_in);
+	abort_evicted(engine, set, was_union);
 	resync_chosen(engine, set, set->members.in & ~was_in);
 	lease_refresh(engine, set);
 	if (__builtin_popcount(set->members.in) == 1)

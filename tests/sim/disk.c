@@ -513,33 +513,18 @@ bool disk_holds(struct world *world, struct server *server, unsigned block, uint
 	       has_the_bytes(world, server, block, seq, durable);
 }
 
-/* Nobody else in sync has it: the application was told that it may be gone (its FLUSH failed). */
-static bool is_only_copy(struct world *world, struct server *server, unsigned block)
-{
-	unsigned in = world->truth.sets[server->set].chosen.in;
-
-	if (!(in & 1u << server->index % world->geometry.voters))
-		return false;
-	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		const struct server *other = server_at(world, block, i);
-
-		if (in & 1u << i && other != server && disk_are_equal(world, server, other, block) &&
-		    !other->disk.blocks[block].is_forgotten)
-			return false;
-	}
-	return true;
-}
-
 void disk_reread(struct world *world, struct server *server)
 {
 	struct disk *disk = &server->disk;
+	unsigned in = world->truth.sets[server->set].chosen.in;
 
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		struct disk_block *it = &disk->blocks[i];
 
 		if (!it->is_forgotten)
 			continue;
-		if (is_only_copy(world, server, i))
+		/* Not evicted for it: the others may have to believe that it lost nothing, being on the same boot. */
+		if (in & 1u << server->index % world->geometry.voters)
 			history_taint(world, i);
 		memcpy(block_at(world, disk->cache, i), block_at(world, disk->durable, i), world->geometry.block_bytes);
 		it->cache_seq = it->durable_seq;

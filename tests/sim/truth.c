@@ -61,32 +61,48 @@ static struct truth_config *remember(struct world *world, unsigned set, const st
 
 /* ---- what a new value of the register must keep ---- */
 
-bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set)
+static bool is_same_process(const struct world *world, const struct truth_config *config, unsigned set,
+			    unsigned in_set)
 {
-	const struct truth_voter *voter = &world->truth.sets[set].chosen.voters[in_set];
+	const struct truth_voter *voter = &config->voters[in_set];
 	const struct server *server = &world->servers[set * world->geometry.voters + in_set];
 
-	return voter->incarnation == 0 || voter->incarnation == server->identity.incarnation;
+	return server->has_replica &&
+	       (voter->incarnation == 0 || voter->incarnation == server->identity.incarnation);
 }
 
-/* R3.3: a loss is recorded only when no replica in sync is the process it was, and one lost power. */
-static void check_loss(struct world *world, unsigned set)
+bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set)
 {
-	const struct truth_config *old = &world->truth.sets[set].chosen;
+	return is_same_process(world, &world->truth.sets[set].chosen, set, in_set);
+}
+
+/* R3.3: no replica in sync is the process it was, and one lost power. */
+static bool is_lost(struct world *world, unsigned set, const struct truth_config *config)
+{
 	bool has_lost_power = false;
 
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		const struct server *server = server_at(world, set, i);
-
-		if (!(old->in & 1u << i))
+		if (!(config->in & 1u << i))
 			continue;
-		if (truth_is_same_process(world, set, i))
-			world_violation(world, "set %u: a loss is recorded, but server %u is in sync and lost nothing",
-					set, server->index);
-		has_lost_power |= !uuid_equal(&old->voters[i].boot_id, &server->identity.boot_id);
+		if (is_same_process(world, config, set, i))
+			return false;
+		has_lost_power |= !uuid_equal(&config->voters[i].boot_id, &server_at(world, set, i)->identity.boot_id);
 	}
-	if (!has_lost_power)
-		world_violation(world, "set %u: a loss is recorded, and nobody lost power", set);
+	return has_lost_power;
+}
+
+/* Above the chosen one there may be proposals that reached somebody: any of them may have been adopted. */
+static void check_loss(struct world *world, unsigned set, const struct truth_config *new)
+{
+	const struct truth_set *it = &world->truth.sets[set];
+	unsigned kept = it->count < SIM_CONFIGS_KEPT ? it->count : SIM_CONFIGS_KEPT;
+	bool is_lawful = is_lost(world, set, &it->chosen);
+
+	for (unsigned i = 0; i < kept && !is_lawful; i++)
+		is_lawful = it->recent[i].gen > it->chosen.gen && it->recent[i].gen < new->gen &&
+			    is_lost(world, set, &it->recent[i]);
+	if (!is_lawful)
+		world_violation(world, "set %u: a loss is recorded, and a replica in sync has lost nothing", set);
 }
 
 /* R7: who joins has everything that completed. */
@@ -117,7 +133,7 @@ static void check_change(struct world *world, unsigned set, const struct truth_c
 	if (config->loss_count < old->loss_count)
 		world_violation(world, "set %u: gen %u forgets a recorded loss", set, config->gen);
 	if (config->loss_count > old->loss_count)
-		check_loss(world, set);
+		check_loss(world, set, config);
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		if (config->in & ~old->in & 1u << i)
 			check_joiner(world, set, i);

@@ -207,7 +207,6 @@ static int check_members(struct engine *engine, struct set *set, uint8_t answere
 			 struct err *err)
 {
 	unsigned least = engine->options.min_in_sync, data = (unsigned)__builtin_popcount(set->data_legs);
-	uint8_t counted = members->unchanged ? members->unchanged : members->answered;
 	char names[256];
 
 	if (!members->unchanged && members->answered != members->in) {
@@ -220,10 +219,11 @@ static int check_members(struct engine *engine, struct set *set, uint8_t answere
 	}
 	if (least > data)
 		least = data;
-	if ((unsigned)__builtin_popcount(counted) < least && counted != members->in)
+	/* Those that are there and lost their memory come back by a rejoin, for which somebody must have attached. */
+	if ((unsigned)__builtin_popcount(members->answered) < least && members->answered != members->in)
 		return err_set(err, -EAGAIN, "volume %s, set %u: %d in sync, min-in-sync is %u; missing: %s",
-			       engine->spec.name, set->index, __builtin_popcount(counted), least,
-			       names_of(engine, set, members->in & ~counted, names, sizeof(names)));
+			       engine->spec.name, set->index, __builtin_popcount(members->answered), least,
+			       names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
 	return 0;
 }
 

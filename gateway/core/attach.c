@@ -77,8 +77,9 @@ static bool has_restarted(const struct leg *leg)
 
 void attach_open(struct engine *engine, struct leg *leg)
 {
-	/* Nobody was told yet of what is under way; its machine lost it and gets it again. Now, and not when its session
-	 * is open: in between the last other acknowledgement may come, and complete a write that this replica lost. */
+	/* Nobody was told yet of what is under way; its machine lost it and gets it again. Now, and not when its
+	 * session is open: in between the last other acknowledgement may come, and complete a write that this replica
+	 * lost. */
 	if (has_restarted(leg) && !MUTANT(power_loss_keeps_acks) && !MUTANT(acks_forgotten_late))
 		write_forget_acks(engine, leg);
 	leg->was_opened = true;

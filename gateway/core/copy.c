@@ -53,26 +53,6 @@ bool copy_is_of(const struct engine *engine, const struct set *set, uint64_t reg
 	return false;
 }
 
-/* Below min-in-sync the writes that hold ranges wait for the rejoin that this copy is for: it must not wait for them.
- */
-static bool lock(struct engine *engine, struct set *set, struct copy *copy, const struct layout_part *at)
-{
-	bool is_short = evict_is_short(engine, set), is_held;
-
-	if (is_short)
-		is_held = slot_pass_copy(engine, copy, at);
-	else
-		is_held = slot_take_copy(engine, copy, at);
-	if (is_short && !is_held) {
-		copy->phase = COPY_IDLE;
-		return false;
-	}
-	pace_spend(copy->purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
-	if (is_held)
-		copy_locked(engine, copy);
-	return true;
-}
-
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,
 		enum copy_purpose purpose)
 {
@@ -97,8 +77,11 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 	copy->round++;
 	copy->digests_asked = copy->digests_held = 0;
 	copy->begun_ns = engine->now_ns;
+	pace_spend(purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
 	at = (struct layout_part){.set = set->index, .set_offset = start, .length = copy->bytes};
-	return lock(engine, set, copy, &at);
+	if (slot_take_copy(engine, copy, &at))
+		copy_locked(engine, copy);
+	return true;
 }
 
 static void finish(struct engine *engine, struct copy *copy, bool is_done)
@@ -410,11 +393,15 @@ void copy_stop_all(struct engine *engine, struct set *set)
 	}
 }
 
-void copy_stop_locking(struct engine *engine, struct set *set)
+/* What holds its range may wait for it: below min-in-sync writes complete after the rejoin that it is for, and another
+ * set's rejoin may wait for those. */
+void copy_tick(struct engine *engine)
 {
 	for (unsigned i = 0; i < RESYNC_SLOTS; i++) {
-		if (engine->copies[i].phase == COPY_LOCKING && engine->copies[i].set == set->index)
-			stop(engine, &engine->copies[i]);
+		struct copy *copy = &engine->copies[i];
+
+		if (copy->phase == COPY_LOCKING && slot_pass_copy(engine, copy))
+			copy_locked(engine, copy);
 	}
 }
 

@@ -375,6 +375,7 @@ void engine_tick(struct engine *engine)
 		evict_tick(engine, set);
 		resync_tick(engine, set);
 	}
+	copy_tick(engine);
 	assemble_progress(engine);
 	flush_detach_progress(engine);
 	engine_run(engine);

@@ -255,8 +255,8 @@ struct copy *slot_copy(struct engine *engine, const struct slot *slot);
 unsigned slot_index(const struct engine *engine, const struct slot *slot);
 /* Takes one of the resync's slots for a range of one set; true: the range is held already. */
 bool slot_take_copy(struct engine *engine, struct copy *copy, const struct layout_part *at) must_check;
-/* The same before all others, past writes that wait for the copy's end. False: not now. */
-bool slot_pass_copy(struct engine *engine, struct copy *copy, const struct layout_part *at) must_check;
+/* It waits for its range: true, held now, past changes that wait for their slot's other parts or for a rejoin. */
+bool slot_pass_copy(struct engine *engine, struct copy *copy) must_check;
 void slot_free_copy(struct engine *engine, struct copy *copy);
 /* The part in flight that `id` names, or NULL. */
 struct part *slot_find_part(struct engine *engine, uint64_t id);
@@ -364,8 +364,7 @@ void copy_read_failed(struct engine *engine, struct copy *copy, struct leg *leg)
 void copy_written(struct engine *engine, struct copy *copy, struct leg *leg, const struct frame *reply);
 void copy_leg_lost(struct engine *engine, struct leg *leg);
 void copy_stop_all(struct engine *engine, struct set *set);
-/* Those that wait for their range. */
-void copy_stop_locking(struct engine *engine, struct set *set);
+void copy_tick(struct engine *engine);
 void copy_mark_unsynced(struct engine *engine, struct set *set);
 /* Of one set, or (NULL) of all; `purposes`: enum copy_purpose. */
 unsigned copy_active(const struct engine *engine, const struct set *set, unsigned purposes);

@@ -38,6 +38,7 @@ void evict_faulty(struct engine *engine, struct leg *leg, const char *format, ..
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
+	leg_blame(leg, reason);
 	leg->is_faulty = true;
 	leg->faulty_incarnation = leg->incarnation;
 	link_abort(engine, leg, "%s", reason);
@@ -387,8 +388,6 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	if (__builtin_popcount(set->members.in) == 1)
 		region_map_clear(&set->uncertain);
 	write_recheck(engine, set);
-	if (evict_is_short(engine, set))
-		copy_stop_locking(engine, set);
 	flush_recheck(engine, set);
 	set_unhold(engine, set);
 	set_drain(engine, set);

@@ -103,6 +103,9 @@ void leg_back_off(struct leg *leg, uint64_t now_ns, uint64_t reconnect_ns)
 
 void leg_blame(struct leg *leg, const char *reason)
 {
+	/* What people must mend is not hidden by the connections lost since. */
+	if (leg->is_faulty)
+		return;
 	snprintf(leg->last_error, sizeof(leg->last_error), "%s", reason);
 }
 

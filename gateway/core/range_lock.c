@@ -78,20 +78,23 @@ bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint
 	return entry->blockers == 0;
 }
 
-bool range_lock_pass(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end)
+bool range_lock_pass(struct range_lock *lock, struct range_entry *entry)
 {
-	assert(start < end && !entry->is_present && lock->count < lock->capacity);
+	uint64_t start = lock->starts[entry->index], end = lock->ends[entry->index];
+
+	assert(entry->is_present && entry->blockers > 0 && entry->mode == RANGE_WRITE);
 	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
 		if (lock->entries[i]->blockers == 0 && !lock->entries[i]->is_settled)
 			return false;
 	}
-	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++)
-		lock->entries[i]->blockers += lock->entries[i]->blockers > 0;
-	entry->mode = RANGE_WRITE;
+	/* Those that came later wait for it as it is; from now on those that came before it do as well. */
+	for (unsigned i = 0; (i = next_overlap(lock, i, start, end)) < lock->count; i++) {
+		struct range_entry *other = lock->entries[i];
+
+		other->blockers += other->blockers > 0 && other->arrival < entry->arrival;
+	}
 	entry->blockers = 0;
-	entry->is_settled = false;
 	entry->is_passer = true;
-	put_in(lock, entry, start, end);
 	return true;
 }
 

@@ -51,9 +51,10 @@ bool range_lock_acquire(struct range_lock *lock, struct range_entry *entry, uint
  * any order: they do not conflict with each other. */
 void range_lock_release(struct range_lock *lock, struct range_entry *entry, struct list *ret_granted);
 
-/* Holds the range for writing at once, although settled entries hold parts of it, and before everybody who waits.
- * False: a held entry is not settled; nothing has happened. For whoever is waited for by those whom it passes. */
-bool range_lock_pass(struct range_lock *lock, struct range_entry *entry, uint64_t start, uint64_t end) must_check;
+/* A waiting entry holds its range at once, although settled entries hold parts of it, and before everybody else who
+ * waits. False: it is blocked by one that is not settled; nothing has happened. For whoever is waited for by those whom
+ * it passes. */
+bool range_lock_pass(struct range_lock *lock, struct range_entry *entry) must_check;
 /* Does a passer hold a part of the entry's range? */
 bool range_lock_is_passed(const struct range_lock *lock, const struct range_entry *entry);
 

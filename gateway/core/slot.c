@@ -206,16 +206,11 @@ bool slot_take_copy(struct engine *engine, struct copy *copy, const struct layou
 	return part_lock(engine, &slot->parts[0]);
 }
 
-bool slot_pass_copy(struct engine *engine, struct copy *copy, const struct layout_part *at)
+bool slot_pass_copy(struct engine *engine, struct copy *copy)
 {
-	struct slot *slot = copy->slot;
-	struct request request = {.slot = slot_index(engine, slot), .op = REQUEST_WRITE};
+	struct part *part = &copy->slot->parts[0];
 
-	if (!range_lock_pass(&engine->sets[at->set].lock, &slot->parts[0].range, at->set_offset,
-			     at->set_offset + at->length))
-		return false;
-	slot_take(engine, slot, &request, at, 1);
-	return true;
+	return !list_is_linked(&part->range.granted) && range_lock_pass(&set_of(engine, part)->lock, &part->range);
 }
 
 void slot_free_copy(struct engine *engine, struct copy *copy)

@@ -282,9 +282,7 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 	}
 	/* R3.6; and min-in-sync. */
 	part->range.is_settled = evict_is_short(engine, set);
-	if (part->range.is_settled)
-		set->needs_look = true;
-	else if (set->ack_from_ns <= engine->now_ns)
+	if (!part->range.is_settled && set->ack_from_ns <= engine->now_ns)
 		complete_write(engine, set, part);
 }
 

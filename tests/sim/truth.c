@@ -35,11 +35,6 @@ void truth_reset(struct world *world)
 	}
 }
 
-static bool is_same_ballot(const struct ballot *a, const struct ballot *b)
-{
-	return a->epoch == b->epoch && a->nonce == b->nonce;
-}
-
 static struct truth_config *remember(struct world *world, unsigned set, const struct truth_config *config)
 {
 	struct truth_set *it = &world->truth.sets[set];
@@ -48,11 +43,13 @@ static struct truth_config *remember(struct world *world, unsigned set, const st
 	for (unsigned i = 0; i < kept; i++) {
 		struct truth_config *old = &it->recent[i];
 
-		if (old->gen != config->gen)
+		/* A later attach, which saw nothing of a gen that reached a minority, may use its number again. */
+		if (old->gen != config->gen || old->ballot.epoch != config->ballot.epoch)
 			continue;
-		if (!is_same_ballot(&old->ballot, &config->ballot) || old->in != config->in ||
+		if (old->ballot.nonce != config->ballot.nonce || old->in != config->in ||
 		    old->loss_count != config->loss_count)
-			world_violation(world, "set %u: gen %u names two configs", set, config->gen);
+			world_violation(world, "set %u: gen %u of epoch %u names two configs", set, config->gen,
+					config->ballot.epoch);
 		return old;
 	}
 	it->recent[it->count % SIM_CONFIGS_KEPT] = *config;
@@ -61,14 +58,12 @@ static struct truth_config *remember(struct world *world, unsigned set, const st
 
 /* ---- what a new value of the register must keep ---- */
 
-static bool is_same_process(const struct world *world, const struct truth_config *config, unsigned set,
-			    unsigned in_set)
+static bool is_same_process(const struct world *world, const struct truth_config *config, unsigned set, unsigned in_set)
 {
 	const struct truth_voter *voter = &config->voters[in_set];
 	const struct server *server = &world->servers[set * world->geometry.voters + in_set];
 
-	return server->has_replica &&
-	       (voter->incarnation == 0 || voter->incarnation == server->identity.incarnation);
+	return server->has_replica && (voter->incarnation == 0 || voter->incarnation == server->identity.incarnation);
 }
 
 bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set)
@@ -99,8 +94,8 @@ static void check_loss(struct world *world, unsigned set, const struct truth_con
 	bool is_lawful = is_lost(world, set, &it->chosen);
 
 	for (unsigned i = 0; i < kept && !is_lawful; i++)
-		is_lawful = it->recent[i].gen > it->chosen.gen && it->recent[i].gen < new->gen &&
-			    is_lost(world, set, &it->recent[i]);
+		is_lawful = it->recent[i].gen > it->chosen.gen &&
+			    it->recent[i].gen < new->gen &&is_lost(world, set, &it->recent[i]);
 	if (!is_lawful)
 		world_violation(world, "set %u: a loss is recorded, and a replica in sync has lost nothing", set);
 }

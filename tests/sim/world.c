@@ -288,6 +288,37 @@ static void look_after(struct world *world, struct gateway *gateway)
 		gateway_start(world, gateway);
 }
 
+/* What the status says of a replica that is not taken back before its server was started anew. */
+static bool needs_restart(const char *error)
+{
+	static const char *const errors[] = {"a write failed", "its FLUSH failed", "could not write", "other bytes"};
+
+	for (size_t i = 0; i < ARRAY_COUNT(errors); i++) {
+		if (strstr(error, errors[i]))
+			return true;
+	}
+	return false;
+}
+
+static void replace_disks(struct world *world, struct gateway *gateway)
+{
+	const struct engine_status *status;
+
+	if (!gateway->engine || !gateway_is_owner(world, gateway))
+		return;
+	status = gateway_status(gateway);
+	for (unsigned i = 0; i < world->geometry.servers; i++) {
+		const struct leg_status *leg = &status->legs[i];
+
+		if (leg->is_witness || leg->is_in_sync || leg->state != LEG_VOTING || world->servers[i].is_away ||
+		    !needs_restart(leg->last_error))
+			continue;
+		TRACE(world, "the operator starts server % again", i);
+		server_kill(world, &world->servers[i]);
+		server_start(world, &world->servers[i]);
+	}
+}
+
 static void operate(struct world *world)
 {
 	world_post(world, OPERATOR_TICK_NS, (struct event){.kind = EVENT_OPERATOR});
@@ -306,6 +337,7 @@ static void operate(struct world *world)
 		retire_others(world);
 	world->gateways[world->in_use].is_wanted = true;
 	gateway_start(world, &world->gateways[world->in_use]);
+	replace_disks(world, &world->gateways[world->in_use]);
 }
 
 /* ---- the loop ---- */

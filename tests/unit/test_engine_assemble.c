@@ -52,6 +52,25 @@ static void an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_st
 	CHECK_EQ_U64(1, h.replicas[0].syncs);
 }
 
+static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	h.replicas[1].incarnation++;
+	scene_attach(&h);
+	CHECK_EQ_U64(1, h.attached_count);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
 static void a_list_that_overflowed_makes_everything_uncertain_and_stamped(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -280,6 +299,7 @@ static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durab
 static const struct check_test tests[] = {
 	CHECK_TEST(an_attach_without_majority_is_refused_after_a_while_naming_who_is_missing),
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
+	CHECK_TEST(below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there),
 	CHECK_TEST(a_list_that_overflowed_makes_everything_uncertain_and_stamped),
 	CHECK_TEST(a_replica_that_restarted_goes_out_with_everything_if_another_did_not),
 	CHECK_TEST(if_all_restarted_all_are_needed_and_nobody_knows_what_is_equal),

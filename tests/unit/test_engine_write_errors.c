@@ -76,6 +76,8 @@ static void a_write_error_of_one_replica_evicts_it_and_the_request_succeeds(void
 	harness_pump(&h);
 	CHECK_EQ_INT(LEG_VOTING, harness_status(&h).legs[1].state);
 	harness_break(&h, 1, LANE_MAIN);
+	/* What people must mend is still told. */
+	CHECK_STR_HAS("a write failed: EIO", harness_status(&h).legs[1].last_error);
 	h.replicas[1].incarnation = 4242;
 	harness_pump(&h);
 	harness_raise(&h, 1);

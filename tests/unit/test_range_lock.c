@@ -109,11 +109,12 @@ static void a_passer_overtakes_settled_holders_and_all_who_wait(void)
 	start();
 	CHECK_TRUE(acquire(0, 0, 10, RANGE_WRITE));
 	CHECK_FALSE(acquire(1, 5, 15, RANGE_READ));
-	CHECK_FALSE(range_lock_pass(&lock, &entries[2], 0, 20));
-	entries[0].is_settled = true;
-	CHECK_TRUE(range_lock_pass(&lock, &entries[2], 0, 20));
-	CHECK_TRUE(range_lock_is_passed(&lock, &entries[0]));
+	CHECK_FALSE(acquire(2, 0, 20, RANGE_WRITE));
 	CHECK_FALSE(acquire(3, 16, 20, RANGE_WRITE));
+	CHECK_FALSE(range_lock_pass(&lock, &entries[2]));
+	entries[0].is_settled = true;
+	CHECK_TRUE(range_lock_pass(&lock, &entries[2]));
+	CHECK_TRUE(range_lock_is_passed(&lock, &entries[0]));
 	release(0);
 	CHECK_NULL(take_granted());
 	release(2);

@@ -9,6 +9,7 @@
 #include "common/address.h"
 #include "common/byteorder.h"
 #include "common/crc32c.h"
+#include "common/mutant.h"
 
 #define CONFIG_MAGIC 0x46434b4cu /* "LKCF" on the wire */
 
@@ -306,7 +307,7 @@ int config_decode(const uint8_t *in, size_t len, struct config *ret, const char 
 
 int config_compare(const struct config *a, const struct config *b)
 {
-	if (a->ballot.epoch != b->ballot.epoch)
+	if (a->ballot.epoch != b->ballot.epoch && !MUTANT(configs_ordered_by_gen))
 		return a->ballot.epoch < b->ballot.epoch ? -1 : 1;
 	if (a->gen != b->gen)
 		return a->gen < b->gen ? -1 : 1;

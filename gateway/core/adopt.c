@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 bool adopt_is_ours(const struct engine *engine, const struct ballot *ballot)
@@ -33,7 +34,7 @@ int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *er
 	}
 	if (highest == UINT32_MAX)
 		return err_set(err, -EOVERFLOW, "volume %s: epochs are used up", engine->spec.name);
-	*ret_epoch = highest + 1;
+	*ret_epoch = highest + (MUTANT(epoch_taken_twice) && highest ? 0 : 1);
 	return 0;
 }
 
@@ -44,7 +45,8 @@ static const struct leg *leg_with_highest(struct engine *engine, const struct se
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
 
-		if (answered & 1u << i && (!best || config_compare(&leg->config, &best->config) > 0))
+		if (answered & 1u << i &&
+		    (!best || (config_compare(&leg->config, &best->config) > 0 && !MUTANT(any_config_adopted))))
 			best = leg;
 	}
 	return best;
@@ -75,10 +77,10 @@ static int check_nonce(const struct engine *engine, const struct set *set, const
 
 	if (nonce == engine->options.nonce)
 		return 0;
-	if (set->was_ours)
+	if (set->was_ours && !MUTANT(foreign_config_taken))
 		return err_set(err, -ESTALE, "volume %s: another gateway has attached it (epoch %" PRIu32 ")",
 			       engine->spec.name, config->ballot.epoch);
-	if (engine->options.is_recovery && nonce != engine->options.predecessor_nonce)
+	if (engine->options.is_recovery && nonce != engine->options.predecessor_nonce && !MUTANT(recovery_over_another))
 		return err_set(err, -ESTALE,
 			       "volume %s: another gateway has attached it since (epoch %" PRIu32
 			       "); this device's requests must not be repeated",
@@ -99,7 +101,8 @@ static bool is_same_boot(const struct leg *leg, const struct voter *voter)
 
 static bool is_same_process(const struct leg *leg, const struct voter *voter)
 {
-	return voter->incarnation == 0 || (voter->incarnation == leg->hello_incarnation && is_same_boot(leg, voter));
+	return voter->incarnation == 0 || MUTANT(attach_counts_the_forgetful) ||
+	       (voter->incarnation == leg->hello_incarnation && is_same_boot(leg, voter));
 }
 
 /* What is known of the in-sync replicas of the adopted config. */
@@ -115,7 +118,7 @@ static struct members look_at_members(struct engine *engine, const struct set *s
 		const struct leg *leg = set_leg(engine, set, i);
 		const struct voter *voter = voter_of(engine, &set->adopted, leg);
 
-		if (leg->is_witness || !voter || voter->state != VOTER_IN)
+		if (leg->is_witness || !voter || (voter->state != VOTER_IN && !MUTANT(out_replica_counted)))
 			continue;
 		ret.in |= leg_bit(leg);
 		if (!(answered & leg_bit(leg)))
@@ -275,12 +278,12 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	if (error)
 		return error;
 	set->counted = members.unchanged ? members.unchanged : members.answered;
-	set->lost_lists = !members.unchanged;
+	set->lost_lists = !members.unchanged && !MUTANT(lost_lists_are_empty);
 	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be
 	 * older. */
 	set->lost_data = set->is_forced || (!members.unchanged && members.same_boot != members.in);
 	set->compare_all = members.answered & ~set->counted;
-	if (set->is_forced || !(set->counted & members.same_boot))
+	if (set->is_forced || (!(set->counted & members.same_boot) && !MUTANT(long_out_not_compared)))
 		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;
 }
@@ -289,7 +292,7 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 static void set_identity(struct engine *engine, const struct set *set, const struct leg *leg, struct voter *voter,
 			 uint32_t gen)
 {
-	if (voter->state != VOTER_IN || !set->is_doubtful)
+	if (voter->state != VOTER_IN || !set->is_doubtful || MUTANT(doubt_not_passed_on))
 		voter->incarnation = leg->incarnation;
 	voter->boot_id = leg->boot_id;
 	voter->state = VOTER_IN;
@@ -327,7 +330,7 @@ void adopt_config(struct engine *engine, struct set *set, struct config *ret)
 			set_identity(engine, set, leg, voter, ret->gen);
 			continue;
 		}
-		if (voter->state == VOTER_IN)
+		if (voter->state == VOTER_IN && !MUTANT(absent_not_compared))
 			voter->compare = COMPARE_ITS_LIST;
 		voter->state = VOTER_OUT;
 		if (set->compare_all & leg_bit(leg))

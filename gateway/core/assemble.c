@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 static void move(struct engine *engine, struct set *set, enum set_phase phase)
@@ -128,12 +129,12 @@ static uint64_t first_ack_ns(struct engine *engine, const struct set *set)
 		if (leg->has_promised && leg->lease_end_ns > latest)
 			latest = leg->lease_end_ns;
 	}
-	return latest;
+	return MUTANT(lease_not_waited_out) ? 0 : latest;
 }
 
 static void begin_list(struct engine *engine, struct set *set)
 {
-	set->new_gen = membership_next_gen(&set->members);
+	set->new_gen = MUTANT(attach_keeps_gen) ? set->members.highest_gen : membership_next_gen(&set->members);
 	set->ack_from_ns = first_ack_ns(engine, set);
 	region_map_clear(&set->uncertain);
 	set->is_whole = set->is_doubtful = set->lost_lists;
@@ -209,7 +210,7 @@ static bool counted_are_there(struct engine *engine, struct set *set)
 
 		if (!(set->counted & leg_bit(leg)))
 			continue;
-		if (leg_has_vote(leg) && !evict_is_same_process(leg)) {
+		if (leg_has_vote(leg) && !evict_is_same_process(leg) && !MUTANT(restart_in_attach_ignored)) {
 			assemble_again(engine, "a replica restarted during the attach");
 			return false;
 		}
@@ -242,7 +243,7 @@ void assemble_got_list(struct engine *engine, struct leg *leg, const struct mess
 	if (set->phase != SET_LIST || leg->job != JOB_LIST)
 		return;
 	set->needs_look = true;
-	set->is_whole |= regions->everything;
+	set->is_whole |= regions->everything && !MUTANT(everything_is_nothing);
 	for (uint32_t i = 0; i < regions->count; i++)
 		region_map_add(&set->uncertain, regions->runs[i].first, regions->runs[i].count);
 	if (regions->more && !regions->everything) {
@@ -268,7 +269,7 @@ static void begin_stamp(struct engine *engine, struct set *set)
 		region_map_add_all(&set->uncertain);
 	region_map_clear(&set->stamp_map);
 	/* Lists lost with everybody's memory: nobody is left out by this commit, so nobody needs the stamps. */
-	if (!set->lost_lists)
+	if (!set->lost_lists && !MUTANT(attach_stamps_nothing))
 		region_map_union(&set->stamp_map, &set->uncertain);
 	for (unsigned i = 0; i < set->leg_count; i++)
 		set_leg(engine, set, i)->job = JOB_NONE;
@@ -296,7 +297,7 @@ static void do_jobs(struct engine *engine, struct set *set)
 		if (set->phase == SET_LIST)
 			ask_list(engine, leg);
 		else
-			attach_stamp(engine, leg, &set->stamp_map, set->new_gen, true);
+			attach_stamp(engine, leg, &set->stamp_map, set->new_gen, !MUTANT(attach_does_not_sync));
 	}
 }
 
@@ -349,7 +350,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 				    : "every replica in sync lost power; writes that were not flushed may be "
 				      "gone");
 	/* One copy is equal to itself. */
-	if (__builtin_popcount(set->members.in) == 1)
+	if (__builtin_popcount(set->members.in) == 1 || MUTANT(nothing_is_reconciled))
 		region_map_clear(&set->uncertain);
 	set->reconcile_total = set->uncertain.held;
 	set->reconcile_next = 0;

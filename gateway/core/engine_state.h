@@ -13,6 +13,7 @@
 #ifndef GATEWAY_CORE_ENGINE_STATE_H
 #define GATEWAY_CORE_ENGINE_STATE_H
 
+#include "common/mutant.h"
 #include "gateway/core/engine.h"
 #include "gateway/core/layout.h"
 #include "gateway/core/leg.h"
@@ -211,13 +212,14 @@ static inline uint8_t leg_bit(const struct leg *leg)
 
 static inline uint8_t set_required(const struct set *set)
 {
-	return membership_required(&set->members);
+	return membership_required(&set->members) & (MUTANT(serve_without_all) && set->up_legs ? set->up_legs : 0xff);
 }
 
 /* Replicas that may answer reads: in sync by the chosen config, with a session. */
 static inline uint8_t set_readable(const struct set *set)
 {
-	return set->phase == SET_SERVING ? set->members.in & set->up_legs : 0;
+	return set->phase == SET_SERVING ? (MUTANT(syncing_is_read) ? set->data_legs : set->members.in) & set->up_legs
+					 : 0;
 }
 
 /* New requests may go to the set. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 #define REST_NS 10000000000ull	 /* before a replica without space is tried again */
@@ -14,7 +15,8 @@
 
 bool evict_is_same_process(const struct leg *leg)
 {
-	return leg->hello_incarnation == leg->incarnation && uuid_equal(&leg->hello_boot_id, &leg->boot_id);
+	return MUTANT(restart_not_noticed) ||
+	       (leg->hello_incarnation == leg->incarnation && uuid_equal(&leg->hello_boot_id, &leg->boot_id));
 }
 
 unsigned evict_least(const struct engine *engine, const struct set *set)
@@ -103,11 +105,11 @@ static bool may_return(struct engine *engine, struct set *set, struct leg *leg, 
 		return false;
 	if (evict_is_same_process(leg))
 		return true;
-	if (keep != 0)
+	if (keep != 0 && !MUTANT(forgetful_returns_beside_others))
 		return false;
 	if (uuid_equal(&leg->hello_boot_id, &leg->boot_id))
 		return true;
-	if (set->completed_upto <= leg->durable_upto)
+	if (set->completed_upto <= leg->durable_upto || MUTANT(power_loss_forgiven))
 		return true;
 	check_loss(engine, set, leg);
 	return false;
@@ -124,7 +126,7 @@ static uint8_t let_return(struct engine *engine, struct set *set, uint8_t keep)
 				continue;
 			if (pass == 0 && !evict_is_same_process(leg))
 				continue;
-			if (!may_return(engine, set, leg, keep))
+			if (MUTANT(no_turning_round) || !may_return(engine, set, leg, keep))
 				continue;
 			set->evicting &= (uint8_t)~leg_bit(leg);
 			keep |= leg_bit(leg);
@@ -176,7 +178,8 @@ static bool needs_change(struct engine *engine, const struct set *set, uint8_t w
 {
 	const struct membership *members = &set->members;
 
-	return want != members->in || members->in_union != members->in || members->stamp_gen > members->chosen.gen ||
+	return want != members->in || (members->in_union != members->in && !MUTANT(proposal_not_withdrawn)) ||
+	       (members->stamp_gen > members->chosen.gen && !MUTANT(proposal_not_withdrawn)) ||
 	       identity_is_stale(engine, set, want);
 }
 
@@ -199,19 +202,21 @@ static void begin_change(struct engine *engine, struct set *set, uint8_t want)
 
 		leg->job = leaving ? JOB_NONE : JOB_DONE;
 		leg->is_job_asked = false;
-		if (leaving & leg_bit(leg))
+		if (leaving & leg_bit(leg) && !MUTANT(evict_stamps_nothing))
 			flush_unsynced(engine, set, leg, &set->stamp_map);
 	}
 	if (!leaving)
 		return;
 	/* What is uncertain may differ on the leaving ones, and no write says so. */
-	region_map_union(&set->stamp_map, &set->uncertain);
-	set->members.stamp_gen = gen;
+	if (!MUTANT(evict_forgets_the_uncertain))
+		region_map_union(&set->stamp_map, &set->uncertain);
+	if (!MUTANT(writes_keep_gen_in_evict))
+		set->members.stamp_gen = gen;
 }
 
 static bool stamp_all(struct engine *engine, struct set *set)
 {
-	uint8_t stamped = set->target | set->syncing;
+	uint8_t stamped = set->target | (MUTANT(evict_leaves_out_the_syncing) ? 0 : set->syncing);
 	bool is_done = true;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
@@ -224,7 +229,7 @@ static bool stamp_all(struct engine *engine, struct set *set)
 				leg->job_from = 0;
 			attach_stamp(engine, leg, &set->stamp_map, set->change_gen, false);
 		}
-		is_done &= leg->job == JOB_DONE;
+		is_done &= leg->job == JOB_DONE || MUTANT(evict_before_stamps);
 	}
 	return is_done;
 }
@@ -246,7 +251,8 @@ static void spread(struct engine *engine, struct set *set)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		if (leg_has_vote(leg) && leg->accepted_gen < config->gen)
+		if (leg_has_vote(leg) && leg->accepted_gen < config->gen &&
+		    !(MUTANT(leaving_may_not_vote) && set->evicting & leg_bit(leg)))
 			attach_accept(engine, leg, config);
 	}
 }

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
@@ -10,7 +11,7 @@
 uint64_t flush_acknowledged_upto(const struct set *set)
 {
 	const struct part *oldest = list_first(&set->writes, struct part, node);
-	uint64_t below = oldest ? oldest->wseq : set->next_wseq;
+	uint64_t below = oldest && !MUTANT(stable_too_high) ? oldest->wseq : set->next_wseq;
 
 	return (below < set->failed_from ? below : set->failed_from) - 1;
 }
@@ -55,6 +56,8 @@ static void take_window(struct engine *engine, struct set *set, struct part *par
 	if (!part->owns_window)
 		return;
 	list_for_each (it, next, &set->writes) {
+		if (MUTANT(flush_covers_what_is_under_way))
+			break;
 		const struct part *write = container_of(it, struct part, node);
 
 		unsynced_mark(&set->unsynced, write->at.set_offset, write->at.length);
@@ -112,8 +115,10 @@ static void end_window(struct set *set, struct part *part, bool is_durable)
 
 static void flush_complete(struct engine *engine, struct set *set, struct part *part)
 {
+	if (MUTANT(stable_taken_late))
+		part->flush_upto = flush_acknowledged_upto(set);
 	end_window(set, part, true);
-	set->can_forget |= part->is_reconciled;
+	set->can_forget |= part->is_reconciled || MUTANT(lists_forgotten_early);
 	if (part->flush_upto > set->stable_upto)
 		set->stable_upto = part->flush_upto;
 	if (part->flush_writes > set->synced_writes)
@@ -140,11 +145,11 @@ static void evict_failed(struct engine *engine, struct set *set, uint8_t failed)
 
 static void check(struct engine *engine, struct set *set, struct part *part)
 {
-	uint8_t required = set_required(set);
+	uint8_t required = MUTANT(flush_without_the_joiner) ? set->members.in_union : set_required(set);
 
 	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
 		return;
-	if (((part->acked | part->failed) & required) != required)
+	if (((part->acked | part->failed) & required) != required && !(MUTANT(flush_of_one_copy) && part->acked))
 		return;
 	if ((part->failed & required) == required)
 		flush_fail(engine, part, sticky_error(engine, set) ? sticky_error(engine, set) : -EIO);
@@ -167,7 +172,7 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 	struct set *set = set_of(engine, part);
 
 	leg_op_done(leg, &part->legs[leg->in_set].op);
-	if (reply->status != WIRE_OK) {
+	if (reply->status != WIRE_OK && !MUTANT(flush_error_ignored)) {
 		leg->flush_error = wire_status_to_errno((enum wire_status)reply->status);
 		part->failed |= leg_bit(leg);
 	} else {
@@ -180,7 +185,7 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 
 void flush_unsynced(struct engine *engine, const struct set *set, const struct leg *leg, struct region_map *ret)
 {
-	bool has_flushed = false;
+	bool has_flushed = MUTANT(evict_trusts_a_running_flush);
 	struct list *it, *next;
 
 	list_for_each (it, next, &set->flushes) {

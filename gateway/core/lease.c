@@ -2,6 +2,7 @@
  * voters, or every replica that may be in sync, has answered one within LEASE_MS.
  * On a read's path: asked once, when it starts. */
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 #define LEASE_NS (LEASE_MS * 1000000ull)
@@ -37,7 +38,7 @@ static uint64_t end_of_all(struct engine *engine, const struct set *set, uint8_t
 /* The time until which a majority has answered: the lowest of the highest half. */
 static uint64_t end_of_majority(struct engine *engine, const struct set *set)
 {
-	unsigned majority = set->leg_count / 2 + 1;
+	unsigned majority = MUTANT(lease_of_one_voter) ? 1 : set->leg_count / 2 + 1;
 	uint64_t ends[SET_VOTERS_MAX] = {0};
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
@@ -54,14 +55,15 @@ static uint64_t end_of_majority(struct engine *engine, const struct set *set)
 void lease_refresh(struct engine *engine, struct set *set)
 {
 	uint64_t majority = end_of_majority(engine, set);
-	uint64_t members = end_of_all(engine, set, set->members.in_union);
+	uint64_t members =
+		end_of_all(engine, set, MUTANT(lease_of_chosen_members) ? set->members.in : set->members.in_union);
 
-	set->lease_until_ns = majority > members ? majority : members;
+	set->lease_until_ns = majority > members || MUTANT(lease_of_majority_only) ? majority : members;
 }
 
 bool lease_is_held(const struct engine *engine, const struct set *set)
 {
-	return engine->now_ns < set->lease_until_ns;
+	return engine->now_ns < set->lease_until_ns || MUTANT(reads_without_lease);
 }
 
 void lease_answered(struct engine *engine, struct leg *leg, uint64_t sent_ns)
@@ -69,7 +71,7 @@ void lease_answered(struct engine *engine, struct leg *leg, uint64_t sent_ns)
 	struct set *set = leg_set(engine, leg);
 	bool was_held = lease_is_held(engine, set);
 
-	leg->lease_from_ns = sent_ns;
+	leg->lease_from_ns = MUTANT(lease_from_the_answer) ? engine->now_ns : sent_ns;
 	lease_refresh(engine, set);
 	if (!was_held && lease_is_held(engine, set))
 		set_drain(engine, set);

@@ -171,7 +171,8 @@ void link_up(struct engine *engine, struct leg *leg)
 	set->up_legs |= leg_bit(leg);
 	set->needs_look = true;
 	resync_up(engine, leg);
-	write_resend(engine, leg);
+	if (!MUTANT(joiner_misses_what_is_under_way) || !(set->syncing & leg_bit(leg)))
+		write_resend(engine, leg);
 	flush_resend(engine, leg);
 	set_drain(engine, set);
 }

@@ -1,6 +1,7 @@
 /* The proposer's view of one config register. Knows no legs, no messages, no time.
  * Beside a request's path: membership_required() is what every acknowledgement is compared with. */
 #include "gateway/core/membership.h"
+#include "common/mutant.h"
 
 void membership_init(struct membership *it, unsigned voter_count, uint8_t data)
 {
@@ -26,7 +27,7 @@ void membership_propose(struct membership *it, const struct config *config, uint
 	it->needed = needed;
 	it->accepted_by = 0;
 	it->is_proposed = true;
-	it->in_union |= in;
+	it->in_union |= MUTANT(proposal_not_required) && it->has_chosen ? 0 : in;
 }
 
 bool membership_accepted(struct membership *it, uint8_t voter, uint32_t gen)
@@ -34,7 +35,9 @@ bool membership_accepted(struct membership *it, uint8_t voter, uint32_t gen)
 	if (!it->is_proposed || gen != it->proposed.gen)
 		return false;
 	it->accepted_by |= voter;
-	if (!membership_is_majority(it, it->accepted_by) || (it->accepted_by & it->needed) != it->needed)
+	if (!membership_is_majority(it, it->accepted_by) && !MUTANT(commit_without_majority))
+		return false;
+	if ((it->accepted_by & it->needed) != it->needed && !MUTANT(commit_without_the_counted))
 		return false;
 	it->chosen = it->proposed;
 	it->has_chosen = true;

@@ -15,6 +15,7 @@
 
 #include "common/compiler.h"
 #include "common/limits.h"
+#include "common/mutant.h"
 #include "common/uuid.h"
 #include "proto/config.h"
 
@@ -49,13 +50,14 @@ static inline uint8_t membership_required(const struct membership *it)
 
 static inline bool membership_is_majority(const struct membership *it, uint8_t voters)
 {
-	return 2 * (unsigned)__builtin_popcount(voters) > it->voter_count;
+	return 2 * (unsigned)__builtin_popcount(voters) + MUTANT(half_is_a_majority) > it->voter_count;
 }
 
 /* A replica is out, or may soon be: first writes under a gen stamp their regions (R4). */
 static inline bool membership_stamps(const struct membership *it)
 {
-	return !it->has_chosen || it->is_proposed || it->in != it->data || it->stamp_gen > it->chosen.gen;
+	return !it->has_chosen || it->in != it->data ||
+	       (!MUTANT(unstamped_until_chosen) && (it->is_proposed || it->stamp_gen > it->chosen.gen));
 }
 
 /* The next gen, for stamps first and then for the config proposed. 0: gens are used up. */

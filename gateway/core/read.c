@@ -3,12 +3,15 @@
  * On a read's path: from the held range to the last byte in place. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
 bool read_is_certain(const struct engine *engine, const struct set *set, const struct part *part)
 {
-	return !engine->is_recovering && !region_map_has_bytes(&set->uncertain, part->at.set_offset, part->at.length);
+	return (!engine->is_recovering || MUTANT(recovery_reads_at_once)) &&
+	       (!region_map_has_bytes(&set->uncertain, part->at.set_offset, part->at.length) ||
+		MUTANT(uncertain_is_read));
 }
 
 static bool may_ask(const struct set *set, const struct part *part, unsigned in_set)
@@ -97,7 +100,7 @@ static void read_end(struct engine *engine, struct part *part, int error)
 
 	if (!copy)
 		part_done(engine, part, error);
-	else if (error)
+	else if (error && !MUTANT(copy_read_error_ignored))
 		copy_read_failed(engine, copy, set_leg(engine, set_of(engine, part), part->read_leg));
 	else
 		copy_read_done(engine, copy);
@@ -109,8 +112,8 @@ static void read_failed(struct engine *engine, struct leg *leg, struct part *par
 	uint8_t in = set_of(engine, part)->members.in;
 
 	part->tried |= leg_bit(leg);
-	if ((part->tried & in) == in)
-		part_done(engine, part, -EIO);
+	if ((part->tried & in) == in || MUTANT(read_error_is_success))
+		part_done(engine, part, MUTANT(read_error_is_success) ? 0 : -EIO);
 	else
 		read_reissue(engine, part);
 }
@@ -165,7 +168,7 @@ void read_placed(struct engine *engine, struct leg *leg, uint64_t id)
 	op = &part->legs[leg->in_set].op;
 	assert(leg_op_is_outstanding(op));
 	leg_op_done(leg, op);
-	if (part->arrived_bytes < part->at.length)
+	if (part->arrived_bytes < part->at.length && !MUTANT(short_read_not_zeroed))
 		zero_rest(engine, part);
 	else
 		read_end(engine, part, 0);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
@@ -45,7 +46,9 @@ static struct leg *leg_of_tag(struct engine *engine, const struct set *set, uint
 static void ask_page(struct engine *engine, struct leg *joiner, struct leg *asked, enum message_kind kind)
 {
 	const struct voter *voter = chosen_voter(engine, leg_set(engine, joiner), joiner);
-	uint32_t above = joiner->rejoin.is_full ? 0 : voter->in_sync_gen;
+	uint32_t above = joiner->rejoin.is_full		      ? 0
+			 : MUTANT(replica_says_what_it_lacks) ? joiner->config.gen
+							      : voter->in_sync_gen;
 
 	engine->message.regions_ask = (struct message_regions_ask){engine->ballot, joiner->rejoin.from,
 								   kind == MESSAGE_LIST_REGIONS ? 0 : above};
@@ -64,12 +67,13 @@ static void enter(struct engine *engine, struct leg *leg, enum rejoin_phase phas
 static void begin(struct engine *engine, struct set *set, struct leg *leg)
 {
 	const struct voter *voter = chosen_voter(engine, set, leg);
-	bool is_list_lost = voter->compare == COMPARE_ITS_LIST && voter->incarnation != leg->incarnation;
+	bool is_list_lost = voter->compare == COMPARE_ITS_LIST && voter->incarnation != leg->incarnation &&
+			    !MUTANT(list_of_another_start);
 
 	leg->rejoin = (struct rejoin){
 		.round = (uint16_t)(leg->rejoin.round + 1),
 		.since_ns = engine->now_ns,
-		.is_full = voter->compare == COMPARE_EVERYTHING || is_list_lost,
+		.is_full = (voter->compare == COMPARE_EVERYTHING && !MUTANT(everything_not_compared)) || is_list_lost,
 	};
 	region_map_clear(&leg->to_copy);
 	leg->has_forgotten = false;
@@ -137,7 +141,7 @@ static uint8_t stamps_to_raise(struct set *set, struct message_stamp *stamp, con
 			run.gen = set->members.stamp_gen;
 		stamp->runs[stamp->count++] = run;
 	}
-	return stamp->count > 0;
+	return stamp->count > 0 && !MUTANT(joiner_gets_no_stamps);
 }
 
 static void next_page(struct engine *engine, struct leg *joiner)
@@ -157,6 +161,14 @@ static void next_page(struct engine *engine, struct leg *joiner)
 		joiner->rejoin.total_regions = joiner->to_copy.held;
 }
 
+/* Planted faults only. */
+static bool is_ignored(enum rejoin_phase phase)
+{
+	return (MUTANT(its_list_ignored) && phase == REJOIN_LIST) ||
+	       (MUTANT(own_stamps_ignored) && phase == REJOIN_OWN) ||
+	       (MUTANT(source_stamps_ignored) && phase == REJOIN_SOURCE);
+}
+
 void resync_got_regions(struct engine *engine, struct leg *leg, const struct message_regions *regions, uint32_t tag)
 {
 	struct set *set = leg_set(engine, leg);
@@ -166,7 +178,7 @@ void resync_got_regions(struct engine *engine, struct leg *leg, const struct mes
 		return;
 	if (regions->everything)
 		region_map_add_all(&joiner->to_copy);
-	for (uint32_t i = 0; i < regions->count; i++)
+	for (uint32_t i = 0; i < regions->count && !is_ignored(joiner->rejoin.phase); i++)
 		region_map_add(&joiner->to_copy, regions->runs[i].first, regions->runs[i].count);
 	joiner->rejoin.is_last_page = !regions->more || regions->everything;
 	joiner->rejoin.from = regions->next;
@@ -253,8 +265,9 @@ static void send_barrier(struct engine *engine, struct set *set, struct leg *leg
 		.stable_upto = set->stable_upto,
 	};
 
-	set->members.barrier |= leg_bit(leg);
-	leg->rejoin.phase = REJOIN_BARRIER;
+	if (!MUTANT(joiner_not_required))
+		set->members.barrier |= leg_bit(leg);
+	leg->rejoin.phase = MUTANT(rejoin_without_flush) ? REJOIN_COMMIT : REJOIN_BARRIER;
 	leg->rejoin.barrier_id = frame.id = slot_new_id(engine, ID_SLOT_PING, 1);
 	leg->rejoin.barrier_upto = flush_acknowledged_upto(set);
 	leg_op_sent(leg, LANE_MAIN, &leg->barrier, 0, engine->now_ns);
@@ -340,7 +353,8 @@ static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 		break;
 	case REJOIN_COPY:
 		/* What the in-sync ones are not agreed on cannot be copied yet. */
-		if (region_map_is_empty(&set->uncertain) && set->change == CHANGE_NONE)
+		if ((region_map_is_empty(&set->uncertain) || MUTANT(rejoin_of_the_uncertain)) &&
+		    set->change == CHANGE_NONE)
 			copy_some(engine, set, leg);
 		break;
 	case REJOIN_NONE:

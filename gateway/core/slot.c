@@ -2,6 +2,7 @@
  * and no frames. On a request's path: first after the frontend, and last before it. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 unsigned slot_index(const struct engine *engine, const struct slot *slot)
@@ -115,6 +116,9 @@ static bool part_lock(struct engine *engine, struct part *part)
 
 	if (request->op == REQUEST_FLUSH)
 		return true;
+	if (MUTANT(copy_without_lock) && slot_copy(engine, part->slot)) /* one of nobody else's range */
+		return range_lock_acquire(&set_of(engine, part)->lock, &part->range, UINT64_MAX - 1, UINT64_MAX,
+					  RANGE_READ);
 	return range_lock_acquire(&set_of(engine, part)->lock, &part->range, part->at.set_offset,
 				  part->at.set_offset + part->at.length,
 				  request->op == REQUEST_READ ? RANGE_READ : RANGE_WRITE);
@@ -315,6 +319,8 @@ static void release_ranges(struct engine *engine, struct slot *slot)
 	for (unsigned i = 0; i < slot->part_count; i++) {
 		struct part *part = &slot->parts[i];
 
+		if (MUTANT(range_released_before_the_last) && !part->range.is_present)
+			continue;
 		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	}
 }
@@ -323,7 +329,7 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 {
 	unsigned index = slot_index(engine, slot);
 
-	if (slot->request.op != REQUEST_READ && slot->request.op != REQUEST_FLUSH)
+	if (slot->request.op != REQUEST_READ && slot->request.op != REQUEST_FLUSH && !MUTANT(range_released_early))
 		release_ranges(engine, slot);
 	for (unsigned i = 0; i < slot->part_count; i++)
 		slot->parts[i].id = 0;
@@ -342,9 +348,9 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 
 void slot_released(struct engine *engine, struct slot *slot)
 {
-	if (slot->parts_left > 0)
+	if (slot->parts_left > 0 && !MUTANT(one_part_is_enough))
 		return;
-	if (slot->borrows > 0 && !engine->options.memory_is_pinned)
+	if (slot->borrows > 0 && !engine->options.memory_is_pinned && !MUTANT(completion_before_release))
 		return;
 	slot_complete(engine, slot);
 }
@@ -354,7 +360,8 @@ void part_done(struct engine *engine, struct part *part, int error)
 	struct slot *slot = part->slot;
 
 	assert(part->state != PART_DONE);
-	if (slot->request.op == REQUEST_READ && part->state != PART_HELD)
+	if ((slot->request.op == REQUEST_READ || (MUTANT(range_released_early) && slot->request.op != REQUEST_FLUSH)) &&
+	    part->state != PART_HELD)
 		range_lock_release(&set_of(engine, part)->lock, &part->range, &engine->ready);
 	part->state = PART_DONE;
 	part->range.is_settled = true; /* held for the slot's other parts */

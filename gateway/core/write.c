@@ -3,6 +3,7 @@
  * how bytes travel beyond the choice of path. On a write's path: from the held range to the last acknowledgement. */
 #include <errno.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
@@ -12,7 +13,7 @@
 static enum write_path choose_path(const struct engine *engine, const struct part *part)
 {
 	/* Legs that disagree saw different bytes: only a private copy is the same for all of them. */
-	if (part->crc_resends > 0)
+	if (part->crc_resends > 0 && !MUTANT(repeat_without_copy))
 		return part->at.length <= BULK_MIN_BYTES_MAX ? WRITE_GATHER : WRITE_PRIVATE;
 	if (part->at.length <= engine->options.bulk_min_bytes)
 		return WRITE_GATHER;
@@ -36,7 +37,7 @@ static struct frame change_frame(struct engine *engine, const struct part *part)
 	};
 
 	/* Somebody is out, or may soon be: what he misses must be findable (R4, R6). */
-	if (membership_stamps(&set->members))
+	if (membership_stamps(&set->members) && !(MUTANT(discards_not_stamped) && request->op == REQUEST_DISCARD))
 		frame.flags |= FRAME_F_STAMP;
 	if (request->op == REQUEST_DISCARD)
 		frame.type = FRAME_DISCARD;
@@ -107,7 +108,7 @@ void write_start(struct engine *engine, struct part *part)
 	part->state = PART_SENT;
 	list_add_tail(&set->writes, &part->node);
 	unsynced_mark(&set->unsynced, part->at.set_offset, part->at.length);
-	send_to(engine, part, set->up_legs);
+	send_to(engine, part, set->up_legs & ~(MUTANT(joiner_misses_new_writes) ? set->syncing : 0));
 }
 
 void write_resend(struct engine *engine, struct leg *leg)
@@ -118,7 +119,7 @@ void write_resend(struct engine *engine, struct leg *leg)
 	list_for_each (it, next, &set->writes) {
 		struct part *part = container_of(it, struct part, node);
 
-		if (part->acked & leg_bit(leg))
+		if (part->acked & leg_bit(leg) || MUTANT(no_resend))
 			continue;
 		engine->counters.resent_writes++;
 		part->failed &= (uint8_t)~leg_bit(leg);
@@ -170,9 +171,9 @@ static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_
  * counts as stable. */
 static void fail_write(struct engine *engine, struct set *set, struct part *part, int error)
 {
-	if (part->wseq < set->failed_from)
+	if (part->wseq < set->failed_from && !MUTANT(failed_write_is_stable))
 		set->failed_from = part->wseq;
-	if (__builtin_popcount(set->members.in_union) > 1)
+	if (__builtin_popcount(set->members.in_union) > 1 && !MUTANT(failed_write_is_read))
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
 	set->needs_look = true;
 	part_done(engine, part, error);
@@ -256,22 +257,24 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 	uint8_t required = set_required(set);
 	uint8_t legs = part->acked & required;
 
+	if (MUTANT(range_released_before_the_last) && part->range.is_present && legs == required)
+		range_lock_release(&set->lock, &part->range, &engine->ready);
 	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
 		return;
 	/* Not one that is only being taken back. */
 	if (part->failed & ~required)
 		evict_failed(engine, set, part);
-	if (((part->acked | part->failed) & required) != required)
+	if (((part->acked | part->failed) & required) != required && !(MUTANT(ack_after_one_copy) && part->acked))
 		return;
 	if ((part->failed & required) == required) {
 		fail_write(engine, set, part, error_of(set, part));
 		return;
 	}
-	if (part->failed & required) {
+	if (part->failed & required && !MUTANT(write_error_ignored)) {
 		evict_failed(engine, set, part);
 		return;
 	}
-	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs)) {
+	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs) && !MUTANT(crc_mismatch_ignored)) {
 		if (range_lock_is_passed(&set->lock, &part->range))
 			return; /* a copy must not overwrite it: looked at again by evict_tick() */
 		if (part->crc_resends < CRC_RESENDS_MAX)
@@ -281,7 +284,7 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	/* R3.6; and min-in-sync. */
-	part->range.is_settled = evict_is_short(engine, set);
+	part->range.is_settled = evict_is_short(engine, set) && !MUTANT(min_in_sync_ignored);
 	if (!part->range.is_settled && set->ack_from_ns <= engine->now_ns)
 		complete_write(engine, set, part);
 }

@@ -48,7 +48,7 @@ static void send_opened(const struct replica *replica, struct replica_lane *lane
 
 static bool ballot_equal(const struct ballot *a, const struct ballot *b)
 {
-	return a->epoch == b->epoch && a->nonce == b->nonce;
+	return a->epoch == b->epoch && (a->nonce == b->nonce || MUTANT(nonce_ignored));
 }
 
 /* NULL: the promise stands and was given. Else why nothing may be done under this ballot. */
@@ -92,6 +92,10 @@ enum refusal control_judge(const struct replica *replica, enum message_kind kind
 		return REFUSAL_STORE;
 	}
 	if (kind == MESSAGE_PROMISE) /* run_promise() compares */
+		return REFUSAL_NONE;
+	if (MUTANT(fenced_gateway_keeps_lease) && kind == MESSAGE_HEARTBEAT)
+		return REFUSAL_NONE;
+	if (MUTANT(accept_without_promise) && kind == MESSAGE_ACCEPT)
 		return REFUSAL_NONE;
 	*ret_why = ballot_misfit(replica, ballot, &refusal);
 	return *ret_why ? refusal : REFUSAL_NONE;
@@ -168,6 +172,8 @@ static void run_promise(struct replica *replica)
 	/* From here on nothing older is executed, even if the promise never becomes durable. */
 	*promised = *asked;
 	replica->last_session = 0;
+	if (MUTANT(promise_clears_lease))
+		replica->desk.lease_until_ns = 0;
 	if (MUTANT(promise_before_drain)) {
 		replica_write_superblock(replica, control_persisted);
 		return;

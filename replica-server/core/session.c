@@ -244,7 +244,7 @@ static void start_change(struct served *served)
 		return;
 	}
 	served->stamp_cycle = stamps_raise(&replica->stamps, frame->offset, frame->length, frame->gen);
-	if (served->stamp_cycle <= replica->stamps.durable_cycle) {
+	if (served->stamp_cycle <= replica->stamps.durable_cycle || MUTANT(data_before_stamp)) {
 		submit(served);
 		return;
 	}

@@ -9,6 +9,7 @@
 #include "common/byteorder.h"
 #include "common/crc32c.h"
 #include "common/limits.h"
+#include "common/mutant.h"
 
 /* Header block. */
 enum {
@@ -103,7 +104,7 @@ int stamps_block_decode(uint64_t block_idx, const uint8_t in[STAMPS_BLOCK_BYTES]
 	}
 	if (load_le32(in + AT_CRC) != crc32c(0, in, AT_CRC) || load_le32(in + AT_BLOCK_IDX) != (uint32_t)block_idx) {
 		for (unsigned i = 0; i < STAMPS_PER_BLOCK; i++)
-			ret[i] = STAMP_UNKNOWN;
+			ret[i] = MUTANT(damaged_stamps_say_nothing) ? 0 : STAMP_UNKNOWN;
 		return -EBADMSG;
 	}
 	for (unsigned i = 0; i < STAMPS_PER_BLOCK; i++)
@@ -234,7 +235,7 @@ void stamps_commit(struct stamps *stamps)
 	stamps->writing_left = stamps->dirty_count;
 	stamps->writing_next = 0;
 	stamps->dirty_count = 0;
-	stamps->writing_cycle = stamps->open_cycle++;
+	stamps->writing_cycle = MUTANT(stamps_join_a_running_write) ? stamps->open_cycle : stamps->open_cycle++;
 	write_next_block(stamps);
 }
 

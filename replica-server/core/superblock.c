@@ -243,7 +243,7 @@ int superblock_choose(const uint8_t *image, struct superblock *ret, struct super
 		if (slots.error[i])
 			continue;
 		slots.sequence[i] = found[i].sequence;
-		if (!any || found[i].sequence > found[slots.newest].sequence)
+		if (!any || (found[i].sequence > found[slots.newest].sequence) != MUTANT(older_slot_counts))
 			slots.newest = i;
 		any = true;
 	}

@@ -37,7 +37,8 @@ void unstable_epoch(struct unstable *unstable, uint32_t epoch)
 		return;
 	unstable->older_is_everything |= unstable->overflow_upto != 0;
 	unstable->older_is_everything |= unstable->count > unstable->cap - unstable->older_count;
-	for (uint32_t i = 0; i < unstable->count && unstable->older_count < unstable->cap; i++)
+	for (uint32_t i = 0;
+	     i < unstable->count && unstable->older_count < unstable->cap && !MUTANT(older_lists_dropped); i++)
 		unstable->older[unstable->older_count++] = *current_extent(unstable, i);
 	unstable->epoch = epoch;
 	unstable->head = 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mutant.h"
 #include "replica-server/core/control.h"
 #include "replica-server/core/regions.h"
 
@@ -60,7 +61,7 @@ uint32_t voter_lease_left_ms(const struct replica *replica)
 {
 	uint64_t from_start_ns = replica->server->started_ns + VOTER_LEASE_NS, until_ns = replica->desk.lease_until_ns;
 
-	until_ns = from_start_ns > until_ns ? from_start_ns : until_ns;
+	until_ns = from_start_ns > until_ns && !MUTANT(restarted_voter_knows_no_lease) ? from_start_ns : until_ns;
 	if (until_ns <= replica->now_ns)
 		return 0;
 	return (uint32_t)((until_ns - replica->now_ns + 999999) / 1000000);
@@ -169,7 +170,7 @@ static bool awaits_changes(const struct voter_request *request)
 {
 	const struct served *oldest = list_first(&request->replica->session.changes, struct served, node);
 
-	return oldest && oldest->arrival <= request->arrival;
+	return oldest && oldest->arrival <= request->arrival && !MUTANT(stamp_syncs_before_writes);
 }
 
 static void submit(struct voter_request *request, enum store_kind kind)
@@ -191,9 +192,10 @@ static void stamp_step(struct voter_request *request)
 {
 	struct stamps *stamps = &request->replica->stamps;
 
-	if (request->stage == VOTER_STAMPING && !stamps->failed && request->stamp_cycle > stamps->durable_cycle)
+	if (request->stage == VOTER_STAMPING && !stamps->failed && request->stamp_cycle > stamps->durable_cycle &&
+	    !MUTANT(stamped_before_durable))
 		return;
-	request->stage = request->sync && !stamps->failed ? VOTER_CHANGES : VOTER_TURN;
+	request->stage = request->sync && !stamps->failed && !MUTANT(stamp_does_not_sync) ? VOTER_CHANGES : VOTER_TURN;
 	if (request->stage == VOTER_CHANGES && awaits_changes(request))
 		return;
 	list_del(&request->wait_node);

@@ -187,16 +187,22 @@ static json_t *set_json(const struct volume_spec *spec, unsigned idx)
 			 "witnesses", voters_json(set, VOTER_WITNESS));
 }
 
+/* A fraction only where there is one. */
+static json_t *seconds_json(uint32_t ms)
+{
+	return ms % 1000 ? json_real(ms / 1000.) : json_integer(ms / 1000);
+}
+
 /* What holds, defaults included. */
 static json_t *policy_json(const struct volume_spec *spec)
 {
 	struct volume_policy policy = spec->policy;
 
 	policy_fill(&policy);
-	return json_pack("{s:s, s:i, s:i, s:i, s:I, s:o, s:i, s:i}", "on_no_quorum",
+	return json_pack("{s:s, s:i, s:i, s:o, s:I, s:o, s:i, s:i}", "on_no_quorum",
 			 policy.on_no_quorum == NO_QUORUM_ERROR ? "error" : "suspend", "quorum_deadline_s",
 			 (int)policy.quorum_deadline, "min_in_sync", (int)policy.min_in_sync, "answer_deadline_s",
-			 (int)policy.answer_deadline, "resync_rate_bytes", (json_int_t)policy.resync_rate,
+			 seconds_json(policy.answer_deadline_ms), "resync_rate_bytes", (json_int_t)policy.resync_rate,
 			 "slow_factor",
 			 policy.slow_factor == POLICY_NEVER ? json_null() : json_integer(policy.slow_factor),
 			 "slow_time_s", (int)policy.slow_time, "slow_rest_s", (int)policy.slow_rest);

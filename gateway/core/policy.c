@@ -14,7 +14,7 @@
 #define NS 1000000000ull
 #define SECONDS_MAX 86400u
 
-enum kind { KIND_NUMBER, KIND_SECONDS, KIND_FACTOR, KIND_RATE, KIND_NO_QUORUM };
+enum kind { KIND_NUMBER, KIND_SECONDS, KIND_MS, KIND_FACTOR, KIND_RATE, KIND_NO_QUORUM };
 
 static const struct {
 	const char *key, *arg, *help;
@@ -28,8 +28,8 @@ static const struct {
 	 KIND_SECONDS, offsetof(struct volume_policy, quorum_deadline), 1, SECONDS_MAX},
 	{"min-in-sync", "N", "with fewer replicas in sync I/O is suspended (default 1)", KIND_NUMBER,
 	 offsetof(struct volume_policy, min_in_sync), 1, SET_REPLICAS_MAX},
-	{"answer-deadline", "SECONDS", "a replica that owes an answer for so long is evicted (default 3)", KIND_SECONDS,
-	 offsetof(struct volume_policy, answer_deadline), 1, SECONDS_MAX},
+	{"answer-deadline", "SECONDS", "a replica that owes an answer for so long is evicted (default 3, at least 0.1)",
+	 KIND_MS, offsetof(struct volume_policy, answer_deadline_ms), 100, SECONDS_MAX * 1000},
 	{"resync-rate", "BYTES", "compared a second while a replica rejoins (default: as fast as it goes)", KIND_RATE,
 	 offsetof(struct volume_policy, resync_rate), 0, 0},
 	{"slow-factor", "N", "a replica so many times slower than the fastest is evicted; or never (default 16)",
@@ -78,6 +78,21 @@ static int take_number(unsigned nth, const char *text, uint32_t *ret, struct err
 	return 0;
 }
 
+/* Seconds with a fraction. */
+static int take_ms(unsigned nth, const char *text, uint32_t *ret, struct err *err)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (*text < '0' || *text > '9' || strspn(text, "0123456789.") != strlen(text) || *end)
+		return err_set(err, -EINVAL, "'%.64s' is not a number of seconds", text);
+	if (seconds < rows[nth].min / 1000. || seconds > rows[nth].max / 1000.)
+		return err_set(err, -EINVAL, "%.32s is out of range, %g to %g seconds is allowed", text,
+			       rows[nth].min / 1000., rows[nth].max / 1000.);
+	*ret = (uint32_t)(seconds * 1000 + 0.5);
+	return 0;
+}
+
 static int take_rate(const char *text, uint64_t *ret, struct err *err)
 {
 	uint64_t value = 0;
@@ -110,6 +125,8 @@ int policy_take(struct volume_policy *policy, unsigned nth, const char *text, st
 		return take_no_quorum(text, target(policy, nth), err);
 	case KIND_RATE:
 		return take_rate(text, target(policy, nth), err);
+	case KIND_MS:
+		return take_ms(nth, text, target(policy, nth), err);
 	case KIND_FACTOR:
 		if (!strcmp(text, "never")) {
 			policy->slow_factor = POLICY_NEVER;
@@ -138,6 +155,8 @@ bool policy_give(const struct volume_policy *policy, unsigned nth, char out[POLI
 	memcpy(&number, target(policy, nth), sizeof(number));
 	if (rows[nth].kind == KIND_FACTOR && number == POLICY_NEVER)
 		snprintf(out, POLICY_TEXT_CHARS, "never");
+	else if (rows[nth].kind == KIND_MS)
+		snprintf(out, POLICY_TEXT_CHARS, "%.9g", number / 1000.);
 	else
 		snprintf(out, POLICY_TEXT_CHARS, "%" PRIu32, number);
 	return number != 0;
@@ -165,8 +184,8 @@ void policy_apply(const struct volume_policy *policy, struct engine_options *opt
 		options->quorum_wait_ns = policy->quorum_deadline * NS;
 	if (policy->min_in_sync)
 		options->min_in_sync = policy->min_in_sync;
-	if (policy->answer_deadline)
-		options->answer_deadline_ns = policy->answer_deadline * NS;
+	if (policy->answer_deadline_ms)
+		options->answer_deadline_ns = policy->answer_deadline_ms * (NS / 1000);
 	if (policy->resync_rate)
 		options->resync_bytes_per_s = policy->resync_rate;
 	if (policy->slow_factor)
@@ -187,7 +206,7 @@ void policy_fill(struct volume_policy *policy)
 		.on_no_quorum = defaults.fails_without_quorum ? NO_QUORUM_ERROR : NO_QUORUM_SUSPEND,
 		.quorum_deadline = (uint32_t)(defaults.quorum_wait_ns / NS),
 		.min_in_sync = defaults.min_in_sync,
-		.answer_deadline = (uint32_t)(defaults.answer_deadline_ns / NS),
+		.answer_deadline_ms = (uint32_t)(defaults.answer_deadline_ns / (NS / 1000)),
 		.resync_rate = defaults.resync_bytes_per_s,
 		.slow_factor = defaults.slow_factor ? defaults.slow_factor : POLICY_NEVER,
 		.slow_time = (uint32_t)(defaults.slow_ns / NS),

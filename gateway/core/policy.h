@@ -15,12 +15,12 @@ enum no_quorum { NO_QUORUM_UNSAID, NO_QUORUM_SUSPEND, NO_QUORUM_ERROR };
 
 #define POLICY_NEVER UINT32_MAX
 
-/* 0 everywhere: not said. Times in seconds. */
+/* 0 everywhere: not said. Times in seconds unless the name says more. */
 struct volume_policy {
 	enum no_quorum on_no_quorum;
 	uint32_t quorum_deadline;
 	uint32_t min_in_sync;
-	uint32_t answer_deadline;
+	uint32_t answer_deadline_ms;
 	uint64_t resync_rate; /* bytes a second */
 	uint32_t slow_factor; /* or POLICY_NEVER */
 	uint32_t slow_time;

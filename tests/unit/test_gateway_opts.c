@@ -39,7 +39,7 @@ static void defaults_are_the_documented_ones(void)
 	CHECK_EQ_U64(BULK_MIN_BYTES_DEFAULT, opts.bulk_min_bytes);
 	CHECK_EQ_U64(3000, opts.attach_wait_ms);
 	CHECK_EQ_U64(30000, opts.attach_limit_ms);
-	CHECK_EQ_U64(0, opts.policy.answer_deadline); /* not said: as the volume's file or the engine has it */
+	CHECK_EQ_U64(0, opts.policy.answer_deadline_ms); /* not said: as the volume's file or the engine has it */
 	CHECK_EQ_U64(DEVICE_ID_ANY, opts.device_id);
 	CHECK_EQ_U64(0, opts.buffer_table);
 }
@@ -110,7 +110,8 @@ static void each_refusal_names_the_option(void)
 		{"--frontend=shm:", "--frontend"},
 		{"--receive=send", "--receive"},
 		{"--zero-copy-send=maybe", "--zero-copy-send"},
-		{"--answer-deadline=0", "--answer-deadline: 0 is out of range, 1 to 86400 seconds"},
+		{"--answer-deadline=0", "--answer-deadline: 0 is out of range, 0.1 to 86400 seconds"},
+		{"--answer-deadline=1e3", "not a number of seconds"},
 		{"--on-no-quorum=panic", "--on-no-quorum: 'panic' is neither suspend nor error"},
 		{"--min-in-sync=6", "--min-in-sync: 6 is out of range, 1 to 5"},
 		{"--resync-rate=1K", "--resync-rate: 1K is out of range"},

@@ -44,7 +44,7 @@ static void what_is_said_reaches_the_engine(void)
 	say(&policy, "on-no-quorum", "error");
 	say(&policy, "quorum-deadline", "7");
 	say(&policy, "min-in-sync", "2");
-	say(&policy, "answer-deadline", "5");
+	say(&policy, "answer-deadline", "0.3");
 	say(&policy, "resync-rate", "100M");
 	say(&policy, "slow-factor", "8");
 	say(&policy, "slow-time", "20");
@@ -53,7 +53,7 @@ static void what_is_said_reaches_the_engine(void)
 	CHECK_TRUE(options.fails_without_quorum);
 	CHECK_EQ_U64(7000000000ull, options.quorum_wait_ns);
 	CHECK_EQ_U64(2, options.min_in_sync);
-	CHECK_EQ_U64(5000000000ull, options.answer_deadline_ns);
+	CHECK_EQ_U64(300000000ull, options.answer_deadline_ns);
 	CHECK_EQ_U64(100 * MIB, options.resync_bytes_per_s);
 	CHECK_EQ_U64(8, options.slow_factor);
 	CHECK_EQ_U64(20000000000ull, options.slow_ns);
@@ -77,7 +77,7 @@ static void a_merge_takes_what_is_said_and_nothing_else(void)
 	CHECK_EQ_U64(3, base.min_in_sync);
 	CHECK_EQ_U64(POLICY_NEVER, base.slow_factor);
 	CHECK_EQ_U64(7 * MIB, base.resync_rate);
-	CHECK_EQ_U64(0, base.answer_deadline);
+	CHECK_EQ_U64(0, base.answer_deadline_ms);
 }
 
 static void the_filled_policy_is_the_engine_s_default(void)
@@ -90,7 +90,7 @@ static void the_filled_policy_is_the_engine_s_default(void)
 	after = before;
 	policy_apply(&policy, &after);
 	CHECK_MEM(&before, &after, sizeof(before));
-	CHECK_EQ_U64(3, policy.answer_deadline);
+	CHECK_EQ_U64(3000, policy.answer_deadline_ms);
 	CHECK_EQ_U64(16, policy.slow_factor);
 }
 

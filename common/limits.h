@@ -35,6 +35,7 @@
 /* Replication. */
 #define LEASE_MS 3000u	       /* read lease: at the gateway from the sending of the heartbeat (R9) */
 #define LEASE_DRIFT_PERCENT 5u /* a voter counts so much longer, for clocks that run apart */
+#define DEVICE_NONCES_MAX 16u  /* attachments, in vain and not, since a device was last served */
 #define RESYNC_SLOTS 4u	       /* regions compared or copied at a time, each with REGION_BYTES of the driver's memory */
 
 /* Wire. */

@@ -70,6 +70,17 @@ static int check_agree(struct engine *engine, const struct set *set, uint8_t ans
 	return 0;
 }
 
+static bool has_served_device(const struct engine *engine, uint64_t nonce)
+{
+	if (nonce == engine->options.predecessor_nonce)
+		return true;
+	for (unsigned i = 0; i < DEVICE_NONCES_MAX && engine->options.device_nonces[i]; i++) {
+		if (nonce == engine->options.device_nonces[i])
+			return true;
+	}
+	return false;
+}
+
 /* R10, R11: what somebody else configured meanwhile ends this device. */
 static int check_nonce(const struct engine *engine, const struct set *set, const struct config *config, struct err *err)
 {
@@ -80,7 +91,7 @@ static int check_nonce(const struct engine *engine, const struct set *set, const
 	if (set->was_ours && !MUTANT(foreign_config_taken))
 		return err_set(err, -ESTALE, "volume %s: another gateway has attached it (epoch %" PRIu32 ")",
 			       engine->spec.name, config->ballot.epoch);
-	if (engine->options.is_recovery && nonce != engine->options.predecessor_nonce && !MUTANT(recovery_over_another))
+	if (engine->options.is_recovery && !has_served_device(engine, nonce) && !MUTANT(recovery_over_another))
 		return err_set(err, -ESTALE,
 			       "volume %s: another gateway has attached it since (epoch %" PRIu32
 			       "); this device's requests must not be repeated",

@@ -151,10 +151,12 @@ struct engine_options {
 	uint64_t slow_rest_ns;	    /* ... and is not taken back before */
 	uint64_t predecessor_nonce; /* of the attachment whose process is proven dead on this host, and that had
 				     * engine_outlived_leases(): no lease to wait for (R3.6). 0: none */
-	bool is_recovery;	    /* the device lived on: only the predecessor's config may be adopted, reads wait for
-				     * engine_recovered() (R11) */
-	bool memory_is_pinned;	    /* the frontend keeps a completed request's memory until the last send let go of it
-				     * (ublk's kernel buffers); else completion waits for engine_payload_released() */
+	uint64_t device_nonces[DEVICE_NONCES_MAX]; /* is_recovery: of the attachments that may have served this device,
+						    * ended by 0 */
+	bool is_recovery;      /* the device lived on: only a config of these or of the predecessor may be
+				* adopted, reads wait for engine_recovered() (R11) */
+	bool memory_is_pinned; /* the frontend keeps a completed request's memory until the last send let go of it
+				* (ublk's kernel buffers); else completion waits for engine_payload_released() */
 	bool accepts_loss; /* the operator gives up what only in-sync replicas that do not answer may have, if ... */
 	uint32_t accepted_epoch; /* ... this is the highest epoch of any config seen: what he was shown. Not once served
 				  */

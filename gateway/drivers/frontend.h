@@ -13,6 +13,7 @@
 
 #include "common/compiler.h"
 #include "common/err.h"
+#include "common/limits.h"
 
 struct engine;
 struct frontend;
@@ -30,6 +31,10 @@ struct payload {
 
 struct frontend_ops {
 	const char *name;
+	/* First of all. True: a gateway was lost under the device and what it had in flight is issued again; then
+	 * `ret_nonces` names the attachments that may have served it (R11). `nonce` is one of them from here on.
+	 * NULL: the device never outlives its gateway. */
+	bool (*recovers)(struct frontend *fe, uint64_t nonce, uint64_t ret_nonces[DEVICE_NONCES_MAX]);
 	/* Data thread, at its start: register buffers with the ring, begin to listen to start(). */
 	int (*arm)(struct frontend *fe, struct err *err);
 	/* Data thread: a completion whose user_data kind is UD_FRONTEND. */

@@ -32,6 +32,7 @@ struct frontend_shm {
 	struct shm_map map;
 	char *path;
 	char reason[160];
+	uint64_t nonce;	     /* of this gateway's attachment */
 	int wake_fd;	     /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
 	uint64_t wake_count; /* where the read lands */
 	bool registered;     /* payloads are in the ring's buffer table, index = slot */
@@ -89,6 +90,26 @@ static int start_watcher(struct frontend_shm *shm, struct err *err)
 		return err_set(err, -rc, "shared memory %s: watcher thread: %s", shm->path, strerror(rc));
 	shm->watching = true;
 	return 0;
+}
+
+static bool shm_recovers(struct frontend *fe, uint64_t nonce, uint64_t ret_nonces[DEVICE_NONCES_MAX])
+{
+	struct frontend_shm *shm = to_shm(fe);
+	uint64_t *nonces = shm->map.header->nonces;
+	bool is_recovery = shm->map.header->serving && !shm->map.header->stopped;
+	unsigned count = 0;
+
+	if (!is_recovery)
+		memset(nonces, 0, sizeof(shm->map.header->nonces));
+	memcpy(ret_nonces, nonces, sizeof(shm->map.header->nonces));
+	while (count < DEVICE_NONCES_MAX && nonces[count])
+		count++;
+	/* Too many attempts: the first stays, it is the one that served. */
+	if (count == DEVICE_NONCES_MAX)
+		memmove(&nonces[1], &nonces[2], (--count - 1) * sizeof(*nonces));
+	nonces[count] = nonce;
+	shm->nonce = nonce;
+	return is_recovery;
 }
 
 static void arm_wake(struct frontend_shm *shm)
@@ -197,14 +218,18 @@ static void mark_submitted_slots(struct frontend_shm *shm)
 static void shm_poll(struct frontend *fe)
 {
 	struct frontend_shm *shm = to_shm(fe);
+	bool is_first;
 
 	__atomic_store_n(&shm->map.header->gateway_sleeps, 0, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&shm->started, __ATOMIC_ACQUIRE))
 		return;
-	if (__atomic_exchange_n(&shm->rescan, false, __ATOMIC_ACQ_REL))
+	is_first = __atomic_exchange_n(&shm->rescan, false, __ATOMIC_ACQ_REL);
+	if (is_first)
 		mark_submitted_slots(shm);
 	for (unsigned word = 0; word < (shm->map.queue_depth + 63) / 64; word++)
 		take_word(shm, word);
+	if (is_first)
+		engine_recovered(fe->engine);
 }
 
 static void ring_complete_bell(struct shm_header *header)
@@ -296,6 +321,8 @@ static int shm_start(struct frontend *fe, struct err *err)
 	header->block_bytes = shm->options.block_bytes;
 	header->gateway_pid = (uint32_t)getpid();
 	header->stopped = 0;
+	memset(header->nonces, 0, sizeof(header->nonces));
+	header->nonces[0] = shm->nonce;
 	__atomic_store_n(&shm->rescan, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&shm->started, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&header->serving, 1, __ATOMIC_SEQ_CST);
@@ -351,6 +378,7 @@ static const char *shm_mode_reason(const struct frontend *fe)
 
 static const struct frontend_ops shm_ops = {
 	.name = "shm",
+	.recovers = shm_recovers,
 	.arm = shm_arm,
 	.on_cqe = shm_on_cqe,
 	.complete = shm_complete,

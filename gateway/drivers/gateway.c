@@ -95,6 +95,7 @@ static enum gateway_exit make_frontend(struct gateway *gateway, struct err *err)
 static void engine_options_from(const struct gateway *gateway, struct engine_options *ret)
 {
 	const struct opts *opts = gateway->opts;
+	struct frontend *fe = gateway->frontend;
 	char host[32] = "?";
 
 	engine_options_default(ret);
@@ -112,6 +113,8 @@ static void engine_options_from(const struct gateway *gateway, struct engine_opt
 	snprintf(ret->client, sizeof(ret->client), "%s/%d", host, (int)getpid());
 	ret->nonce = random_nonzero();
 	ret->predecessor_nonce = run_dir_nonce(&gateway->run_dir);
+	if (fe->ops->recovers)
+		ret->is_recovery = fe->ops->recovers(fe, ret->nonce, ret->device_nonces);
 }
 
 static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *err)

@@ -19,7 +19,7 @@
 #include "common/limits.h"
 
 #define SHM_MAGIC 0x4d48534b434f4cull /* "LOCKSHM" */
-#define SHM_VERSION 1u
+#define SHM_VERSION 2u
 #define SHM_PAGE_BYTES 4096u
 
 enum shm_slot_state { SHM_FREE = 0, SHM_SUBMITTED = 1, SHM_DONE = 2 };
@@ -40,6 +40,7 @@ struct shm_header {
 	uint32_t block_bytes;
 	uint32_t stopped; /* 1: the gateway has detached in good order */
 	uint64_t volume_bytes;
+	uint64_t nonces[DEVICE_NONCES_MAX]; /* of the gateway that served last, then of those that tried since (R11) */
 	/* Doorbells: counters, also futex words. */
 	uint32_t submit_bell; /* client rings when `gateway_sleeps` */
 	uint32_t gateway_sleeps;

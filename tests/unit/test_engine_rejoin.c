@@ -205,6 +205,8 @@ static void a_recovered_device_drives_its_requests_only_under_its_own_config(voi
 
 	options.is_recovery = true;
 	options.predecessor_nonce = 32;
+	options.device_nonces[0] = 31;
+	options.device_nonces[1] = 34;
 	scene_pair(&h, contents, &options);
 	scene_was_attached(&h, 3);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
@@ -219,7 +221,8 @@ static void reads_of_a_recovered_device_wait_until_all_its_writes_arrived(void)
 	struct engine_options options = harness_options();
 
 	options.is_recovery = true;
-	options.predecessor_nonce = 33;
+	options.device_nonces[0] = 32; /* served, then an attempt in vain that got as far as a config */
+	options.device_nonces[1] = 33;
 	scene_pair(&h, contents, &options);
 	scene_was_attached(&h, 3);
 	scene_attach(&h);

@@ -2,6 +2,7 @@
  * Reads the command line and turns the outcome into an exit code and one last line; gateway.c does the rest. */
 #include <stdio.h>
 
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "gateway/drivers/gateway.h"
 #include "gateway/drivers/opts.h"
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, PROGRAM ": %s\n", err.text);
 		return GATEWAY_EXIT_USAGE;
 	}
+	failpoint_arm();
 	log_init(PROGRAM, opts.log_level);
 	code = run(&opts, &err);
 	/* The last line is the reason: `lockstep volume attach` shows it. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "replica-server/drivers/opts.h"
 #include "replica-server/drivers/server.h"
@@ -10,6 +11,7 @@ static int run(const struct opts *opts)
 {
 	struct err err = {0};
 
+	failpoint_arm();
 	log_init("lockstep-replica", opts->log_level);
 	if (server_run(opts, &err) == 0)
 		return EXIT_FINE;

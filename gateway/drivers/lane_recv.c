@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/crc32c.h"
+#include "common/failpoint.h"
 #include "gateway/drivers/peer_private.h"
 #include "proto/codec.h"
 
@@ -86,6 +87,7 @@ bool lane_take_message(struct peer_lane *lane, const uint8_t *bytes)
 	}
 	rx->phase = RECV_HEADER;
 	rx->have = 0;
+	FAILPOINT("hears", message_kind_name(message->kind));
 	engine_message(lane->peers->engine, lane->leg, lane->which, message);
 	return lane->state == LANE_OPEN;
 }

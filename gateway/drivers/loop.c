@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "common/uring.h"
@@ -67,6 +68,7 @@ static void do_abort(void *ctx, unsigned leg, enum lane lane, const char *reason
 
 static void do_send_message(void *ctx, unsigned leg, enum lane lane, const struct message *message)
 {
+	FAILPOINT("sends", message_kind_name(message->kind));
 	peers_send_message(((struct loop *)ctx)->peers, leg, lane, message);
 }
 
@@ -89,6 +91,7 @@ static void do_complete(void *ctx, unsigned slot, int error)
 {
 	struct loop *loop = ctx;
 
+	FAILPOINT("completes", "request");
 	loop->frontend->ops->complete(loop->frontend, slot, error);
 }
 
@@ -111,6 +114,7 @@ static void do_event(void *ctx, const struct engine_event *event)
 	const char *replica =
 		event->leg == EVENT_NO_LEG ? "" : volume_leg_replica(loop->options.spec, event->leg, NULL)->name;
 
+	FAILPOINT("event", engine_event_name(event->kind));
 	log_line(event->kind == EVENT_EVICTING || event->kind == EVENT_SUSPENDED ||
 				 event->kind == EVENT_LOSS_RECORDED || event->kind == EVENT_DIFFERENCE
 			 ? LOG_LEVEL_WARN

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/crc32c.h"
 #include "common/err.h"
+#include "common/failpoint.h"
 #include "common/log.h"
 #include "common/uring.h"
 #include "proto/codec.h"
@@ -42,6 +43,7 @@ static void lane_reply(struct replica_lane *lane, const struct frame *reply, str
 {
 	struct conn *conn = conn_of(lane);
 
+	FAILPOINT("replies", frame_type_name(reply->type));
 	if (conn->state == CONN_CLOSING || out_push(&conn->out, reply, payload)) {
 		if (payload)
 			lane_put_payload(lane, payload);
@@ -77,6 +79,7 @@ static void lane_message(struct replica_lane *lane, const struct message *messag
 		log_warn("event=refused client=\"%s\" volume=%s reason=%s text=\"%s\"", conn->client,
 			 lane->replica->identity.volume_name, refusal_name(message->refused.refusal),
 			 message->refused.text);
+	FAILPOINT("sends", message_kind_name(message->kind));
 	if (out_push_message(&conn->out, message, pop_control_id(conn)))
 		begin_close(conn, "the peer does not read its answers");
 	else
@@ -233,6 +236,7 @@ static bool parse_control(struct conn *conn, const struct frame *frame)
 		return false;
 	}
 	conn->lane.replica->now_ns = clock_now_ns();
+	FAILPOINT("hears", message_kind_name(message->kind));
 	replica_message(&conn->lane, message);
 	return true;
 }

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/failpoint.h"
 #include "common/limits.h"
 #include "replica-server/drivers/digest.h"
 
@@ -111,8 +112,26 @@ static void put_scratch(struct store_queue *queue, struct store_op *op)
 	perform(container_of(next->store, struct store_file, store), next);
 }
 
+/* For fail points. */
+static const char *kind_name(const struct store_op *op)
+{
+	static const char *const names[] = {
+		[STORE_READ] = "read",
+		[STORE_WRITE] = "write",
+		[STORE_DIGEST] = "digest",
+		[STORE_SYNC] = "sync",
+		[STORE_PUNCH] = "punch",
+		[STORE_ZERO] = "zero",
+		[STORE_WRITE_SUPERBLOCK] = "superblock",
+		[STORE_WRITE_STAMPS] = "stamps",
+	};
+
+	return names[op->kind];
+}
+
 static void finish(struct store_file *file, struct store_op *op, int error)
 {
+	FAILPOINT("stored", kind_name(op));
 	if (op->kind == STORE_DIGEST)
 		put_scratch(file->queue, op);
 	op->error = error;
@@ -144,6 +163,7 @@ static void file_submit(struct store *store, struct store_op *op)
 	op->error = 0;
 	op->scratch = NULL;
 	count(file->queue, op);
+	FAILPOINT("stores", kind_name(op));
 	if (op->kind != STORE_DIGEST || take_scratch(file, op))
 		perform(file, op);
 }

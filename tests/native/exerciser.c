@@ -1,6 +1,7 @@
 /* exerciser: random verified I/O on a volume through a gateway's shared-memory frontend.
  * Options and the report only; lib/exercise.c does the work. Prints its seed first and a replay command with a finding.
- * Exit: 0 all answers were legal, 1 a finding, 2 could not run. SIGTERM, SIGINT: stop issuing, then verify as usual. */
+ * Exit: 0 all answers were legal, 1 a finding, 2 could not run. SIGTERM, SIGINT: stop issuing, then verify as usual.
+ * SIGUSR1: end at once, with the history of what is in flight. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -17,7 +18,7 @@ static volatile int stop;
 
 static void on_signal(int signal)
 {
-	stop = signal;
+	stop = signal == SIGUSR1 ? EXERCISE_ABANDON : EXERCISE_END;
 }
 
 enum option_id {
@@ -40,6 +41,7 @@ enum option_id {
 	STALL,
 	GATEWAY,
 	ERRORS,
+	RECORD,
 	NO_FINAL,
 	FILL,
 	HELP
@@ -65,6 +67,7 @@ static const struct option long_options[] = {
 	{"stall", required_argument, NULL, STALL},
 	{"gateway-wait", required_argument, NULL, GATEWAY},
 	{"errors-allowed", no_argument, NULL, ERRORS},
+	{"record-only", no_argument, NULL, RECORD},
 	{"no-final", no_argument, NULL, NO_FINAL},
 	{"fill", no_argument, NULL, FILL},
 	{"help", no_argument, NULL, HELP},
@@ -77,6 +80,7 @@ static const char usage[] =
 	"%]\n"
 	"  [--meta %] [--history FILE] [--image FILE: the volume at the end] [--initial FILE: what it holds already]\n"
 	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--fill: write every block first]\n"
+	"  [--record-only: judge nothing, others wrote the volume too]\n"
 	"  [--no-final: do not read the whole volume at the end]\n";
 
 struct arguments {
@@ -133,6 +137,9 @@ static void parse_files(int id, const char *value, struct arguments *arguments)
 		break;
 	case ERRORS:
 		arguments->exercise.errors_allowed = true;
+		break;
+	case RECORD:
+		arguments->exercise.record_only = true;
 		break;
 	case NO_FINAL:
 		arguments->no_final = true;
@@ -218,13 +225,14 @@ int main(int argc, char **argv)
 	printf("seed %llu\n", (unsigned long long)arguments.exercise.workload.seed);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
 	exercise = exercise_new(&arguments.exercise);
 	printf("serving\n");
 	if (arguments.fill)
 		exercise_fill(exercise, &stop);
 	exercise_run(exercise, &stop);
 	printf("verifying\n");
-	if (!arguments.no_final)
+	if (!arguments.no_final && stop != EXERCISE_ABANDON)
 		exercise_verify_all(exercise);
 	totals = exercise_totals(exercise);
 	printf("ok ops=%llu reads=%llu writes=%llu errors=%llu mib=%llu sectors_checked=%llu gateways=%u "

@@ -1,7 +1,8 @@
 /* faultproxy: a TCP proxy on loopback that breaks what passes it, exactly as told (rules: lib/proxy_rule.h).
  *   faultproxy --listen ADDR:PORT --connect ADDR:PORT --control SOCKET     runs until "quit" or SIGTERM
  *   faultproxy tell SOCKET WORD...                                         sends one command, prints the answer
- * Commands beside the rules: stat; stop up|down, go (read or do not read that direction); delay up|down MS;
+ * Commands beside the rules: stat; stop up|down (do not read that direction); drop up|down (its bytes vanish); go (read
+ * again; connections that lost bytes are broken); delay up|down MS;
  * refuse on|off (reset new connections); hole on|off (accept new ones, pass nothing); reset (break all); clear (drop
  * rules). One thread and poll(2); knows the wire only through lib/proxy_stream.c. */
 #include <arpa/inet.h>
@@ -26,7 +27,7 @@
 enum side { CLIENT = 0, SERVER = 1 };
 
 struct connection {
-	bool open, is_hole;
+	bool open, is_hole, has_lost;
 	int fds[2];
 	bool eof[2]; /* that side has sent all it will */
 	unsigned role;
@@ -39,7 +40,7 @@ struct proxy {
 	struct sockaddr_in target;
 	struct rule_list rules;
 	struct connection connections[CONNECTIONS_MAX];
-	bool stopped[DIRECTION_COUNT], refuse, hole, quit;
+	bool stopped[DIRECTION_COUNT], dropping[DIRECTION_COUNT], refuse, hole, quit;
 	uint64_t delay_ns[DIRECTION_COUNT];
 	uint64_t accepted, bytes[DIRECTION_COUNT];
 };
@@ -160,7 +161,9 @@ static bool pump_in(struct proxy *proxy, struct connection *connection, enum dir
 		return errno == EAGAIN || errno == EINTR;
 	if (got == 0)
 		connection->eof[from] = true;
-	if (got > 0) {
+	if (got > 0 && proxy->dropping[direction]) {
+		connection->has_lost = true;
+	} else if (got > 0) {
 		proxy->bytes[direction] += (uint64_t)got;
 		if (connection->streams[direction].out_to == connection->streams[direction].out_from)
 			connection->pending_since_ns[direction] = clock_now_ns();
@@ -253,6 +256,14 @@ static void reset_all(struct proxy *proxy)
 			connection_close(&proxy->connections[i], true);
 }
 
+static void heal(struct proxy *proxy)
+{
+	proxy->stopped[UP] = proxy->stopped[DOWN] = proxy->dropping[UP] = proxy->dropping[DOWN] = false;
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
+		if (proxy->connections[i].open && proxy->connections[i].has_lost)
+			connection_close(&proxy->connections[i], true);
+}
+
 static void print_stat(const struct proxy *proxy, char *answer, size_t cap)
 {
 	unsigned open_count = 0;
@@ -280,7 +291,9 @@ static bool command_switch(struct proxy *proxy, const char *line, char *answer, 
 	else if (strncmp(line, "stop", 4) == 0)
 		proxy->stopped[direction] = true;
 	else if (strncmp(line, "go", 2) == 0)
-		proxy->stopped[UP] = proxy->stopped[DOWN] = false;
+		heal(proxy);
+	else if (strncmp(line, "drop", 4) == 0)
+		proxy->dropping[direction] = true;
 	else if (strncmp(line, "delay", 5) == 0)
 		proxy->delay_ns[direction] = tool_number(strrchr(line, ' ') + 1, "delay") * NS_PER_MS;
 	else if (strncmp(line, "refuse", 6) == 0)

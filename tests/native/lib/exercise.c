@@ -166,6 +166,13 @@ static void issue(struct exercise *exercise, unsigned slot, const struct operati
 		tool_die(EXIT_CANNOT, "submit: %s", strerror(-error));
 }
 
+static bool is_legal(struct exercise *exercise, const struct flight *flight, uint64_t sector, uint64_t value)
+{
+	if (exercise->options->record_only)
+		return value != VALUE_GARBAGE;
+	return expect_read(exercise->expect, sector, value, flight->begin, exercise->clock);
+}
+
 /* Checks every sector; returns how many runs of equal values there were. */
 static unsigned check_read(struct exercise *exercise, const struct flight *flight, const uint8_t *bytes)
 {
@@ -176,7 +183,7 @@ static unsigned check_read(struct exercise *exercise, const struct flight *fligh
 		const uint8_t *sector = bytes + (i << SECTOR_SHIFT);
 		uint64_t value = stamp_read(sector, first + i);
 
-		if (!expect_read(exercise->expect, first + i, value, flight->begin, exercise->clock))
+		if (!is_legal(exercise, flight, first + i, value))
 			finding_in_sector(exercise, flight, first + i, sector, value);
 		if (runs == 0 || exercise->runs[runs - 1].value != value)
 			exercise->runs[runs++] = (struct history_run){.value = value};
@@ -235,24 +242,31 @@ static void finish_badly(struct exercise *exercise, const struct flight *flight,
 	finding(exercise, flight, text);
 }
 
-static void finish(struct exercise *exercise, const struct shm_completion *completion)
+static struct history_record record_of(const struct flight *flight)
 {
-	struct flight *flight = &exercise->flights[completion->slot];
-	struct history_record record = {
+	return (struct history_record){
 		.op = flight->op,
 		.offset = flight->operation.offset,
 		.length = flight->operation.length,
 		.begin = flight->begin,
+		.end = EXPECT_OPEN,
 		.begin_ns = flight->begin_ns,
+		.end_ns = EXPECT_OPEN,
 		.value = flight->value,
 		.kind = flight->operation.kind,
-		.error = completion->error,
 	};
+}
+
+static void finish(struct exercise *exercise, const struct shm_completion *completion)
+{
+	struct flight *flight = &exercise->flights[completion->slot];
+	struct history_record record = record_of(flight);
 	unsigned runs = 0;
 
 	if (!flight->busy)
 		tool_die(EXIT_WRONG, "WRONG: slot %u completed twice", completion->slot);
 	exercise->totals.ops++;
+	record.error = completion->error;
 	record.end = ++exercise->clock;
 	record.end_ns = exercise->progress_ns = clock_now_ns();
 	if (completion->error)
@@ -284,13 +298,27 @@ static void reap(struct exercise *exercise)
 	count = shm_client_poll(exercise->client, done, ARRAY_COUNT(done));
 	for (unsigned i = 0; i < count; i++)
 		finish(exercise, &done[i]);
+	history_flush(exercise->history);
 }
 
-static void drain(struct exercise *exercise)
+/* Nobody will answer what is still in flight. */
+static void abandon(struct exercise *exercise)
+{
+	for (unsigned slot = 0; slot < exercise->options->depth; slot++) {
+		struct history_record record = record_of(&exercise->flights[slot]);
+
+		if (exercise->flights[slot].busy)
+			history_append(exercise->history, &record, NULL, 0);
+	}
+}
+
+static void drain(struct exercise *exercise, const volatile int *stop)
 {
 	exercise->progress_ns = clock_now_ns();
-	while (shm_client_outstanding(exercise->client) > 0)
+	while (shm_client_outstanding(exercise->client) > 0 && *stop != EXERCISE_ABANDON)
 		reap(exercise);
+	if (*stop == EXERCISE_ABANDON)
+		abandon(exercise);
 	expect_horizon(exercise->expect, exercise->clock);
 	(void)!shm_client_wait_gateway(exercise->client, &exercise->totals.gateways, 0);
 }
@@ -327,7 +355,7 @@ void exercise_run(struct exercise *exercise, const volatile int *stop)
 		reap(exercise);
 		move_horizon(exercise);
 	}
-	drain(exercise);
+	drain(exercise, stop);
 }
 
 static void open_image(struct exercise *exercise)
@@ -360,7 +388,7 @@ static void sweep(struct exercise *exercise, enum history_kind kind, const volat
 		}
 		reap(exercise);
 	}
-	drain(exercise);
+	drain(exercise, stop);
 }
 
 void exercise_fill(struct exercise *exercise, const volatile int *stop)

@@ -20,6 +20,7 @@ struct exercise_options {
 	const char *history_path, *image_path, *initial_path; /* NULL: none */
 	const char *replay;				      /* command line to print with a finding */
 	bool errors_allowed; /* requests may fail: counted, a failed write may take effect at any time */
+	bool record_only;    /* others wrote this volume: a checker of all their histories judges what was read */
 	struct workload_options workload;
 };
 
@@ -35,6 +36,10 @@ struct exercise;
 struct exercise *exercise_new(const struct exercise_options *options);
 /* Writes every block once, in order. */
 void exercise_fill(struct exercise *exercise, const volatile int *stop);
+/* `*stop`: stop issuing; or stop waiting as well, for a device whose gateway will not come back: what is in flight is
+ * logged as never completed. */
+enum exercise_stop { EXERCISE_END = 1, EXERCISE_ABANDON };
+
 /* Operations until the bound of `options` or until `*stop` is not 0; then waits for all of them. */
 void exercise_run(struct exercise *exercise, const volatile int *stop);
 /* Reads the whole volume, checks it, and writes the image file if wanted. */

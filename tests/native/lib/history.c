@@ -58,6 +58,12 @@ void history_append(struct history *history, const struct history_record *record
 	}
 }
 
+void history_flush(struct history *history)
+{
+	if (history->file && fflush(history->file) != 0)
+		tool_die(EXIT_CANNOT, "history: cannot write");
+}
+
 void history_close(struct history *history)
 {
 	if (history->file && fclose(history->file) != 0)

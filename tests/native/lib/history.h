@@ -27,6 +27,8 @@ struct history;
 struct history *history_open(const char *path, uint64_t seed, uint64_t volume_bytes);
 void history_append(struct history *history, const struct history_record *record, const struct history_run *runs,
 		    unsigned run_count);
+/* What was appended is in the file, for whoever watches it grow. */
+void history_flush(struct history *history);
 void history_close(struct history *history);
 
 #endif

@@ -61,6 +61,9 @@ SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones $(B)/tests/crash/crash
 CRASH_OBJ := $(call objs,tests/crash/*.c)
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_LIB_OBJ := $(call objs,tests/bench/lib/*.c) $(B)/tests/native/lib/tool.o $(B)/gateway/drivers/shm_ring.o
+DRILL_BIN := $(B)/tests/drill/drill
+DRILL_OBJ := $(call objs,tests/drill/*.c) $(B)/tests/sim/zones.o $(B)/replica-server/core/superblock.o \
+	$(B)/gateway/drivers/volume_file.o $(GW_CORE_OBJ)
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
 .PHONY: all help check asan ubsan tsan tidy format bench-native bench-programs install uninstall clean tests compdb
@@ -116,11 +119,13 @@ $(B)/tests/crash/crash: $(CRASH_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(B)/tests/unit/check.o $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
+$(DRILL_BIN): $(DRILL_OBJ) $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(TOOL_PRELOAD): tests/native/lib/malloc_count.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 
-tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) $(SIM_BIN) $(BENCH_BIN) ## build the programs and all test programs
+tests: all $(UNIT_BIN) $(DRV_TEST_BIN) $(TOOL_BIN) $(TOOL_PRELOAD) $(SIM_BIN) $(BENCH_BIN) $(DRILL_BIN) ## build the programs and all test programs
 check: ## everything that needs no guest: tidy, unit, native
 	tests/run tidy unit native
 asan: ## unit and native tests under ASan and UBSan

@@ -27,10 +27,10 @@ _lockstep_operands()
 _lockstep_values()
 {
 	case "$1" in
-	--config-dir | --run-dir) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
+	--config-dir | --run-dir | --serve) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W "auto zero-copy copy" -- "$2") ;;
 	--block-size) mapfile -t COMPREPLY < <(compgen -W "512 4096" -- "$2") ;;
-	--size | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --server | --count) COMPREPLY=() ;;
+	--size | --seconds | --listen | --raw-port | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --server | --count) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }

@@ -12,15 +12,22 @@
 /* clang-format off */
 #define LEG_NUMBERS(X) \
 	X(set_index) X(since_ms) X(session) X(incarnation) X(outstanding_bytes) X(outstanding) X(reconnects) \
-	X(zero_copy_bytes) X(bulk_copy_bytes) X(notifications) X(gather_bytes) X(received_bytes) X(zero_copy_now)
-#define LEG_STRINGS(X) X(name) X(address) X(state) X(last_error)
+	X(zero_copy_bytes) X(bulk_copy_bytes) X(notifications) X(gather_bytes) X(received_bytes) X(zero_copy_now) \
+	X(resync_total_bytes) X(resync_left_bytes) X(resync_copied_bytes) X(resync_ms)
+#define LEG_STRINGS(X) X(name) X(address) X(state) X(last_error) X(kind) X(member)
+
+#define SET_NUMBERS(X) \
+	X(since_ms) X(epoch) X(gen) X(loss_count) X(voters) X(witnesses) X(in_sync) X(voting) X(can_lose_node) \
+	X(uncertain_bytes) X(has_lease)
+#define SET_STRINGS(X) X(state) X(reason) X(waits_for) X(why_not)
 
 #define STATUS_NUMBERS(X) \
 	X(pid) X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen) \
 	X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count) \
 	X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes) X(reissued_reads) \
 	X(crc_mismatches) X(failed_requests) X(crc_repairs) X(verified_bytes) X(differing_bytes) X(repaired_bytes) X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) \
-	X(direct_read_bytes) X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes)
+	X(direct_read_bytes) X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes) X(evictions) X(rejoins) \
+	X(reattaches) X(reconciled_bytes) X(resynced_bytes)
 
 #define FINDING_NUMBERS(X) X(set_index) X(offset) X(length) X(compared) X(wrong) X(repaired)
 #define VERIFY_NUMBERS(X) \
@@ -28,7 +35,7 @@
 	X(undecided_bytes) X(finding_count)
 #define VERIFY_STRINGS(X) X(state) X(text)
 /* clang-format on */
-#define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(waits_for)
+#define STATUS_STRINGS(X) X(version) X(volume_name) X(device) X(mode) X(mode_reason) X(state) X(reason) X(waits_for)
 
 #define TO_PB(field) pb->field = from->field;
 #define STRING_TO_PB(field) pb->field = (char *)from->field;
@@ -120,20 +127,43 @@ static void leg_to_pb(const struct admin_leg *from, Lockstep__Admin__Leg *pb)
 	pb->uuid = uuid_to_pb(&from->uuid);
 }
 
-/* `legs` and `leg_list` are the caller's memory: the packed form points into them. */
-static void status_to_pb(const struct admin_status *from, Lockstep__Admin__Leg *legs, Lockstep__Admin__Leg **leg_list,
-			 Lockstep__Admin__Status *pb)
+static void set_to_pb(const struct admin_set *from, Lockstep__Admin__Set *pb)
 {
+	lockstep__admin__set__init(pb);
+	SET_NUMBERS(TO_PB)
+	SET_STRINGS(STRING_TO_PB)
+}
+
+/* The packed form of a status points into it. */
+struct status_room {
+	Lockstep__Admin__Status status;
+	Lockstep__Admin__Leg legs[LEG_COUNT_MAX];
+	Lockstep__Admin__Leg *leg_list[LEG_COUNT_MAX];
+	Lockstep__Admin__Set sets[SET_COUNT_MAX];
+	Lockstep__Admin__Set *set_list[SET_COUNT_MAX];
+};
+
+static Lockstep__Admin__Status *status_to_pb(const struct admin_status *from, struct status_room *room)
+{
+	Lockstep__Admin__Status *pb = &room->status;
+
 	lockstep__admin__status__init(pb);
 	STATUS_NUMBERS(TO_PB)
 	STATUS_STRINGS(STRING_TO_PB)
 	pb->volume_uuid = uuid_to_pb(&from->volume_uuid);
 	for (unsigned i = 0; i < from->leg_count; i++) {
-		leg_to_pb(&from->legs[i], &legs[i]);
-		leg_list[i] = &legs[i];
+		leg_to_pb(&from->legs[i], &room->legs[i]);
+		room->leg_list[i] = &room->legs[i];
 	}
 	pb->n_legs = from->leg_count;
-	pb->legs = leg_list;
+	pb->legs = room->leg_list;
+	for (unsigned i = 0; i < from->set_count; i++) {
+		set_to_pb(&from->sets[i], &room->sets[i]);
+		room->set_list[i] = &room->sets[i];
+	}
+	pb->n_sets = from->set_count;
+	pb->sets = room->set_list;
+	return pb;
 }
 
 static void finding_to_pb(const struct admin_finding *from, Lockstep__Admin__Finding *pb)
@@ -162,13 +192,12 @@ static void verify_to_pb(const struct admin_verify *from, Lockstep__Admin__Findi
 int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap)
 {
 	Lockstep__Admin__Reply pb = LOCKSTEP__ADMIN__REPLY__INIT;
-	Lockstep__Admin__Status status;
-	Lockstep__Admin__Leg legs[LEG_COUNT_MAX];
-	Lockstep__Admin__Leg *leg_list[LEG_COUNT_MAX];
+	struct status_room room;
 	Lockstep__Admin__Verify verify;
 	Lockstep__Admin__Finding findings[ADMIN_FINDINGS_MAX], *finding_list[ADMIN_FINDINGS_MAX];
 
-	if (reply->kind == ADMIN_STATUS_REPLY && reply->status.leg_count > LEG_COUNT_MAX)
+	if (reply->kind == ADMIN_STATUS_REPLY &&
+	    (reply->status.leg_count > LEG_COUNT_MAX || reply->status.set_count > SET_COUNT_MAX))
 		return -EINVAL;
 	if (reply->kind == ADMIN_VERIFY_REPLY && reply->verify.leg_count > LEG_COUNT_MAX)
 		return -EINVAL;
@@ -176,10 +205,8 @@ int admin_reply_pack(const struct admin_reply *reply, uint8_t *out, size_t cap)
 	pb.error = reply->error;
 	pb.text = (char *)reply->text;
 	pb.pid = reply->pid;
-	if (reply->kind == ADMIN_STATUS_REPLY) {
-		status_to_pb(&reply->status, legs, leg_list, &status);
-		pb.status = &status;
-	}
+	if (reply->kind == ADMIN_STATUS_REPLY)
+		pb.status = status_to_pb(&reply->status, &room);
 	if (reply->kind == ADMIN_VERIFY_REPLY) {
 		verify_to_pb(&reply->verify, findings, finding_list, &verify);
 		pb.verify = &verify;
@@ -198,15 +225,29 @@ static bool leg_from_pb(const Lockstep__Admin__Leg *pb, struct admin_leg *ret)
 	return ok;
 }
 
+static bool set_from_pb(const Lockstep__Admin__Set *pb, struct admin_set *ret)
+{
+	bool ok = true;
+
+	SET_NUMBERS(FROM_PB)
+	SET_STRINGS(STRING_FROM_PB)
+	return ok;
+}
+
+/* Sets may be missing: a gateway that was started before they were reported still has a status. */
 static bool status_from_pb(const Lockstep__Admin__Status *pb, struct admin_status *ret)
 {
-	bool ok = pb->n_legs <= LEG_COUNT_MAX && copy_uuid(&ret->volume_uuid, &pb->volume_uuid);
+	bool ok = pb->n_legs <= LEG_COUNT_MAX && pb->set_count <= SET_COUNT_MAX && pb->n_sets <= pb->set_count &&
+		  copy_uuid(&ret->volume_uuid, &pb->volume_uuid);
 
 	STATUS_NUMBERS(FROM_PB)
 	STATUS_STRINGS(STRING_FROM_PB)
 	for (size_t i = 0; ok && i < pb->n_legs; i++)
 		ok = leg_from_pb(pb->legs[i], &ret->legs[i]);
 	ret->leg_count = (uint32_t)pb->n_legs;
+	memset(ret->sets, 0, sizeof(ret->sets));
+	for (size_t i = 0; ok && i < pb->n_sets; i++)
+		ok = set_from_pb(pb->sets[i], &ret->sets[i]);
 	return ok;
 }
 

@@ -58,13 +58,31 @@ struct admin_leg {
 	uint64_t outstanding_bytes;
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128];	  /* empty: it never failed */
-	uint64_t zero_copy_bytes; /* bulk payload that the kernel's notifications report as sent without a copy */
-	uint64_t bulk_copy_bytes; /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
-	uint64_t notifications;	  /* of zero-copy sends, whatever they reported */
-	uint64_t gather_bytes;	  /* small payload, sent in batches */
-	uint64_t received_bytes;  /* read payload */
-	bool zero_copy_now;	  /* what the next bulk write would use */
+	char last_error[128];	       /* empty: it never failed */
+	uint64_t zero_copy_bytes;      /* bulk payload that the kernel's notifications report as sent without a copy */
+	uint64_t bulk_copy_bytes;      /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
+	uint64_t notifications;	       /* of zero-copy sends, whatever they reported */
+	uint64_t gather_bytes;	       /* small payload, sent in batches */
+	uint64_t received_bytes;       /* read payload */
+	bool zero_copy_now;	       /* what the next bulk write would use */
+	char kind[ADMIN_WORD_MAX + 1]; /* voter_kind_name() */
+	char member[ADMIN_WORD_MAX + 1]; /* "in-sync", "syncing", "out"; a witness: "votes", "away" */
+	/* While "syncing": to compare, still to compare, copied because it differed, and for how long. Else 0. */
+	uint64_t resync_total_bytes, resync_left_bytes, resync_copied_bytes, resync_ms;
+};
+
+/* One mirror set. */
+struct admin_set {
+	char state[ADMIN_WORD_MAX + 1]; /* volume_state_name() */
+	uint64_t since_ms;
+	char reason[96];
+	char waits_for[256];
+	uint32_t epoch, gen, loss_count;
+	uint32_t voters, witnesses, in_sync, voting;
+	bool can_lose_node; /* any one, and go on */
+	char why_not[96];
+	uint64_t uncertain_bytes;
+	bool has_lease;
 };
 
 /* The gateway's whole state. Counters run from the start of the process. */
@@ -82,7 +100,8 @@ struct admin_status {
 	char mode_reason[ADMIN_TEXT_MAX + 1];
 	char state[ADMIN_WORD_MAX + 1]; /* volume_state_name(): "serving", "suspended", ... */
 	uint64_t since_ms;
-	char waits_for[256]; /* what a suspended volume waits for */
+	char reason[256];    /* why it is attaching, suspended or failed */
+	char waits_for[256]; /* the voters that are not there */
 	uint64_t uptime_ms;
 	uint32_t epoch, gen;
 	uint32_t queue_depth, outstanding;
@@ -99,6 +118,9 @@ struct admin_status {
 	uint64_t copied_read_bytes; /* by way of our buffers */
 	uint64_t buffer_fallbacks;  /* requests that found no place in the buffer table (ublk) */
 	uint64_t resident_bytes;    /* VmRSS of the process */
+	uint64_t evictions, rejoins, reattaches;
+	uint64_t reconciled_bytes, resynced_bytes; /* copied */
+	struct admin_set sets[SET_COUNT_MAX];	   /* `set_count` of them */
 	uint32_t leg_count;
 	struct admin_leg legs[LEG_COUNT_MAX];
 };

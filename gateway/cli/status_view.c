@@ -1,8 +1,7 @@
-/* The status of a volume as text and as JSON. Knows no socket; the caller has asked already. */
+/* The status of a volume as text, and what both views say about it. Knows no socket; the caller has asked already. */
 #include "gateway/cli/status_view.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/size.h"
@@ -14,11 +13,20 @@ void status_sanitize(struct admin_status *status)
 	cli_sanitize(status->state);
 	cli_sanitize(status->mode);
 	cli_sanitize(status->mode_reason);
+	cli_sanitize(status->reason);
 	cli_sanitize(status->waits_for);
+	for (unsigned i = 0; i < status->set_count; i++) {
+		cli_sanitize(status->sets[i].state);
+		cli_sanitize(status->sets[i].reason);
+		cli_sanitize(status->sets[i].waits_for);
+		cli_sanitize(status->sets[i].why_not);
+	}
 	for (unsigned i = 0; i < status->leg_count; i++) {
 		cli_sanitize(status->legs[i].name);
 		cli_sanitize(status->legs[i].address);
 		cli_sanitize(status->legs[i].state);
+		cli_sanitize(status->legs[i].kind);
+		cli_sanitize(status->legs[i].member);
 		cli_sanitize(status->legs[i].last_error);
 	}
 }
@@ -39,118 +47,119 @@ void duration_format(uint64_t ms, char out[DURATION_CHARS])
 		snprintf(out, DURATION_CHARS, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24);
 }
 
-static json_t *number(uint64_t value)
+uint64_t status_resync_rate(const struct admin_leg *leg)
 {
-	return json_integer((json_int_t)value);
+	uint64_t done = leg->resync_total_bytes - leg->resync_left_bytes;
+
+	if (!leg->resync_ms || leg->resync_left_bytes > leg->resync_total_bytes)
+		return 0;
+	/* In this order, for bytes beyond 2^54. */
+	return done / leg->resync_ms * 1000 + done % leg->resync_ms * 1000 / leg->resync_ms;
 }
 
-/* One row a counter: JSON and text show the same set, in the same order. */
-struct counter {
-	const char *name;
-	size_t offset;
-};
-
-#define LEG_COUNTER(field)                                                                                             \
-	{                                                                                                              \
-#field, offsetof(struct admin_leg, field)                                                              \
-	}
-#define VOLUME_COUNTER(field)                                                                                          \
-	{                                                                                                              \
-#field, offsetof(struct admin_status, field)                                                           \
-	}
-
-static const struct counter leg_counters[] = {
-	LEG_COUNTER(since_ms),	      LEG_COUNTER(outstanding_bytes), LEG_COUNTER(reconnects),
-	LEG_COUNTER(zero_copy_bytes), LEG_COUNTER(bulk_copy_bytes),   LEG_COUNTER(gather_bytes),
-	LEG_COUNTER(received_bytes),  LEG_COUNTER(notifications),
-};
-
-static const struct counter volume_counters[] = {
-	VOLUME_COUNTER(size_bytes),	   VOLUME_COUNTER(since_ms),	      VOLUME_COUNTER(uptime_ms),
-	VOLUME_COUNTER(bulk_min_bytes),	   VOLUME_COUNTER(read_count),	      VOLUME_COUNTER(write_count),
-	VOLUME_COUNTER(flush_count),	   VOLUME_COUNTER(discard_count),     VOLUME_COUNTER(zeroes_count),
-	VOLUME_COUNTER(read_bytes),	   VOLUME_COUNTER(write_bytes),	      VOLUME_COUNTER(short_reads),
-	VOLUME_COUNTER(zeroed_bytes),	   VOLUME_COUNTER(resent_writes),     VOLUME_COUNTER(reissued_reads),
-	VOLUME_COUNTER(crc_mismatches),	   VOLUME_COUNTER(crc_repairs),	      VOLUME_COUNTER(verified_bytes),
-	VOLUME_COUNTER(differing_bytes),   VOLUME_COUNTER(repaired_bytes),    VOLUME_COUNTER(failed_requests),
-	VOLUME_COUNTER(ring_sqe_count),	   VOLUME_COUNTER(ring_cqe_count),    VOLUME_COUNTER(ring_enter_count),
-	VOLUME_COUNTER(direct_read_bytes), VOLUME_COUNTER(copied_read_bytes), VOLUME_COUNTER(buffer_fallbacks),
-	VOLUME_COUNTER(resident_bytes),
-};
-
-static int add_counters(json_t *object, const struct counter *counters, size_t count, const void *base)
+bool status_resync_eta_ms(const struct admin_leg *leg, uint64_t *ret_ms)
 {
-	int error = 0;
+	uint64_t rate = status_resync_rate(leg);
 
-	for (size_t i = 0; i < count; i++) {
-		uint64_t value;
-
-		memcpy(&value, (const char *)base + counters[i].offset, sizeof(value));
-		error |= json_object_set_new(object, counters[i].name, number(value));
-	}
-	return error;
+	*ret_ms = rate ? leg->resync_left_bytes / rate * 1000 + leg->resync_left_bytes % rate * 1000 / rate : 0;
+	return rate != 0;
 }
 
-static json_t *leg_json(const struct admin_leg *leg)
+bool status_can_lose_node(const struct admin_status *status, char *ret_why, size_t cap)
 {
-	char uuid[UUID_CHARS + 1], incarnation[17];
-	json_t *json;
-
-	uuid_format(&leg->uuid, uuid);
-	snprintf(incarnation, sizeof(incarnation), "%016" PRIx64, leg->incarnation);
-	json = json_pack("{s:i, s:o, s:o, s:s, s:o, s:s, s:i, s:i, s:b, s:o}", "set_index", (int)leg->set_index, "name",
-			 cli_json_text(leg->name), "address", cli_json_text(leg->address), "uuid", uuid, "state",
-			 cli_json_text(leg->state), "incarnation", incarnation, "session", (int)leg->session,
-			 "outstanding", (int)leg->outstanding, "zero_copy_now", leg->zero_copy_now, "last_error",
-			 cli_json_text(leg->last_error));
-	if (json && add_counters(json, leg_counters, ARRAY_COUNT(leg_counters), leg)) {
-		json_decref(json);
-		return NULL;
+	for (unsigned i = 0; i < status->set_count; i++) {
+		if (status->sets[i].can_lose_node)
+			continue;
+		snprintf(ret_why, cap, "set %u: %s", i,
+			 status->sets[i].why_not[0] ? status->sets[i].why_not : "nothing is known of it");
+		return false;
 	}
-	return json;
+	ret_why[0] = '\0';
+	return true;
 }
 
-json_t *status_json(const struct admin_status *status)
+static void print_resync(FILE *out, const struct admin_leg *leg)
 {
-	char uuid[UUID_CHARS + 1];
-	json_t *legs = json_array(), *json;
+	char total[SIZE_TEXT_CHARS], left[SIZE_TEXT_CHARS], copied[SIZE_TEXT_CHARS], rate[SIZE_TEXT_CHARS],
+		eta[DURATION_CHARS] = "unknown";
+	uint64_t eta_ms;
 
-	for (unsigned i = 0; i < status->leg_count; i++)
-		json_array_append_new(legs, leg_json(&status->legs[i]));
-	uuid_format(&status->volume_uuid, uuid);
-	json = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o}",
-			 "name", status->volume_name, "uuid", uuid, "version", status->version, "pid", (int)status->pid,
-			 "device", cli_json_text(status->device), "mode", cli_json_text(status->mode), "mode_reason",
-			 cli_json_text(status->mode_reason), "state", cli_json_text(status->state), "waits_for",
-			 cli_json_text(status->waits_for), "block_bytes", (int)status->block_bytes, "chunk_bytes",
-			 (int)status->chunk_bytes, "set_count", (int)status->set_count, "epoch", (int)status->epoch,
-			 "gen", (int)status->gen, "queue_depth", (int)status->queue_depth, "outstanding",
-			 (int)status->outstanding, "legs", legs);
-	if (json && add_counters(json, volume_counters, ARRAY_COUNT(volume_counters), status)) {
-		json_decref(json);
-		return NULL;
-	}
-	return json;
+	if (strcmp(leg->member, "syncing") != 0)
+		return;
+	size_format_rough(leg->resync_total_bytes, total);
+	size_format_rough(leg->resync_left_bytes, left);
+	size_format_rough(leg->resync_copied_bytes, copied);
+	size_format_rough(status_resync_rate(leg), rate);
+	if (status_resync_eta_ms(leg, &eta_ms))
+		duration_format(eta_ms, eta);
+	fprintf(out, "         resync: %s of %s left to compare, %s copied, %s/s, ready in %s\n", left, total, copied,
+		rate, eta);
 }
 
-static void print_leg(FILE *out, const struct admin_leg *leg)
+static void print_set(FILE *out, unsigned idx, const struct admin_set *set)
 {
-	char since[DURATION_CHARS], sent[SIZE_TEXT_CHARS], zero_copy[SIZE_TEXT_CHARS], copied[SIZE_TEXT_CHARS],
-		received[SIZE_TEXT_CHARS];
+	char since[DURATION_CHARS], uncertain[SIZE_TEXT_CHARS];
 
-	duration_format(leg->since_ms, since);
+	duration_format(set->since_ms, since);
+	fprintf(out, "  set %u  %s since %s%s%s%s: %u of %u in sync, %u of %u vote, epoch %u, gen %u\n", idx,
+		set->state, since, set->reason[0] ? " (" : "", set->reason, set->reason[0] ? ")" : "", set->in_sync,
+		set->voters - set->witnesses, set->voting, set->voters, set->epoch, set->gen);
+	if (set->waits_for[0])
+		fprintf(out, "         waits for %s\n", set->waits_for);
+	if (set->uncertain_bytes) {
+		size_format_rough(set->uncertain_bytes, uncertain);
+		fprintf(out, "         %s may differ after a gateway was lost, and are being made equal\n", uncertain);
+	}
+	if (set->loss_count)
+		fprintf(out, "         completed writes were lost %u time%s\n", set->loss_count,
+			set->loss_count == 1 ? "" : "s");
+}
+
+static void print_traffic(FILE *out, const struct admin_leg *leg)
+{
+	char sent[SIZE_TEXT_CHARS], zero_copy[SIZE_TEXT_CHARS], copied[SIZE_TEXT_CHARS], received[SIZE_TEXT_CHARS];
+
 	size_format_rough(leg->zero_copy_bytes + leg->bulk_copy_bytes + leg->gather_bytes, sent);
 	size_format_rough(leg->zero_copy_bytes, zero_copy);
 	size_format_rough(leg->bulk_copy_bytes + leg->gather_bytes, copied);
 	size_format_rough(leg->received_bytes, received);
-	fprintf(out, "  set %u  %-12s %-22s %s since %s, session %u, %u in flight", leg->set_index, leg->name,
-		leg->address, leg->state, since, leg->session, leg->outstanding);
+	fprintf(out, "         sent %s (zero-copy by the kernel's notification %s, copied %s), received %s\n", sent,
+		zero_copy, copied, received);
+}
+
+static bool is_well(const struct admin_leg *leg)
+{
+	return !strcmp(leg->state, "up") || !strcmp(leg->member, "votes");
+}
+
+static void print_leg(FILE *out, const struct admin_leg *leg)
+{
+	bool is_witness = !strcmp(leg->kind, "witness");
+	char since[DURATION_CHARS];
+
+	duration_format(leg->since_ms, since);
+	fprintf(out, "    %-7s %-10s %-22s %s, %s since %s", leg->kind, leg->name, leg->address, leg->member,
+		leg->state, since);
+	if (!is_witness)
+		fprintf(out, ", session %u, %u in flight", leg->session, leg->outstanding);
 	if (leg->reconnects)
 		fprintf(out, ", %" PRIu64 " reconnects", leg->reconnects);
-	fprintf(out, "\n         sent %s (zero-copy by the kernel's notification %s, copied %s), received %s\n", sent,
-		zero_copy, copied, received);
-	if (leg->last_error[0] && strcmp(leg->state, "up") != 0)
+	fputc('\n', out);
+	if (!is_witness)
+		print_traffic(out, leg);
+	print_resync(out, leg);
+	if (leg->last_error[0] && !is_well(leg))
 		fprintf(out, "         last error: %s\n", leg->last_error);
+}
+
+/* A set and its voters. */
+static void print_members(FILE *out, const struct admin_status *status, unsigned set)
+{
+	print_set(out, set, &status->sets[set]);
+	for (unsigned i = 0; i < status->leg_count; i++) {
+		if (status->legs[i].set_index == set)
+			print_leg(out, &status->legs[i]);
+	}
 }
 
 static void print_counters(FILE *out, const struct admin_status *status)
@@ -173,26 +182,43 @@ static void print_counters(FILE *out, const struct admin_status *status)
 			" failed\n",
 			status->resent_writes, status->reissued_reads, status->short_reads, status->crc_mismatches,
 			status->crc_repairs, status->failed_requests);
+	if (status->evictions || status->rejoins || status->reattaches)
+		fprintf(out, "  %" PRIu64 " evictions, %" PRIu64 " rejoins, %" PRIu64 " attached again in place\n",
+			status->evictions, status->rejoins, status->reattaches);
 	if (status->differing_bytes)
 		fprintf(out, "  verified: %" PRIu64 " bytes differed between replicas, %" PRIu64 " of them repaired\n",
 			status->differing_bytes, status->repaired_bytes);
 }
 
+/* What an operator asks before anything else. */
+static void print_answer(FILE *out, const struct admin_status *status)
+{
+	char why_not[STATUS_WHY_CHARS];
+
+	if (status_can_lose_node(status, why_not, sizeof(why_not)))
+		fputs("  can a node be lost now? yes, any one\n", out);
+	else
+		fprintf(out, "  can a node be lost now? no: %s\n", why_not);
+}
+
 void status_print(FILE *out, const struct admin_status *status)
 {
-	char size[SIZE_TEXT_CHARS], since[DURATION_CHARS], uuid[UUID_CHARS + 1];
+	char size[SIZE_TEXT_CHARS], since[DURATION_CHARS];
 
 	size_format_rough(status->size_bytes, size);
 	duration_format(status->since_ms, since);
-	uuid_format(&status->volume_uuid, uuid);
 	fprintf(out, "%s: %s since %s", status->volume_name, status->state, since);
+	if (status->reason[0])
+		fprintf(out, ": %s", status->reason);
 	if (status->waits_for[0])
 		fprintf(out, ", waiting for %s", status->waits_for);
-	fprintf(out, "\n  device %s, %s, blocks of %u, %u mirror set%s, epoch %u, gen %u, pid %d\n",
+	fputc('\n', out);
+	print_answer(out, status);
+	fprintf(out, "  device %s, %s, blocks of %u, %u mirror set%s, epoch %u, gen %u, pid %d\n",
 		status->device[0] ? status->device : "(none yet)", size, status->block_bytes, status->set_count,
 		status->set_count == 1 ? "" : "s", status->epoch, status->gen, (int)status->pid);
 	fprintf(out, "  mode %s (%s)\n", status->mode, status->mode_reason);
 	print_counters(out, status);
-	for (unsigned i = 0; i < status->leg_count; i++)
-		print_leg(out, &status->legs[i]);
+	for (unsigned i = 0; i < status->set_count; i++)
+		print_members(out, status, i);
 }

@@ -3,6 +3,7 @@
 #define GATEWAY_CLI_STATUS_VIEW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "proto/admin.h"
@@ -13,8 +14,17 @@ void status_sanitize(struct admin_status *status);
 /* NULL when memory ran out. docs/man/lockstep.8 has the shape. */
 json_t *status_json(const struct admin_status *status);
 
-/* Several lines: the volume, then a line per replica. */
+/* Several lines: the volume, its sets, their replicas and witnesses. */
 void status_print(FILE *out, const struct admin_status *status);
+
+/* Bytes a second compared for the leg's rejoin so far; 0: not known yet. */
+uint64_t status_resync_rate(const struct admin_leg *leg);
+/* False: not known yet. */
+bool status_resync_eta_ms(const struct admin_leg *leg, uint64_t *ret_ms);
+
+/* Any one node of any set, and go on serving. False: `ret_why` (STATUS_WHY_CHARS) says what stands against it. */
+#define STATUS_WHY_CHARS 128u
+bool status_can_lose_node(const struct admin_status *status, char *ret_why, size_t cap);
 
 /* "1 h 02 min", "12 s", "340 ms". */
 #define DURATION_CHARS 32u

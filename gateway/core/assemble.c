@@ -49,6 +49,7 @@ static void give_up(struct engine *engine, const struct err *err, bool is_settle
 	uint64_t limit = engine->options.attach_limit_ns;
 	struct err full;
 
+	snprintf(engine->obstacle, sizeof(engine->obstacle), "%.255s", err->text);
 	if (engine->is_attached || engine->options.is_recovery)
 		return;
 	if (is_settled && refused) {

@@ -238,6 +238,10 @@ struct leg_status {
 
 /* Of one mirror set. */
 struct set_status {
+	enum volume_state state;
+	uint64_t since_ns;
+	char reason[96];     /* of that state; empty: all is well */
+	char waits_for[256]; /* as the volume's, its own legs only */
 	uint32_t gen;
 	uint32_t loss_count;
 	uint8_t voters, witnesses, in_sync, voting; /* how many */
@@ -250,6 +254,7 @@ struct set_status {
 struct engine_status {
 	enum volume_state state;
 	uint64_t since_ns;
+	char reason[256];    /* why it is attaching, suspended or failed; else empty */
 	char waits_for[256]; /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
 			      * why it failed, when failed; else empty */
 	uint32_t epoch;

@@ -126,7 +126,8 @@ struct set {
 	bool is_suspended;
 	bool needs_look; /* engine_run() looks at it before it returns */
 	bool is_failing; /* R12: suspended for so long that requests fail */
-	uint64_t suspended_ns;
+	uint64_t suspended_ns, resumed_ns;
+	const char *suspend_reason; /* static text; while suspended */
 	uint64_t lease_until_ns;
 
 	struct unsynced unsynced;
@@ -164,7 +165,8 @@ struct engine {
 	bool is_reattaching; /* abort and begin again as soon as nobody is in the middle of an event */
 	uint64_t detach_ns;
 
-	char failure[256]; /* why VOLUME_FAILED */
+	char failure[256];  /* why VOLUME_FAILED */
+	char obstacle[256]; /* what an attach, the first or another one, could not go on without when it last looked */
 
 	struct ballot ballot; /* epoch 0: not chosen yet */
 	struct layout layout;

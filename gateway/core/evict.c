@@ -299,13 +299,14 @@ static void note_suspension(struct engine *engine, struct set *set, bool is_shor
 		return;
 	set->is_suspended = is_suspended;
 	if (is_suspended) {
-		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s",
-			    !has_majority ? "no majority of the voters answers"
-			    : is_short	  ? "fewer replicas in sync than min-in-sync"
-					  : "no replica in sync answers");
+		set->suspend_reason = !has_majority ? "no majority of the voters answers"
+				      : is_short    ? "fewer replicas in sync than min-in-sync"
+						    : "no replica in sync answers";
+		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s", set->suspend_reason);
 		set->suspended_ns = engine->now_ns;
 	} else {
 		engine_tell(engine, EVENT_RESUMED, set, NULL, engine->now_ns - set->suspended_ns, "%s", "");
+		set->resumed_ns = engine->now_ns;
 		set->is_failing = false;
 	}
 }

@@ -58,12 +58,12 @@ static bool is_waited_for(const struct leg *leg)
 	return leg->state != LEG_UP && (leg->state != LEG_HANDSHAKE || leg_step_has_deadline(leg->step));
 }
 
-static void describe_waiting(const struct engine *engine, char *out, size_t cap)
+static void describe_waiting(const struct engine *engine, unsigned first, unsigned count, char *out, size_t cap)
 {
 	size_t used = 0;
 
 	out[0] = '\0';
-	for (unsigned i = 0; i < engine->leg_count; i++) {
+	for (unsigned i = first; i < first + count; i++) {
 		if (!is_waited_for(&engine->legs[i]))
 			continue;
 		if (used > 0 && used + 2 < cap) {
@@ -90,6 +90,36 @@ static const char *why_no_loss(const struct engine *engine, const struct set *se
 	return NULL;
 }
 
+/* Its own state, since when and why. */
+static void describe_set_state(const struct engine *engine, const struct set *set, struct set_status *ret)
+{
+	const char *reason = "";
+
+	ret->state = engine->state;
+	ret->since_ns = engine->state_ns;
+	if (engine->state == VOLUME_FAILED || engine->state == VOLUME_DETACHING)
+		return;
+	ret->since_ns = set->phase_ns > set->resumed_ns ? set->phase_ns : set->resumed_ns;
+	if (set->phase != SET_SERVING) {
+		ret->state = engine->is_attached ? VOLUME_SUSPENDED : VOLUME_ATTACHING;
+		reason = engine->phase == PHASE_BOUND ? "its voters have not agreed on the next config yet"
+						      : "its voters are being asked";
+	} else if (set->is_suspended) {
+		ret->state = VOLUME_SUSPENDED;
+		ret->since_ns = set->suspended_ns;
+		reason = set->suspend_reason;
+	} else {
+		ret->state = VOLUME_SERVING;
+		if (set->evicting & set->members.in)
+			reason = "a replica is being evicted";
+		else if (set->syncing)
+			reason = "a replica rejoins";
+		else if (set->members.in != set->data_legs)
+			reason = "a replica is out";
+	}
+	snprintf(ret->reason, sizeof(ret->reason), "%s", reason);
+}
+
 static void describe_set(const struct engine *engine, const struct set *set, struct set_status *ret)
 {
 	uint8_t voting = 0;
@@ -110,6 +140,22 @@ static void describe_set(const struct engine *engine, const struct set *set, str
 		.has_lease = lease_is_held(engine, set),
 	};
 	snprintf(ret->why_not, sizeof(ret->why_not), "%s", why ? why : "");
+	describe_set_state(engine, set, ret);
+	if (engine->phase != PHASE_IDLE && !engine->is_detached)
+		describe_waiting(engine, set->first_leg, set->leg_count, ret->waits_for, sizeof(ret->waits_for));
+}
+
+static void describe_reason(const struct engine *engine, struct engine_status *ret)
+{
+	ret->reason[0] = '\0';
+	if (engine->state == VOLUME_FAILED)
+		memcpy(ret->reason, engine->failure, sizeof(ret->reason));
+	else if (engine->phase == PHASE_PROBE)
+		memcpy(ret->reason, engine->obstacle, sizeof(ret->reason));
+	for (unsigned i = 0; i < ret->set_count && !ret->reason[0] && engine->state == VOLUME_SUSPENDED; i++) {
+		if (ret->sets[i].state == VOLUME_SUSPENDED)
+			snprintf(ret->reason, sizeof(ret->reason), "set %u: %s", i, ret->sets[i].reason);
+	}
 }
 
 static uint32_t highest_gen(const struct engine *engine)
@@ -139,5 +185,6 @@ void engine_status(const struct engine *engine, struct engine_status *ret)
 	if (engine->state == VOLUME_FAILED)
 		memcpy(ret->waits_for, engine->failure, sizeof(ret->waits_for));
 	else if (engine->phase != PHASE_IDLE && !engine->is_detached)
-		describe_waiting(engine, ret->waits_for, sizeof(ret->waits_for));
+		describe_waiting(engine, 0, engine->leg_count, ret->waits_for, sizeof(ret->waits_for));
+	describe_reason(engine, ret);
 }

@@ -21,6 +21,15 @@ static uint64_t age_ms(uint64_t now_ns, uint64_t since_ns)
 	return now_ns > since_ns ? (now_ns - since_ns) / NS_PER_MS : 0;
 }
 
+static const char *member_of(const struct leg_status *leg)
+{
+	if (leg->is_witness)
+		return leg->state == LEG_VOTING ? "votes" : "away";
+	if (leg->is_syncing)
+		return "syncing";
+	return leg->is_in_sync ? "in-sync" : "out";
+}
+
 static void set_leg(const struct volume_spec *spec, unsigned leg, const struct loop_status *snapshot,
 		    struct admin_leg *ret)
 {
@@ -47,6 +56,35 @@ static void set_leg(const struct volume_spec *spec, unsigned leg, const struct l
 	ret->gather_bytes = peer->gathered_bytes;
 	ret->received_bytes = peer->received_bytes;
 	ret->zero_copy_now = peer->zero_copy_now;
+	set_text(ret->kind, sizeof(ret->kind), voter_kind_name(replica->kind));
+	set_text(ret->member, sizeof(ret->member), member_of(engine));
+	if (!engine->is_syncing)
+		return;
+	ret->resync_total_bytes = engine->resync_total_bytes;
+	ret->resync_left_bytes = engine->resync_left_bytes;
+	ret->resync_copied_bytes = engine->resync_copied_bytes;
+	ret->resync_ms = age_ms(snapshot->now_ns, engine->resync_since_ns);
+}
+
+static void set_set(const struct loop_status *snapshot, unsigned set, struct admin_set *ret)
+{
+	const struct set_status *engine = &snapshot->engine.sets[set];
+
+	set_text(ret->state, sizeof(ret->state), volume_state_name(engine->state));
+	ret->since_ms = age_ms(snapshot->now_ns, engine->since_ns);
+	set_text(ret->reason, sizeof(ret->reason), engine->reason);
+	set_text(ret->waits_for, sizeof(ret->waits_for), engine->waits_for);
+	ret->epoch = snapshot->engine.epoch;
+	ret->gen = engine->gen;
+	ret->loss_count = engine->loss_count;
+	ret->voters = engine->voters;
+	ret->witnesses = engine->witnesses;
+	ret->in_sync = engine->in_sync;
+	ret->voting = engine->voting;
+	ret->can_lose_node = engine->can_lose_one;
+	set_text(ret->why_not, sizeof(ret->why_not), engine->why_not);
+	ret->uncertain_bytes = engine->uncertain_bytes;
+	ret->has_lease = engine->has_lease;
 }
 
 static void set_volume(const struct status_sources *sources, struct admin_status *ret)
@@ -77,9 +115,15 @@ static void set_engine(const struct loop_status *snapshot, struct admin_status *
 
 	set_text(ret->state, sizeof(ret->state), volume_state_name(engine->state));
 	ret->since_ms = age_ms(snapshot->now_ns, engine->since_ns);
+	set_text(ret->reason, sizeof(ret->reason), engine->reason);
 	set_text(ret->waits_for, sizeof(ret->waits_for), engine->waits_for);
 	ret->epoch = engine->epoch;
 	ret->gen = engine->gen;
+	ret->evictions = engine->evictions;
+	ret->rejoins = engine->rejoins;
+	ret->reattaches = engine->reattaches;
+	ret->reconciled_bytes = engine->reconciled_bytes;
+	ret->resynced_bytes = engine->resynced_bytes;
 	ret->outstanding = engine->outstanding;
 	ret->read_count = engine->read_count;
 	ret->write_count = engine->write_count;
@@ -112,6 +156,8 @@ void status_compose(const struct status_sources *sources, const struct loop_stat
 	ret->copied_read_bytes = snapshot->peers.copied_read_bytes;
 	ret->buffer_fallbacks = snapshot->buffer_fallbacks;
 	ret->leg_count = volume_leg_count(sources->spec);
+	for (unsigned set = 0; set < ret->set_count; set++)
+		set_set(snapshot, set, &ret->sets[set]);
 	for (unsigned leg = 0; leg < ret->leg_count; leg++)
 		set_leg(sources->spec, leg, snapshot, &ret->legs[leg]);
 }

@@ -35,6 +35,18 @@ static void a_status_with_all_legs_comes_back_as_it_was(void)
 	sent.status.leg_count = LEG_COUNT_MAX;
 	sent.status.size_bytes = UINT64_MAX;
 	strcpy(sent.status.state, "serving");
+	memset(sent.status.reason, 'w', sizeof(sent.status.reason) - 1);
+	sent.status.set_count = SET_COUNT_MAX;
+	for (unsigned i = 0; i < SET_COUNT_MAX; i++) {
+		memset(sent.status.sets[i].reason, 'r', sizeof(sent.status.sets[i].reason) - 1);
+		memset(sent.status.sets[i].waits_for, 'w', sizeof(sent.status.sets[i].waits_for) - 1);
+		memset(sent.status.sets[i].why_not, 'n', sizeof(sent.status.sets[i].why_not) - 1);
+		strcpy(sent.status.sets[i].state, "suspended");
+		sent.status.sets[i].since_ms = UINT64_MAX - i;
+		sent.status.sets[i].uncertain_bytes = UINT64_MAX;
+		sent.status.sets[i].loss_count = i;
+		sent.status.sets[i].can_lose_node = i % 2;
+	}
 	memset(sent.status.mode_reason, 'r', ADMIN_TEXT_MAX);
 	for (unsigned i = 0; i < LEG_COUNT_MAX; i++) {
 		memset(sent.status.legs[i].address, 'a', ADDRESS_CHARS_MAX);
@@ -42,6 +54,11 @@ static void a_status_with_all_legs_comes_back_as_it_was(void)
 		sent.status.legs[i].outstanding_bytes = UINT64_MAX - i;
 		sent.status.legs[i].zero_copy_now = i % 2;
 		sent.status.legs[i].uuid.bytes[0] = (uint8_t)i;
+		memset(sent.status.legs[i].name, 'n', VOLUME_NAME_MAX);
+		strcpy(sent.status.legs[i].kind, "replica");
+		strcpy(sent.status.legs[i].member, "syncing");
+		sent.status.legs[i].resync_total_bytes = UINT64_MAX;
+		sent.status.legs[i].resync_left_bytes = UINT64_MAX - i;
 	}
 	len = admin_reply_pack(&sent, packed, sizeof(packed));
 	CHECK_TRUE(len > 0);
@@ -131,6 +148,9 @@ static void a_reply_that_does_not_fit_is_not_packed(void)
 	sent.kind = ADMIN_STATUS_REPLY;
 	CHECK_ERRNO(-EMSGSIZE, admin_reply_pack(&sent, packed, 8));
 	sent.status.leg_count = LEG_COUNT_MAX + 1;
+	CHECK_ERRNO(-EINVAL, admin_reply_pack(&sent, packed, sizeof(packed)));
+	sent.status.leg_count = 0;
+	sent.status.set_count = SET_COUNT_MAX + 1;
 	CHECK_ERRNO(-EINVAL, admin_reply_pack(&sent, packed, sizeof(packed)));
 }
 

@@ -106,7 +106,8 @@ struct leg {
 	enum leg_step step;
 	uint64_t step_ns; /* when the step began */
 	uint64_t retry_ns, backoff_ns;
-	uint64_t heard_ns; /* last sign of life on MAIN */
+	uint64_t heard_ns;    /* last sign of life on MAIN */
+	uint64_t answered_ns; /* last answer to a request, or to the FLUSH of a resync */
 	uint64_t
 		silent_ns; /* sending of the first question its last session left unanswered, else that session's end */
 

@@ -8,6 +8,7 @@
 #include "gateway/core/engine_state.h"
 
 #define PING_FRACTION 3u /* of the answer deadline, without a word on MAIN */
+#define BUSY_FACTOR 10u	 /* deadlines that one answer may take while others come */
 
 bool links_are_down(const struct engine *engine)
 {
@@ -166,7 +167,7 @@ void link_up(struct engine *engine, struct leg *leg)
 	leg_move(leg, LEG_UP, engine->now_ns);
 	leg_step_to(leg, STEP_NONE, engine->now_ns);
 	leg->backoff_ns = 0;
-	leg->heard_ns = engine->now_ns;
+	leg->heard_ns = leg->answered_ns = engine->now_ns;
 	leg->latency_ns = leg->slow_since_ns = 0;
 	set->up_legs |= leg_bit(leg);
 	set->needs_look = true;
@@ -200,11 +201,18 @@ static uint64_t ask_deadline(const struct engine *engine, enum message_kind kind
 	}
 }
 
+/* A replica that answers at all is not lost because much was asked: its answers stand behind those before them, and 128
+ * requests of a megabyte take seconds on a slow network. One that answers nothing, or for long not this, is. */
+static bool is_late(const struct engine *engine, uint64_t age_ns, uint64_t heard_ns, uint64_t deadline_ns)
+{
+	return age_ns > deadline_ns && (engine->now_ns - heard_ns > deadline_ns || age_ns / BUSY_FACTOR > deadline_ns);
+}
+
 static void watch_talk(struct engine *engine, struct leg *leg)
 {
 	const struct leg_ask *ask = leg_oldest_ask(leg);
 
-	if (ask && engine->now_ns - ask->sent_ns > ask_deadline(engine, ask->kind))
+	if (ask && is_late(engine, engine->now_ns - ask->sent_ns, leg->heard_ns, ask_deadline(engine, ask->kind)))
 		link_abort(engine, leg, "no answer to %s", message_kind_name(ask->kind));
 	else if (leg_step_has_deadline(leg->step) && engine->now_ns - leg->step_ns > engine->options.answer_deadline_ns)
 		link_abort(engine, leg, "no answer to %s", leg_step_name(leg->step));
@@ -219,7 +227,7 @@ static void watch(struct engine *engine, struct leg *leg)
 	watch_talk(engine, leg);
 	if (leg->state != LEG_UP)
 		return;
-	if (leg_oldest_age(leg, engine->now_ns) > deadline)
+	if (is_late(engine, leg_oldest_age(leg, engine->now_ns), leg->answered_ns, deadline))
 		link_abort(engine, leg, "no answer within %llu ms", (unsigned long long)(deadline / 1000000));
 	else if (list_is_empty(&leg->lanes[LANE_MAIN].unanswered) &&
 		 engine->now_ns - leg->heard_ns >= deadline / PING_FRACTION)

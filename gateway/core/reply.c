@@ -78,6 +78,7 @@ static int barrier_answered(struct engine *engine, struct leg *leg, enum lane la
 	if (lane != LANE_MAIN || !leg_op_is_outstanding(&leg->barrier) || reply->length != 0)
 		return nonsense(engine, leg, "a second answer to a resync's FLUSH");
 	leg_op_done(leg, &leg->barrier);
+	leg->answered_ns = engine->now_ns;
 	resync_barrier_answered(engine, leg, reply);
 	return 0;
 }
@@ -93,6 +94,7 @@ static int part_answered(struct engine *engine, struct leg *leg, enum lane lane,
 	reason = misfit(leg, lane, part, &part->legs[leg->in_set].op, reply);
 	if (reason)
 		return nonsense(engine, leg, reason);
+	leg->answered_ns = engine->now_ns;
 	if (reply->status != WIRE_OK)
 		blame_status(leg, reply);
 	if (reply->type == (FRAME_READ | FRAME_REPLY))

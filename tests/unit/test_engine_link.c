@@ -147,6 +147,62 @@ static void an_idle_leg_is_lost_when_its_heartbeats_stay_unanswered(void)
 	harness_raise(&h, 0);
 }
 
+static void submit_writes(unsigned from, unsigned count)
+{
+	for (unsigned i = from; i < from + count; i++)
+		harness_submit(&h, i, REQUEST_WRITE, 0, i * MIB, 4096);
+}
+
+/* What stands behind others in a long queue is no sign of a lost replica, while answers come. */
+static void a_busy_leg_is_lost_only_when_it_falls_silent(void)
+{
+	uint64_t step;
+
+	start(1, 1);
+	step = h.options.answer_deadline_ns / 2;
+	harness_attach(&h);
+	submit_writes(0, 8);
+	for (unsigned i = 0; i < 7; i++) {
+		harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_OK);
+		harness_tick(&h, step);
+		harness_pump(&h);
+		CHECK_FALSE(h.lanes[0][LANE_MAIN].is_aborted);
+	}
+	harness_tick(&h, step);
+	CHECK_FALSE(h.lanes[0][LANE_MAIN].is_aborted);
+	harness_tick(&h, 1);
+	CHECK_TRUE(h.lanes[0][LANE_MAIN].is_aborted);
+	harness_pump(&h);
+	harness_raise(&h, 0);
+}
+
+static void one_answer_that_never_comes_loses_its_leg_though_others_come(void)
+{
+	struct harness_sent *forgotten;
+	uint64_t deadline;
+
+	start(1, 1);
+	deadline = h.options.answer_deadline_ns;
+	harness_attach(&h);
+	submit_writes(0, 1);
+	forgotten = harness_find(&h, 0, FRAME_WRITE);
+	forgotten->is_answered = true;
+	for (unsigned i = 0; i < 10; i++) {
+		submit_writes(1, 1);
+		harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_OK);
+		harness_tick(&h, deadline);
+		harness_pump(&h);
+		CHECK_FALSE(h.lanes[0][LANE_MAIN].is_aborted);
+	}
+	submit_writes(1, 1);
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_OK);
+	harness_tick(&h, deadline);
+	CHECK_TRUE(h.lanes[0][LANE_MAIN].is_aborted);
+	CHECK_STR_HAS("no answer within", h.lanes[0][LANE_MAIN].reason);
+	harness_pump(&h);
+	harness_raise(&h, 0);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(without_a_majority_a_lost_leg_suspends_the_volume_until_it_is_back),
 	CHECK_TEST(a_leg_that_was_up_is_tried_again_after_the_shortest_pause),
@@ -156,6 +212,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_volume_taken_over_fails_its_requests),
 	CHECK_TEST(a_contender_that_came_to_nothing_is_overbid_in_place),
 	CHECK_TEST(an_idle_leg_is_lost_when_its_heartbeats_stay_unanswered),
+	CHECK_TEST(a_busy_leg_is_lost_only_when_it_falls_silent),
+	CHECK_TEST(one_answer_that_never_comes_loses_its_leg_though_others_come),
 };
 
 int main(int argc, char **argv)

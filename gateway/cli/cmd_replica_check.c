@@ -16,28 +16,38 @@ static json_t *problems_json(const struct check_report *check)
 	return list;
 }
 
+static json_t *notes_json(const struct check_report *check)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < check->note_count; i++)
+		json_array_append_new(list, cli_json_text(check->notes[i]));
+	return list;
+}
+
 static json_t *identity_json(const struct superblock *sb)
 {
 	char volume[UUID_CHARS + 1], replica[UUID_CHARS + 1];
 
 	uuid_format(&sb->config.volume_uuid, volume);
 	uuid_format(&sb->replica_uuid, replica);
-	return json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:b}", "volume", cli_json_text(sb->volume_name), "volume_uuid",
-			 volume, "uuid", replica, "set_index", (int)sb->config.set_index, "epoch",
-			 (int)sb->promised.epoch, "gen", (int)sb->config.gen, "clean", sb->clean);
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:b}", "volume", cli_json_text(sb->volume_name), "kind",
+			 superblock_is_witness(sb) ? "witness" : "replica", "volume_uuid", volume, "uuid", replica,
+			 "set_index", (int)sb->config.set_index, "epoch", (int)sb->promised.epoch, "gen",
+			 (int)sb->config.gen, "clean", sb->clean);
 }
 
 static json_t *report_json(const char *dir, const struct store_report *report)
 {
 	const struct check_report *check = &report->check;
 
-	return json_pack("{s:o, s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:i, s:o}", "directory", cli_json_text(dir),
+	return json_pack("{s:o, s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:i, s:o, s:o}", "directory", cli_json_text(dir),
 			 "in_use", report->in_use, "sound", check->problem_count == 0, "replica",
 			 check->superblock_valid ? identity_json(&check->superblock) : json_null(), "data_bytes",
 			 (json_int_t)check->data_bytes, "allocated_bytes", (json_int_t)check->data_allocated_bytes,
 			 "stamp_blocks_damaged", (json_int_t)check->stamp_blocks_damaged, "regions_stamped",
 			 (json_int_t)check->regions_stamped, "problem_count", (int)check->problem_count, "problems",
-			 problems_json(check));
+			 problems_json(check), "notes", notes_json(check));
 }
 
 static void print_identity(const struct superblock *sb)
@@ -45,7 +55,8 @@ static void print_identity(const struct superblock *sb)
 	char uuid[UUID_CHARS + 1];
 
 	uuid_format(&sb->replica_uuid, uuid);
-	printf("  replica %s of volume %s, set %u; epoch %u, gen %u; %s\n", uuid, sb->volume_name, sb->config.set_index,
+	printf("  %s %s of volume %s, set %u; epoch %u, gen %u; %s\n",
+	       superblock_is_witness(sb) ? "witness" : "replica", uuid, sb->volume_name, sb->config.set_index,
 	       sb->promised.epoch, sb->config.gen, sb->clean ? "stopped in order" : "not stopped in order");
 }
 
@@ -62,10 +73,16 @@ static void print_report(const char *dir, struct store_report *report)
 		print_identity(&check->superblock);
 	size_format_rough(check->data_bytes, size);
 	size_format_rough(check->data_allocated_bytes, allocated);
-	printf("  data %s, %s allocated; %" PRIu64 " regions stamped\n", size, allocated, check->regions_stamped);
+	if (!check->is_witness)
+		printf("  data %s, %s allocated; %" PRIu64 " regions stamped\n", size, allocated,
+		       check->regions_stamped);
 	for (unsigned i = 0; i < check->problem_count && i < CHECK_PROBLEMS_MAX; i++) {
 		cli_sanitize(check->problems[i]);
 		printf("  problem: %s\n", check->problems[i]);
+	}
+	for (unsigned i = 0; i < check->note_count; i++) {
+		cli_sanitize(check->notes[i]);
+		printf("  note: %s\n", check->notes[i]);
 	}
 	if (check->problem_count > CHECK_PROBLEMS_MAX)
 		printf("  and %u problems more\n", check->problem_count - CHECK_PROBLEMS_MAX);

@@ -1,10 +1,12 @@
 /* How fast replicas are compared and made equal: a rate that people set, and the application first. While it has
- * requests, one region at a time, and after each a rest as long as the region took: whatever a region costs, requests
- * have at least half of the time to themselves, and the work still ends.
- * On a request's path: pace_note_foreground() once when it comes and once when it is completed. */
+ * requests, one region at a time, and after each a rest of twice the time that the region took: whatever a region
+ * costs, requests have two thirds of the time to themselves, so that more than half of their rate is left though a
+ * replica that is taken back needs every write as well; and the work still ends. On a request's path:
+ * pace_note_foreground() once when it comes and once when it is completed. */
 #include "gateway/core/engine_state.h"
 
 #define BUSY_COPIES 1u
+#define REST_FACTOR 2u
 #define FOREGROUND_NS 10000000ull /* after its last request the application counts as busy for so long */
 #define REST_MAX_NS 500000000ull  /* of a region that waited for a replica, not for the disk */
 
@@ -47,7 +49,8 @@ void pace_note_foreground(struct engine *engine)
 
 void pace_took(struct engine *engine, uint64_t duration_ns)
 {
-	uint64_t until = engine->now_ns + (duration_ns < REST_MAX_NS ? duration_ns : REST_MAX_NS);
+	uint64_t rest_ns = duration_ns < REST_MAX_NS / REST_FACTOR ? duration_ns * REST_FACTOR : REST_MAX_NS;
+	uint64_t until = engine->now_ns + rest_ns;
 
 	if (has_foreground(engine) && until > engine->rest_until_ns)
 		engine->rest_until_ns = until;

@@ -23,6 +23,17 @@ void check_problem(struct check_report *report, const char *format, ...)
 	report->problem_count++;
 }
 
+void check_note(struct check_report *report, const char *format, ...)
+{
+	va_list args;
+
+	if (report->note_count == CHECK_NOTES_MAX)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(report->notes[report->note_count++], CHECK_TEXT_MAX + 1, format, args);
+	va_end(args);
+}
+
 void check_superblock(struct check_report *report, const uint8_t *image)
 {
 	int error = superblock_choose(image, &report->superblock, &report->slots);
@@ -83,6 +94,19 @@ void check_stamps_block(struct check_report *report, uint64_t block_idx, const u
 		if (gens[i] != STAMP_UNKNOWN && gens[i] > report->stamp_gen_max)
 			report->stamp_gen_max = gens[i];
 	}
+}
+
+/* Stamps are raised before the config that they belong to is proposed (R6), so a little newer is in order. */
+void check_stamps_end(struct check_report *report)
+{
+	uint32_t gen = report->superblock.config.gen;
+
+	if (report->superblock_valid && report->stamp_gen_max > gen)
+		check_note(report,
+			   "stamps: the newest is of gen %" PRIu32 ", the config of gen %" PRIu32
+			   ": a change was under way when the server stopped, or the superblock is an older copy; the "
+			   "next attach goes by the majority",
+			   report->stamp_gen_max, gen);
 }
 
 void check_data(struct check_report *report)

@@ -1,6 +1,7 @@
 /* The offline check: opens, reads, lets core/check.c judge. Must not lock or write. Called by the CLI. */
 #include "replica-server/drivers/store_check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "replica-server/drivers/dir_lock.h"
+#include "replica-server/drivers/replica_dir.h"
 
 static int open_in(int dir_fd, const char *file, struct check_report *report)
 {
@@ -44,6 +46,7 @@ static void look_at_superblock(int dir_fd, struct check_report *report)
 			check_problem(report,
 				      "superblock: shorter than two slots; the missing part counts as never written");
 		check_superblock(report, image);
+		check_slots(report, image);
 	}
 	if (fd >= 0)
 		(void)close(fd);
@@ -85,6 +88,7 @@ static void look_at_stamps(int dir_fd, struct check_report *report)
 		check_stamps_header(report, header);
 	if (report->stamps_valid && report->superblock_valid)
 		look_at_blocks(fd, report);
+	check_stamps_end(report);
 	(void)close(fd);
 }
 
@@ -112,6 +116,46 @@ static void look_for_foreign(int dir_fd, struct check_report *report)
 			check_problem(report, "%s: a witness has no such file; put it back to its replica", files[i]);
 }
 
+/* A copy elsewhere may be looked at as well, so that is no damage. */
+static void look_at_name(const char *dir, struct check_report *report)
+{
+	const struct superblock *sb = &report->superblock;
+	char wanted[REPLICA_DIR_NAME_MAX + 1], *real = realpath(dir, NULL);
+	const char *name = real ? strrchr(real, '/') : NULL;
+
+	replica_dir_name(sb->volume_name, sb->config.set_index, &sb->replica_uuid, wanted);
+	if (name && strcmp(name + 1, wanted) != 0)
+		check_note(report,
+			   "the directory is named '%.80s', its superblock is of '%s': a server refuses it under this "
+			   "name",
+			   name + 1, wanted);
+	free(real);
+}
+
+static bool is_ours(const char *name)
+{
+	static const char *const names[] = {".", "..", "superblock", "stamps", "data"};
+
+	for (unsigned i = 0; i < ARRAY_COUNT(names); i++) {
+		if (!strcmp(name, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static void look_for_unknown(const char *dir, struct check_report *report)
+{
+	DIR *stream = opendir(dir);
+	const struct dirent *entry;
+
+	while (stream && (entry = readdir(stream))) {
+		if (!is_ours(entry->d_name))
+			check_note(report, "'%.80s' is none of a replica's files; nobody reads it", entry->d_name);
+	}
+	if (stream)
+		closedir(stream);
+}
+
 int store_check(const char *dir, struct store_report *ret, struct err *err)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -132,6 +176,9 @@ int store_check(const char *dir, struct store_report *ret, struct err *err)
 	ret->in_use_pid = dir_lock_holder(fd);
 	ret->in_use = ret->in_use_pid != 0;
 	look_at_superblock(fd, &ret->check);
+	if (ret->check.superblock_valid)
+		look_at_name(dir, &ret->check);
+	look_for_unknown(dir, &ret->check);
 	if (ret->check.is_witness) {
 		look_for_foreign(fd, &ret->check);
 	} else {

@@ -285,7 +285,7 @@ static void count_digests(struct harness *harness, const struct harness_message 
 	digests += asked->kind == MESSAGE_DIGEST && asked->leg == 0;
 }
 
-/* A request is outstanding all the time: a region, a rest as long as the region took, the next region. */
+/* A request is outstanding all the time: a region, a rest twice as long as the region took, the next region. */
 static void while_the_application_works_regions_go_one_by_one_with_rests(void)
 {
 	make_pair();
@@ -300,7 +300,7 @@ static void while_the_application_works_regions_go_one_by_one_with_rests(void)
 	h.replicas[1].mute_on = 0;
 	harness_pump(&h);
 	CHECK_EQ_U64(1, digests);
-	harness_tick(&h, 39000000);
+	harness_tick(&h, 79000000);
 	harness_pump(&h);
 	CHECK_EQ_U64(1, digests);
 	harness_tick(&h, 1000000);

@@ -159,6 +159,31 @@ static void the_offline_check_knows_a_witness(void)
 	end();
 }
 
+static void the_offline_check_notes_what_does_not_belong_and_another_name(void)
+{
+	struct store_report report;
+	char other[160];
+
+	begin(VOTER_REPLICA);
+	snprintf(other, sizeof(other), "%s/backup", root);
+	CHECK_OK(rename(path, other) ? -errno : 0);
+	CHECK_OK(store_check(other, &report, &err));
+	CHECK_EQ_U64(0, report.check.problem_count);
+	CHECK_EQ_U64(2, report.check.note_count);
+	/* The sample's losses are the first. */
+	CHECK_STR_HAS("'backup'", report.check.notes[1]);
+	CHECK_STR_HAS(name, report.check.notes[1]);
+	CHECK_OK(rename(other, path) ? -errno : 0);
+	put("data.orig");
+	CHECK_OK(store_check(path, &report, &err));
+	CHECK_EQ_U64(0, report.check.problem_count);
+	CHECK_EQ_U64(2, report.check.note_count);
+	CHECK_STR_HAS("'data.orig' is none", report.check.notes[1]);
+	snprintf(other, sizeof(other), "%s/data.orig", path);
+	CHECK_OK(unlink(other) ? -errno : 0);
+	end();
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(a_witness_has_a_superblock_and_nothing_else),
 	CHECK_TEST(a_replica_has_all_its_files),
@@ -166,6 +191,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_witness_that_holds_data_is_refused_by_name),
 	CHECK_TEST(a_replica_without_its_data_is_no_witness),
 	CHECK_TEST(the_offline_check_knows_a_witness),
+	CHECK_TEST(the_offline_check_notes_what_does_not_belong_and_another_name),
 };
 
 int main(int argc, char **argv)

@@ -42,6 +42,7 @@ enum option_id {
 	GATEWAY,
 	ERRORS,
 	RECORD,
+	RATE,
 	NO_FINAL,
 	FILL,
 	HELP
@@ -67,6 +68,7 @@ static const struct option long_options[] = {
 	{"stall", required_argument, NULL, STALL},
 	{"gateway-wait", required_argument, NULL, GATEWAY},
 	{"errors-allowed", no_argument, NULL, ERRORS},
+	{"rate", required_argument, NULL, RATE},
 	{"record-only", no_argument, NULL, RECORD},
 	{"no-final", no_argument, NULL, NO_FINAL},
 	{"fill", no_argument, NULL, FILL},
@@ -80,6 +82,7 @@ static const char usage[] =
 	"%]\n"
 	"  [--meta %] [--history FILE] [--image FILE: the volume at the end] [--initial FILE: what it holds already]\n"
 	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--fill: write every block first]\n"
+	"  [--rate N: operations a second at most]\n"
 	"  [--record-only: judge nothing, others wrote the volume too]\n"
 	"  [--no-final: do not read the whole volume at the end]\n";
 
@@ -165,6 +168,9 @@ static void parse_option(int id, const char *value, struct arguments *arguments)
 		break;
 	case SECONDS:
 		exercise->seconds = (unsigned)tool_number(value, "--seconds");
+		break;
+	case RATE:
+		exercise->rate = (unsigned)tool_number(value, "--rate");
 		break;
 	case IO:
 		exercise->io_bytes = (uint32_t)tool_number(value, "--io-bytes");

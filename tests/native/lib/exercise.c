@@ -34,7 +34,7 @@ struct exercise {
 	struct history *history;
 	struct history_run *runs; /* scratch: as many as a payload has sectors */
 	struct flight flights[QUEUE_DEPTH_MAX];
-	uint64_t volume_bytes, clock, op_count, started_ns, progress_ns;
+	uint64_t volume_bytes, clock, op_count, started_ns, progress_ns, next_issue_ns;
 	int image_fd; /* >= 0 while the whole volume is read */
 	struct exercise_totals totals;
 };
@@ -277,6 +277,17 @@ static void finish(struct exercise *exercise, const struct shm_completion *compl
 	history_append(exercise->history, &record, exercise->runs, runs);
 }
 
+/* Until the next operation is due, at most half a second. */
+static int patience_ms(const struct exercise *exercise)
+{
+	uint64_t now_ns = clock_now_ns(), left_ms;
+
+	if (!exercise->options->rate)
+		return 500;
+	left_ms = exercise->next_issue_ns > now_ns ? (exercise->next_issue_ns - now_ns) / NS_PER_MS : 0;
+	return left_ms < 500 ? (int)left_ms + 1 : 500;
+}
+
 /* Waits for completions and handles them. Looks for a new gateway meanwhile: a killed one leaves its requests
  * submitted. */
 static void reap(struct exercise *exercise)
@@ -284,7 +295,7 @@ static void reap(struct exercise *exercise)
 	struct shm_completion done[64];
 	unsigned count;
 
-	if (shm_client_wait(exercise->client, 500) != 0) {
+	if (shm_client_wait(exercise->client, patience_ms(exercise)) != 0) {
 		uint64_t quiet_ns = clock_now_ns() - exercise->progress_ns;
 
 		if (quiet_ns > exercise->options->stall_seconds * NS_PER_S)
@@ -334,6 +345,21 @@ static void move_horizon(struct exercise *exercise)
 	expect_horizon(exercise->expect, oldest);
 }
 
+/* Not ahead of its rate; when it fell behind, it does not rush either. */
+static bool may_issue(struct exercise *exercise)
+{
+	uint64_t now_ns = clock_now_ns(), step_ns;
+
+	if (!exercise->options->rate)
+		return true;
+	step_ns = NS_PER_S / exercise->options->rate;
+	if (now_ns < exercise->next_issue_ns)
+		return false;
+	exercise->next_issue_ns =
+		(exercise->next_issue_ns + step_ns > now_ns ? exercise->next_issue_ns : now_ns) + step_ns;
+	return true;
+}
+
 static bool is_over(const struct exercise *exercise)
 {
 	const struct exercise_options *options = exercise->options;
@@ -347,7 +373,7 @@ void exercise_run(struct exercise *exercise, const volatile int *stop)
 {
 	while (!*stop && !is_over(exercise)) {
 		for (unsigned slot = 0; slot < exercise->options->depth; slot++)
-			if (!exercise->flights[slot].busy) {
+			if (!exercise->flights[slot].busy && may_issue(exercise)) {
 				struct operation operation = workload_next(&exercise->workload);
 
 				issue(exercise, slot, &operation);

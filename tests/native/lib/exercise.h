@@ -15,6 +15,7 @@ struct exercise_options {
 	uint32_t io_bytes; /* payload of a slot */
 	uint64_t ops_max;  /* 0: until `seconds` */
 	unsigned seconds;
+	unsigned rate;					      /* operations a second, at most; 0: as fast as it goes */
 	unsigned stall_seconds;				      /* without any completion: a finding (P8) */
 	unsigned gateway_seconds;			      /* how long a gateway may take to appear */
 	const char *history_path, *image_path, *initial_path; /* NULL: none */

@@ -15,7 +15,7 @@ static const char *const frame_names[] = {
 
 static int parse_kind(const char *word, enum rule_kind *ret)
 {
-	static const char *const names[] = {"cut", "flip", "frame", "raw", "control"};
+	static const char *const names[] = {"cut", "within", "flip", "frame", "raw", "control"};
 
 	for (unsigned i = 0; i < ARRAY_COUNT(names); i++)
 		if (word && strcmp(word, names[i]) == 0) {
@@ -23,6 +23,14 @@ static int parse_kind(const char *word, enum rule_kind *ret)
 			return 0;
 		}
 	return -EINVAL;
+}
+
+static unsigned message_named(const char *word)
+{
+	for (unsigned kind = 1; kind < MESSAGE_KIND_COUNT; kind++)
+		if (strcmp(message_kind_name((enum message_kind)kind), word) == 0)
+			return kind;
+	return 0;
 }
 
 static int parse_type(const char *word, uint8_t *ret)
@@ -74,6 +82,8 @@ static int parse_option(struct rule *rule, char *word)
 		return (rule->role = parse_role(value)) ? 0 : -EINVAL;
 	if (strcmp(word, "times") == 0)
 		return (rule->times_left = (unsigned)tool_number(value, word)) ? 0 : -EINVAL;
+	if (strcmp(word, "step") == 0)
+		return (rule->step = tool_number(value, word)) ? 0 : -EINVAL;
 	if (strcmp(word, "mask") == 0)
 		return (rule->mask = (uint8_t)tool_number(value, word)) ? 0 : -EINVAL;
 	if (strcmp(word, "how") == 0) {
@@ -88,6 +98,24 @@ static int parse_option(struct rule *rule, char *word)
 	return parse_field(rule, word, value);
 }
 
+/* NAME FIRST LAST, NAME being `word`. */
+static int parse_within(struct rule *rule, const char *word, char **save)
+{
+	const char *first, *last;
+
+	rule->message_kind = message_named(word);
+	if (!rule->message_kind && parse_type(word, &rule->frame_type) != 0)
+		return -EINVAL;
+	first = strtok_r(NULL, " \n", save);
+	last = strtok_r(NULL, " \n", save);
+	if (!first || !last)
+		return -EINVAL;
+	rule->at = tool_number(first, "first");
+	rule->until_end = strcmp(last, "end") == 0;
+	rule->last = rule->until_end ? UINT64_MAX : tool_number(last, "last");
+	return 0;
+}
+
 /* The words that a kind of rule must have after its direction. */
 static int parse_fixed(struct rule *rule, char **save)
 {
@@ -100,6 +128,8 @@ static int parse_fixed(struct rule *rule, char **save)
 	case RULE_FLIP:
 		rule->at = tool_number(word, "byte");
 		return 0;
+	case RULE_WITHIN:
+		return parse_within(rule, word, save);
 	case RULE_CONTROL:
 		rule->message_kind = (unsigned)tool_number(word, "kind");
 		return 0;
@@ -117,7 +147,7 @@ static int parse_fixed(struct rule *rule, char **save)
 
 int rule_parse(char *line, struct rule *ret, const char **ret_why)
 {
-	struct rule rule = {.times_left = 1, .mask = 1};
+	struct rule rule = {.times_left = 1, .mask = 1, .step = 1};
 	char *save = NULL;
 	char *word = strtok_r(line, " \n", &save);
 

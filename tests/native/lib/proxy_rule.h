@@ -2,6 +2,10 @@
  * fired.
  *
  *   cut   up|down BYTE    [how=rst|fin]              break both sides after exactly BYTE bytes of that direction
+ *   within up|down NAME FIRST LAST|end [step=1]      break both sides FIRST bytes into the next frame of that type, or
+ *                                                    control message of that name; FIRST+step bytes into the one after,
+ *                                                    and so on; in turns by reset and by end of file. Frames shorter
+ *                                                    than that pass; end: ... and the first that does ends the rule
  *   flip  up|down BYTE    [mask=0x01]                xor one byte
  *   frame up|down TYPE NTH FIELD=VALUE...            set fields of the NTH frame of that type (from 1); +N and -N are
  *                                                    relative; the header's checksum is made right again
@@ -21,7 +25,7 @@
 #include "proto/message.h"
 
 enum direction { UP = 0, DOWN = 1, DIRECTION_COUNT };
-enum rule_kind { RULE_CUT, RULE_FLIP, RULE_FRAME, RULE_RAW, RULE_CONTROL };
+enum rule_kind { RULE_CUT, RULE_WITHIN, RULE_FLIP, RULE_FRAME, RULE_RAW, RULE_CONTROL };
 enum control_fault { CONTROL_GARBAGE, CONTROL_BADCRC, CONTROL_AS };
 
 #define RULE_FIELDS_MAX 4u
@@ -37,10 +41,13 @@ struct rule {
 	enum direction direction;
 	unsigned role;	     /* enum hello_role, 0: any */
 	unsigned times_left; /* 0: used up */
-	uint64_t at;	     /* CUT, FLIP: byte; FRAME, RAW: how many more frames of the type until it fires */
+	uint64_t at; /* CUT, FLIP: byte; FRAME, RAW: how many more frames of the type until it fires; WITHIN: bytes of
+			the frame */
 	uint8_t mask;
 	bool fin;
-	uint8_t frame_type; /* without FRAME_REPLY */
+	uint8_t frame_type; /* without FRAME_REPLY; WITHIN: 0 for a control message */
+	bool until_end;	    /* WITHIN; then `last` is not known */
+	uint64_t last, step;
 	unsigned field_count;
 	struct rule_field fields[RULE_FIELDS_MAX];
 	unsigned message_kind, as_kind;

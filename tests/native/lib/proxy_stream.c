@@ -16,7 +16,7 @@
 
 void stream_init(struct stream *stream, struct rule_list *rules, enum direction direction, unsigned *role)
 {
-	*stream = (struct stream){.rules = rules, .direction = direction, .role = role};
+	*stream = (struct stream){.rules = rules, .direction = direction, .role = role, .cut_at = UINT64_MAX};
 	stream->out = tool_zalloc(STREAM_BUFFER_BYTES);
 }
 
@@ -85,6 +85,10 @@ static void emit(struct stream *stream, const uint8_t *bytes, size_t len)
 		stream->cut_by_fin = cut->fin;
 		rule_used(stream, cut);
 	}
+	if (stream->cut_at <= stream->emitted + len) {
+		len = stream->cut_at - stream->emitted;
+		stream->is_cut = true;
+	}
 	append(stream, bytes, len);
 }
 
@@ -105,6 +109,27 @@ static struct rule *rule_for_frame(struct stream *stream, enum rule_kind kind, c
 			found = rule;
 	}
 	return found;
+}
+
+/* A frame of `bytes` bytes begins where the stream is. `message_kind` 0: by its type. */
+static void look_within(struct stream *stream, uint8_t type, unsigned message_kind, uint64_t bytes)
+{
+	for (unsigned i = 0; i < stream->rules->count && stream->cut_at == UINT64_MAX; i++) {
+		struct rule *rule = &stream->rules->rules[i];
+
+		if (!rule_applies(rule, RULE_WITHIN, stream->direction, *stream->role) ||
+		    rule->message_kind != message_kind || (!message_kind && rule->frame_type != type))
+			continue;
+		if (rule->at > bytes) {
+			rule->times_left = rule->until_end ? 0 : rule->times_left;
+			continue;
+		}
+		stream->cut_at = stream->emitted + rule->at;
+		stream->cut_by_fin = rule->at % 2;
+		rule->at += rule->step;
+		rule->times_left = rule->at <= rule->last;
+		stream->rules->fired++;
+	}
 }
 
 static void change_header(struct stream *stream, struct frame *frame)
@@ -167,6 +192,7 @@ static void pass_control(struct stream *stream)
 	if (codec_unpack(stream->held + FRAME_BYTES, stream->held_bytes - FRAME_BYTES, message, &reason) == 0) {
 		if (message->kind == MESSAGE_HELLO)
 			*stream->role = message->hello.role;
+		look_within(stream, 0, message->kind, stream->held_bytes);
 		for (unsigned i = 0; i < stream->rules->count; i++) {
 			struct rule *rule = &stream->rules->rules[i];
 
@@ -196,6 +222,7 @@ static void pass_header(struct stream *stream)
 	} else {
 		stream->payload_left = frame_payload_bytes(&frame);
 		change_header(stream, &frame);
+		look_within(stream, frame.type & (uint8_t)~FRAME_REPLY, 0, FRAME_BYTES + stream->payload_left);
 	}
 	emit(stream, stream->held, stream->held_bytes);
 	stream->held_bytes = 0;

@@ -29,6 +29,7 @@ struct stream {
 	uint64_t payload_left;	 /* of a frame whose header has passed, to be passed on as it comes */
 	bool is_foreign;	 /* not frames: pass everything */
 	uint64_t emitted;	 /* bytes put out so far: what CUT and FLIP count */
+	uint64_t cut_at;	 /* WITHIN, of `emitted`; UINT64_MAX: no such cut ahead */
 	bool is_cut, cut_by_fin; /* nothing more is put out */
 	uint8_t *out;		 /* STREAM_BUFFER_BYTES */
 	size_t out_from, out_to;

@@ -35,10 +35,12 @@ struct job {
 };
 
 static const char usage[] =
-	"drill [--seed N] [--drills N | --kills N] [--jobs N] [--kills-each N] [--json FILE] [--logs DIR] [--build "
+	"drill [--keep] [--seed N] [--drills N | --kills N] [--jobs N] [--kills-each N] [--json FILE] [--logs DIR] "
+	"[--build "
 	"DIR]\n"
 	"  runs drills from that seed on until so many are done, or so many processes were killed (default 300)\n"
-	"  --kills-each: in one drill (8); --logs: what each printed (build/test/drills)\n";
+	"  --kills-each: in one drill (8); --logs: what each printed (build/test/drills); --keep: files of good "
+	"drills, too\n";
 
 static void parse(int argc, char **argv, struct options *ret)
 {
@@ -51,6 +53,7 @@ static void parse(int argc, char **argv, struct options *ret)
 		{"json", required_argument, NULL, 'o'},
 		{"build", required_argument, NULL, 'b'},
 		{"logs", required_argument, NULL, 'l'},
+		{"keep", no_argument, NULL, 'p'},
 		{NULL, 0, NULL, 0},
 	};
 	const char *texts[128] = {NULL};
@@ -59,11 +62,12 @@ static void parse(int argc, char **argv, struct options *ret)
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == '?')
 			tool_die(EXIT_CANNOT, "%s", usage);
-		texts[c] = optarg;
+		texts[c] = optarg ? optarg : "";
 	}
 	*ret = (struct options){
 		.drill = {.build = texts['b'] ? texts['b'] : "build/release",
-			  .kills = texts['e'] ? (unsigned)tool_number(texts['e'], "--kills-each") : 8},
+			  .kills = texts['e'] ? (unsigned)tool_number(texts['e'], "--kills-each") : 8,
+			  .keeps = texts['p'] != NULL},
 		.seed = texts['s'] ? tool_number(texts['s'], "--seed") : (uint64_t)time(NULL) % 1000000,
 		.drills = texts['d'] ? (unsigned)tool_number(texts['d'], "--drills") : 0,
 		.kills = texts['k'] ? (unsigned)tool_number(texts['k'], "--kills") : 0,
@@ -136,7 +140,7 @@ static void job_end(struct job *jobs, const struct options *options, struct repo
 		job->result->is_good = job->result->is_good && status == 0;
 		if (!job->result->is_good)
 			print_finding(job, options);
-		else
+		else if (!options->drill.keeps)
 			unlink(job->log_path);
 		report_add(report, job->result);
 	}

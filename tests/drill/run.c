@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -23,6 +24,16 @@ struct drill {
 	struct drill_result *result;
 };
 
+/* With the time of day, as the daemons' logs have it. */
+static void print_fault(const struct fault *fault)
+{
+	time_t now = time(NULL) - (time_t)((clock_now_ns() - fault->begin_ns) / NS_PER_S);
+	char text[16];
+
+	strftime(text, sizeof(text), "%H:%M:%S", gmtime(&now));
+	printf("%s, about: %s%s%s\n", text, fault_name(fault->kind), fault->detail[0] ? ", " : "", fault->detail);
+}
+
 static void break_things(struct drill *drill, unsigned kills)
 {
 	struct cluster *cluster = &drill->cluster;
@@ -33,8 +44,7 @@ static void break_things(struct drill *drill, unsigned kills)
 
 		sleep_ms((unsigned)cluster_random(cluster, 200));
 		fault_do(cluster, fault);
-		printf("%6.2f s: %s%s%s\n", (double)(fault->begin_ns - drill->faults[0].begin_ns) / 1e9,
-		       fault_name(fault->kind), fault->detail[0] ? ", " : "", fault->detail);
+		print_fault(fault);
 		drill->result->kills += fault->kills;
 		/* Half of the faults come while the one before is not over. */
 		if (rest == 0)
@@ -173,6 +183,8 @@ static void report(struct drill *drill, struct judge *judge)
 		struct judge_pause pause = judge_pause(judge, fault->begin_ns, until_ns);
 
 		result->faults[fault->kind].count++;
+		printf("%s, %s: longest pause %llu ms\n", fault_name(fault->kind), fault->detail,
+		       (unsigned long long)pause.length_ns / 1000000);
 		raise_to(&result->faults[fault->kind].longest_pause_ns, pause.length_ns);
 		if (pause.end_ns < until_ns)
 			raise_to(&result->faults[fault->kind].longest_alone_ns, pause.length_ns);
@@ -203,7 +215,7 @@ void drill_run(const struct drill_options *options, uint64_t seed, struct drill_
 	judge = must_be_linearizable(&drill.cluster);
 	report(&drill, judge);
 	judge_free(judge);
-	cluster_end(&drill.cluster, false);
+	cluster_end(&drill.cluster, options->keeps);
 	ret->seconds = (double)(clock_now_ns() - begin_ns) / 1e9;
 	ret->is_good = true;
 }

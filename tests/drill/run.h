@@ -31,6 +31,7 @@ struct drill_result {
 struct drill_options {
 	const char *build;
 	unsigned kills; /* of one drill: it ends with the fault that reaches it */
+	bool keeps;	/* what is on disk stays in any case */
 };
 
 /* Ends the process with EXIT_WRONG and a sentence when something is not as promised; what is on disk then stays. */

@@ -179,6 +179,19 @@ static unsigned count_left(struct deletion *d)
 	return left;
 }
 
+/* Another volume of the same name shall not inherit them. */
+static void forget_events(const struct deletion *d)
+{
+	static const char *const suffixes[] = {"events", "events.1"};
+	char path[PATH_MAX];
+	struct err err;
+
+	for (unsigned i = 0; i < ARRAY_COUNT(suffixes); i++) {
+		if (!cli_run_path(d->cli, d->spec.name, suffixes[i], path, sizeof(path), &err))
+			unlink(path);
+	}
+}
+
 static enum exit_code finish(struct deletion *d)
 {
 	unsigned left = count_left(d);
@@ -193,6 +206,7 @@ static enum exit_code finish(struct deletion *d)
 	error = file_remove(d->path, &err);
 	if (error)
 		return cli_fail_err(d->cli, exit_code_from_errno(error), d->path, &err);
+	forget_events(d);
 	if (d->cli->json)
 		return cli_result(d->cli, json_pack("{s:s, s:b, s:o}", "volume", d->spec.name, "deleted", 1, "replicas",
 						    fates_json(d)));

@@ -15,6 +15,7 @@ extern const struct command command_replica_list;
 extern const struct command command_replica_show;
 extern const struct command command_replica_check;
 extern const struct command command_status;
+extern const struct command command_events;
 extern const struct command command_bench;
 extern const struct command command_version;
 

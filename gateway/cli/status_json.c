@@ -115,7 +115,6 @@ json_t *status_json(const struct admin_status *status)
 		(int)status->chunk_bytes, "set_count", (int)status->set_count, "epoch", (int)status->epoch, "gen",
 		(int)status->gen, "queue_depth", (int)status->queue_depth, "outstanding", (int)status->outstanding,
 		"legs", legs);
-	/* Sets last: who reads by hand finds the volume's own "state" before theirs. */
 	if (json && !add_counters(json, volume_counters, ARRAY_COUNT(volume_counters), status) &&
 	    !json_object_set(json, "sets", sets)) {
 		json_decref(sets);

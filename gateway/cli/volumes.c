@@ -101,6 +101,11 @@ int volumes_sockets(const struct cli *cli, struct name_list *ret, struct err *er
 	return read_names(cli->run_dir, ".sock", ret, err);
 }
 
+int volumes_event_files(const struct cli *cli, struct name_list *ret, struct err *err)
+{
+	return read_names(cli->run_dir, ".events", ret, err);
+}
+
 void name_list_free(struct name_list *list)
 {
 	free(list->names);

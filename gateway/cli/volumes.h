@@ -27,9 +27,10 @@ int volumes_dir(const struct cli *cli, char *ret, size_t cap, struct err *err) m
 /* EXIT_DONE and the spec, or the failure has been printed. `path` takes PATH_MAX characters. */
 enum exit_code volumes_load(struct cli *cli, const char *name, char *path, struct volume_spec *ret);
 
-/* Names of all volume files / of all gateways' sockets. A directory that is missing gives none. */
+/* Names of all volume files / of all gateways' sockets / of all event files. A directory that is missing gives none. */
 int volumes_names(const struct cli *cli, struct name_list *ret, struct err *err) must_check;
 int volumes_sockets(const struct cli *cli, struct name_list *ret, struct err *err) must_check;
+int volumes_event_files(const struct cli *cli, struct name_list *ret, struct err *err) must_check;
 void name_list_free(struct name_list *list);
 
 /* Takes the lock that creating and deleting hold against each other; the descriptor, or -EBUSY, ... with `err`. */

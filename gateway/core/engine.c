@@ -257,9 +257,13 @@ static void report_attached(struct engine *engine)
 	engine_set_state(engine, VOLUME_SERVING);
 	engine->ops->attached(engine->ctx, 0, "");
 	for (unsigned i = 0; i < engine->spec.set_count; i++) {
-		engine_tell(engine, EVENT_ATTACHED, &engine->sets[i], NULL, took_ns, "%s", "");
-		engine->sets[i].needs_look = true;
-		set_drain(engine, &engine->sets[i]);
+		struct set *set = &engine->sets[i];
+
+		engine_tell(engine, EVENT_ATTACHED, set, NULL, took_ns, "epoch %" PRIu32 ", %d of %d replicas in sync",
+			    engine->ballot.epoch, __builtin_popcount(set->members.in),
+			    __builtin_popcount(set->data_legs));
+		set->needs_look = true;
+		set_drain(engine, set);
 	}
 }
 
@@ -319,6 +323,13 @@ const char *engine_event_name(enum engine_event_kind kind)
 	return (unsigned)kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";
 }
 
+static uint64_t copied_by(enum engine_event_kind kind, const struct set *set, const struct leg *leg)
+{
+	if (kind == EVENT_REJOINED && leg)
+		return leg->rejoin.copied_bytes;
+	return kind == EVENT_RECONCILED && set ? set->reconcile_bytes : 0;
+}
+
 void engine_tell(struct engine *engine, enum engine_event_kind kind, const struct set *set, const struct leg *leg,
 		 uint64_t duration_ns, const char *format, ...)
 {
@@ -329,6 +340,7 @@ void engine_tell(struct engine *engine, enum engine_event_kind kind, const struc
 		.leg = leg ? leg->index : EVENT_NO_LEG,
 		.gen = set ? set->members.highest_gen : 0,
 		.duration_ns = duration_ns,
+		.bytes = copied_by(kind, set, leg),
 		.text = text,
 	};
 	va_list args;

@@ -305,7 +305,8 @@ static void note_suspension(struct engine *engine, struct set *set, bool is_shor
 		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s", set->suspend_reason);
 		set->suspended_ns = engine->now_ns;
 	} else {
-		engine_tell(engine, EVENT_RESUMED, set, NULL, engine->now_ns - set->suspended_ns, "%s", "");
+		engine_tell(engine, EVENT_RESUMED, set, NULL, engine->now_ns - set->suspended_ns, "was: %s",
+			    set->suspend_reason);
 		set->resumed_ns = engine->now_ns;
 		set->is_failing = false;
 	}

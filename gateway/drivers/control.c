@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/event_line.h"
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "gateway/drivers/admin.h"
 #include "gateway/drivers/connector.h"
 #include "gateway/drivers/device_job.h"
+#include "gateway/drivers/events.h"
 #include "gateway/drivers/letters.h"
 #include "gateway/drivers/run_dir.h"
 #include "gateway/drivers/status.h"
@@ -47,6 +49,7 @@ struct control {
 	struct loop *loop;
 	struct admin *admin;
 	struct connector *connector;
+	struct events *events;
 	struct device_job job;
 	struct status_log status_log;
 	ev_io letters;
@@ -167,9 +170,9 @@ static void on_started(struct control *control, const struct device_job *job)
 		return;
 	}
 	control->state = CONTROL_SERVING;
-	log_info("event=serving volume=%s device=%s mode=%s reason=\"%s\" rss_bytes=%llu", control->options->spec->name,
-		 fe->ops->device(fe), fe->ops->mode(fe), fe->ops->mode_reason(fe),
-		 (unsigned long long)status_resident_bytes());
+	events_say(control->events, LOG_LEVEL_INFO, "serving", "device=%s mode=%s reason=\"%s\" rss_bytes=%llu",
+		   fe->ops->device(fe), fe->ops->mode(fe), fe->ops->mode_reason(fe),
+		   (unsigned long long)status_resident_bytes());
 	sd_notifyf(0, "READY=1\nSTATUS=%s, mode %s (%s)", fe->ops->device(fe), fe->ops->mode(fe),
 		   fe->ops->mode_reason(fe));
 	if (control->detach_wanted)
@@ -233,7 +236,6 @@ static void on_attached(struct control *control, const struct letter *letter)
 		begin_end(control);
 		return;
 	}
-	log_info("event=attached volume=%s", control->options->spec->name);
 	run_job(control, DEVICE_JOB_START, false, CONTROL_STARTING);
 }
 
@@ -292,6 +294,9 @@ static void on_letter(struct control *control, struct letter *letter)
 		break;
 	case LETTER_OUTLIVED:
 		on_outlived(control);
+		break;
+	case LETTER_EVENTS:
+		events_drain(control->events);
 		break;
 	case LETTER_DETACHED:
 		on_detached(control, letter);
@@ -361,7 +366,7 @@ static void on_request(void *ctx, unsigned client, const struct admin_request *r
 			ask_snapshot(control);
 		break;
 	case ADMIN_DETACH:
-		log_info("event=detach_requested by=admin force=%d", request->force);
+		events_say(control->events, LOG_LEVEL_INFO, "detach_requested", "by=admin force=%d", request->force);
 		begin_detach(control, request->force);
 		break;
 	case ADMIN_VERIFY:
@@ -376,7 +381,7 @@ static void on_signal(struct ev_loop *ev, ev_signal *signal, int events)
 {
 	struct control *control = signal->data;
 
-	log_info("event=detach_requested by=signal signal=%d", signal->signum);
+	events_say(control->events, LOG_LEVEL_INFO, "detach_requested", "by=signal signal=%d", signal->signum);
 	control->detach_wanted = true;
 	begin_detach(control, false);
 }
@@ -486,9 +491,24 @@ static void answer_waiting(struct control *control)
 	reply_refused(control, ADMIN_VERIFY, -ESHUTDOWN, "the volume is being detached");
 }
 
+/* The last event: how the attachment ended. */
+static void tell_end(struct control *control)
+{
+	struct err why = *control->err;
+
+	events_drain(control->events);
+	event_line_tame(why.text);
+	if (control->code == GATEWAY_EXIT_OK)
+		events_say(control->events, LOG_LEVEL_INFO, "detached", "duration_ms=%llu",
+			   (unsigned long long)((clock_now_ns() - control->started_ns) / NS_PER_MS));
+	else
+		events_say(control->events, LOG_LEVEL_WARN, "ended", "code=%d text=\"%s\"", control->code, why.text);
+}
+
 static void release(struct control *control)
 {
 	loop_join(control->loop);
+	tell_end(control);
 	connector_free(control->connector);
 	answer_waiting(control);
 	admin_free(control->admin);
@@ -519,6 +539,7 @@ enum gateway_exit control_run(const struct control_options *options, struct err 
 	control->options = options;
 	control->err = err;
 	control->started_ns = clock_now_ns();
+	control->events = options->loop.events;
 	control->ev = ev_default_loop(0);
 	rc = acquire(control, err);
 	if (rc) {
@@ -527,6 +548,7 @@ enum gateway_exit control_run(const struct control_options *options, struct err 
 	}
 	device_job_init(&control->job, options->frontend, control->ev, on_job_done, control);
 	start_watchers(control);
+	events_say(control->events, LOG_LEVEL_INFO, "attaching", "pid=%d version=%s", (int)getpid(), LOCKSTEP_VERSION);
 	tell_data(control, LETTER_ATTACH, 0, NULL);
 	ev_run(control->ev, 0);
 	stop_watchers(control);

@@ -17,6 +17,7 @@
 #include "common/random.h"
 #include "gateway/drivers/control.h"
 #include "gateway/drivers/device_link.h"
+#include "gateway/drivers/events.h"
 #include "gateway/drivers/frontend_shm.h"
 #include "gateway/drivers/frontend_ublk.h"
 #include "gateway/drivers/run_dir.h"
@@ -32,6 +33,7 @@ struct gateway {
 	struct run_dir run_dir;
 	struct frontend *frontend;
 	struct mailbox *to_data, *to_control;
+	struct events *events;
 };
 
 static enum gateway_exit code_of_frontend(int error)
@@ -130,6 +132,7 @@ static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *e
 				.frontend = gateway->frontend,
 				.to_data = gateway->to_data,
 				.to_control = gateway->to_control,
+				.events = gateway->events,
 				.recv = gateway->opts->recv,
 				.zero_copy = gateway->opts->zero_copy_send,
 			},
@@ -145,10 +148,12 @@ static enum gateway_exit with_mailboxes(struct gateway *gateway, struct err *err
 
 	gateway->to_data = mailbox_new(MAILBOX_LETTERS);
 	gateway->to_control = mailbox_new(MAILBOX_LETTERS);
-	if (gateway->to_data && gateway->to_control)
+	gateway->events = events_new(&gateway->spec, gateway->run_dir.events_path);
+	if (gateway->to_data && gateway->to_control && gateway->events)
 		code = attach_and_serve(gateway, err);
 	else
 		err_set(err, -ENOMEM, "mailboxes: no memory or no file descriptors");
+	events_free(gateway->events);
 	mailbox_free(gateway->to_control);
 	mailbox_free(gateway->to_data);
 	return code;

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/mailbox.h"
 #include "common/uring.h"
+#include "gateway/drivers/events.h"
 #include "gateway/drivers/frontend.h"
 #include "gateway/drivers/letters.h"
 #include "gateway/drivers/verify_job.h"
@@ -107,21 +108,14 @@ static void do_detached(void *ctx, int error)
 	post(ctx, (struct letter){.kind = LETTER_DETACHED, .a = (uint32_t)-error, .fd = -1});
 }
 
-/* One line an event, for people and for whoever counts: evictions, rejoins, suspensions with cause and duration. */
+/* Nothing here may wait: the control thread logs and keeps it. */
 static void do_event(void *ctx, const struct engine_event *event)
 {
 	struct loop *loop = ctx;
-	const char *replica =
-		event->leg == EVENT_NO_LEG ? "" : volume_leg_replica(loop->options.spec, event->leg, NULL)->name;
 
 	FAILPOINT("event", engine_event_name(event->kind));
-	log_line(event->kind == EVENT_EVICTING || event->kind == EVENT_SUSPENDED ||
-				 event->kind == EVENT_LOSS_RECORDED || event->kind == EVENT_DIFFERENCE
-			 ? LOG_LEVEL_WARN
-			 : LOG_LEVEL_INFO,
-		 "event=%s volume=%s set=%u replica=%s gen=%u duration_ms=%llu text=\"%s\"",
-		 engine_event_name(event->kind), loop->options.spec->name, event->set, replica, event->gen,
-		 (unsigned long long)(event->duration_ns / 1000000), event->text);
+	if (events_push(loop->options.events, event))
+		post(loop, (struct letter){.kind = LETTER_EVENTS, .fd = -1});
 }
 
 static const struct engine_ops engine_ops = {

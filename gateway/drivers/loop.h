@@ -10,6 +10,7 @@
 #include "gateway/core/engine.h"
 #include "gateway/drivers/peer.h"
 
+struct events;
 struct frontend;
 struct loop;
 struct mailbox;
@@ -19,6 +20,7 @@ struct loop_options {
 	struct engine_options engine;	/* queue_depth and memory_is_pinned are taken from the frontend */
 	struct frontend *frontend;
 	struct mailbox *to_data, *to_control;
+	struct events *events;
 	enum peers_recv recv;
 	enum zc_force zero_copy;
 };

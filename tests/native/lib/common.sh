@@ -247,6 +247,7 @@ status_value()
 		for ((leg = ${leg%%.*}; leg > 0; leg--)); do json=${json#*\}}; done
 	else
 		json=${json%%\"legs\": \[*}${json#*\]}
+		json=${json%%\"sets\": \[*}${json#*\]}
 	fi
 	[[ $json =~ \"$key\":\ (\"([^\"]*)\"|([0-9a-z]+)) ]] || return 1
 	printf '%s' "${BASH_REMATCH[2]}${BASH_REMATCH[3]}"

@@ -141,6 +141,7 @@ void copy_locked(struct engine *engine, struct copy *copy)
 
 unsigned copy_pieces(const struct copy *copy)
 {
+	assert(copy->bytes <= REGION_BYTES);
 	return (unsigned)((copy->bytes + DIGEST_PIECE_BYTES - 1) / DIGEST_PIECE_BYTES);
 }
 

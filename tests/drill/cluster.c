@@ -33,7 +33,7 @@ static void make_dir(const char *path)
 static void make_dirs(struct cluster *cluster)
 {
 	const char *tmp = getenv("TMPDIR");
-	bool in_memory = cluster_random(cluster, 2);
+	bool in_memory = cluster_random(cluster, 4);
 	char path[256];
 
 	if (snprintf(cluster->dir, sizeof(cluster->dir), "%s/lockstep-drill.XXXXXX", tmp ? tmp : "/tmp") >=

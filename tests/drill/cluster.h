@@ -13,7 +13,6 @@
 
 #define DRILL_SERVERS_MAX 6u
 #define DRILL_HOSTS_MAX 3u
-#define DRILL_DEADLINE_MS 300u /* eviction deadline of the gateways */
 #define DRILL_VOLUME_MIB 8u
 
 struct server {
@@ -42,6 +41,7 @@ struct cluster {
 	unsigned first_witness; /* number of the first server that only votes; server_count: none */
 	struct host hosts[DRILL_HOSTS_MAX];
 	unsigned host_count;
+	unsigned deadline_ms;	    /* eviction deadline of the gateways */
 	char gateway_words[16][24]; /* options of every gateway of this drill, by seed */
 	unsigned gateway_word_count;
 	char layout[96]; /* in words */
@@ -65,6 +65,9 @@ void server_start(struct cluster *cluster, struct server *server, const char *fa
 void server_wait(struct cluster *cluster, struct server *server);
 /* A command of the server's faultproxy. */
 void server_proxy(struct server *server, const char *format, ...) printf_like(2, 3);
+
+/* From the next start on its gateways wait as long as they do by default, for a machine that is too slow for less. */
+void cluster_be_patient(struct cluster *cluster);
 
 void gateway_start(struct cluster *cluster, struct host *host, const char *failpoint);
 /* A new host with an application of its own; its gateway is not started. */

@@ -57,7 +57,7 @@ static void gateway_killed_attaching(struct cluster *cluster, struct fault *faul
 static void gateway_stopped(struct cluster *cluster, struct fault *fault)
 {
 	process_signal(&cluster_host(cluster)->gateway, SIGSTOP);
-	pause_up_to(cluster, 3 * DRILL_DEADLINE_MS);
+	pause_up_to(cluster, 3 * cluster->deadline_ms);
 	process_signal(&cluster_host(cluster)->gateway, SIGCONT);
 }
 
@@ -77,7 +77,7 @@ static void server_stopped(struct cluster *cluster, struct fault *fault)
 
 	snprintf(fault->detail, sizeof(fault->detail), "%s", server->process.name);
 	process_signal(&server->process, SIGSTOP);
-	pause_up_to(cluster, 3 * DRILL_DEADLINE_MS);
+	pause_up_to(cluster, 3 * cluster->deadline_ms);
 	process_signal(&server->process, SIGCONT);
 }
 
@@ -192,7 +192,7 @@ static void partition(struct cluster *cluster, struct fault *fault)
 
 	snprintf(fault->detail, sizeof(fault->detail), "%s %s", server->process.name, direction);
 	server_proxy(server, "drop %s", direction);
-	pause_up_to(cluster, 3 * DRILL_DEADLINE_MS);
+	pause_up_to(cluster, 3 * cluster->deadline_ms);
 	server_proxy(server, "go");
 }
 
@@ -203,7 +203,7 @@ static void zero_window(struct cluster *cluster, struct fault *fault)
 
 	snprintf(fault->detail, sizeof(fault->detail), "%s %s", server->process.name, direction);
 	server_proxy(server, "stop %s", direction);
-	pause_up_to(cluster, 3 * DRILL_DEADLINE_MS);
+	pause_up_to(cluster, 3 * cluster->deadline_ms);
 	server_proxy(server, "go");
 }
 

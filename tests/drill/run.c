@@ -183,7 +183,8 @@ static void report(struct drill *drill, struct judge *judge)
 		struct judge_pause pause = judge_pause(judge, fault->begin_ns, until_ns);
 
 		result->faults[fault->kind].count++;
-		printf("%s, %s: longest pause %llu ms\n", fault_name(fault->kind), fault->detail,
+		printf("%s, %s: %s pause %llu ms\n", fault_name(fault->kind), fault->detail,
+		       pause.end_ns < until_ns ? "alone" : "with the next one in it",
 		       (unsigned long long)pause.length_ns / 1000000);
 		raise_to(&result->faults[fault->kind].longest_pause_ns, pause.length_ns);
 		if (pause.end_ns < until_ns)

@@ -9,7 +9,8 @@
 void watch_alive(struct cluster *cluster);
 /* Some requests more are answered. */
 void watch_progress(struct cluster *cluster);
-/* Every replica has stored one and the same config of its set, and is in sync by it. */
+/* Every replica has stored one and the same config of its set, and is in sync by it. Gateways whose deadline is too
+ * short for this machine, so that replicas leave faster than they return, are started again with a longer one. */
 void watch_converged(struct cluster *cluster);
 
 /* Paths of the data files of a set: how many were found, at most DRILL_SERVERS_MAX. */

@@ -248,6 +248,9 @@ static void spread(struct engine *engine, struct set *set)
 	const struct membership *members = &set->members;
 	const struct config *config = members->is_proposed ? &members->proposed : &members->chosen;
 
+	/* Nobody in it can be used: chosen now, it would make a loss of what others still have. */
+	if (members->is_proposed && !(members->proposed_in & ~set->evicting))
+		return;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 

@@ -255,7 +255,8 @@ static void evict_failed(struct engine *engine, struct set *set, struct part *pa
 static void check(struct engine *engine, struct set *set, struct part *part)
 {
 	uint8_t required = set_required(set);
-	uint8_t legs = part->acked & required;
+	/* Who is being taken back will be read as well. */
+	uint8_t legs = part->acked & (required | set->syncing);
 
 	if (MUTANT(range_released_before_the_last) && part->range.is_present && legs == required)
 		range_lock_release(&set->lock, &part->range, &engine->ready);

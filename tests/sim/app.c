@@ -334,21 +334,23 @@ void app_next(struct world *world, struct gateway *gateway, unsigned index)
 
 void app_audit(struct world *world, struct gateway *gateway)
 {
-	for (unsigned i = 0; i < world->geometry.blocks / SIM_CLUSTER_BLOCKS; i++) {
-		unsigned index = i % world->options.queue_depth;
-		struct app_slot *slot = &gateway->device.slots[index];
+	unsigned clusters = world->geometry.blocks / SIM_CLUSTER_BLOCKS;
 
-		if (slot->is_active)
-			continue; /* a shallow queue reads some of them */
-		slot->request = (struct request){.slot = index, .op = REQUEST_READ};
-		slot->first = i * SIM_CLUSTER_BLOCKS;
+	for (unsigned i = 0; i < world->options.queue_depth && world->audited < clusters; i++) {
+		struct app_slot *slot = &gateway->device.slots[i];
+
+		slot->request = (struct request){.slot = i, .op = REQUEST_READ};
+		slot->first = world->audited++ * SIM_CLUSTER_BLOCKS;
 		slot->count = SIM_CLUSTER_BLOCKS;
 		slot->blocks = 0xffull << slot->first;
 		slot->write_no = 0;
 		slot->request.offset = world->geometry.offset[slot->first];
 		slot->request.length = (uint64_t)slot->count * world->geometry.block_bytes;
-		if (prepare_memory(world, gateway, slot, index))
-			begin(world, gateway, index);
+		if (!prepare_memory(world, gateway, slot, i)) {
+			world->audited--; /* sends of before still hold it */
+			return;
+		}
+		begin(world, gateway, i);
 	}
 }
 

@@ -75,7 +75,7 @@ void app_abandon(struct world *world, struct gateway *gateway);
 /* Another gateway attached the set: what is outstanding here took effect before now or never. */
 void app_orphan(struct world *world, struct gateway *gateway, unsigned set);
 void app_scribble(struct world *world, struct gateway *gateway, unsigned payload, uint64_t serial);
-/* Reads every block once more. */
+/* Reads the next clusters once more, as many as the queue takes. No request may be outstanding. */
 void app_audit(struct world *world, struct gateway *gateway);
 /* No request of an application is outstanding. */
 bool app_is_idle(const struct gateway *gateway);

@@ -495,6 +495,8 @@ static bool has_the_bytes(struct world *world, struct server *server, unsigned b
 {
 	const uint8_t *bytes = block_at(world, durable ? server->disk.durable : server->disk.cache, block);
 
+	if (history_is_sent(world, block, seq, bytes))
+		return true;
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		struct disk *other = &server_at(world, block, i)->disk;
 

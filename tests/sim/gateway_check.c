@@ -39,8 +39,10 @@ void gateway_check_change(struct world *world, struct gateway *gateway, unsigned
 	if (slot >= SIM_SLOTS_MAX || !app->is_active || (blocks & ~app->blocks))
 		world_violation(world, "gateway %u: a write of slot %u that nobody asked for", gateway->index, slot);
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
-		if (blocks & 1ull << i)
-			app->seq[i] = disk_seq(frame->epoch, frame->wseq);
+		if (!(blocks & 1ull << i))
+			continue;
+		app->seq[i] = disk_seq(frame->epoch, frame->wseq);
+		history_sent(world, i, app->seq[i], app->write_no);
 	}
 }
 

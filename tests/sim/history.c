@@ -72,6 +72,7 @@ void history_reset(struct world *world)
 		history->blocks[i].completed_start = history->blocks[i].flushed_start = 0;
 	}
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
+	memset(history->sent, 0, sizeof(history->sent[0]) * world->geometry.blocks);
 }
 
 uint32_t history_write_begins(struct world *world, unsigned owner, uint64_t blocks, bool is_zero)
@@ -299,6 +300,29 @@ static enum value judge_block(const struct world *world, unsigned block, const u
 			value = VALUE_TORN;
 	}
 	return value;
+}
+
+void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t write_no)
+{
+	unsigned i = seq % SIM_SENT_KEPT;
+
+	world->history.sent[block][i].seq = seq;
+	world->history.sent[block][i].write_no = write_no;
+}
+
+bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes)
+{
+	const struct history *history = &world->history;
+	unsigned i = seq % SIM_SENT_KEPT;
+	uint32_t write_no = 0;
+	enum value value;
+
+	if (history->sent[block][i].seq != seq)
+		return false;
+	value = judge_block(world, block, bytes, &write_no);
+	if (value == VALUE_ZERO)
+		return history->writes[history->sent[block][i].write_no].is_zero;
+	return value == VALUE_WRITE && write_no == history->sent[block][i].write_no;
 }
 
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start)

@@ -16,6 +16,7 @@
 #include "tests/sim/zones.h"
 
 #define SIM_WRITES_MAX 4096u
+#define SIM_SENT_KEPT 16u
 #define SIM_POISON 0xa5u /* fills memory that nobody may read */
 
 struct world;
@@ -52,6 +53,11 @@ struct history {
 	struct zone *zones;
 	size_t scratch_capacity;
 	uint64_t completed_seq[SIM_BLOCKS_MAX]; /* of the last completed change, by block */
+	/* Which write was sent with which number, lately. */
+	struct {
+		uint64_t seq;
+		uint32_t write_no;
+	} sent[SIM_BLOCKS_MAX][SIM_SENT_KEPT];
 };
 
 void history_fini(struct history *history);
@@ -77,6 +83,10 @@ void history_taint(struct world *world, unsigned block);
 void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64_t seq);
 /* Is change `seq` something that the core must still have? */
 bool history_keeps(const struct world *world, unsigned block, uint64_t seq);
+
+void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t write_no);
+/* Are these the bytes of the write that was sent as `seq`? False also when it was too long ago. */
+bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes);
 
 /* What a block holds after write `write_no`, changed `variant` times since. */
 void history_fill(const struct world *world, uint32_t write_no, unsigned variant, unsigned block, uint8_t *out);

@@ -140,7 +140,7 @@ static void tell_gateways(struct world *world, unsigned set, const struct truth_
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
 		struct gateway *gateway = &world->gateways[i];
 
-		if (gateway->engine && gateway->nonce == config->ballot.nonce)
+		if (gateway->engine && gateway->nonce == config->ballot.nonce && config->gen > gateway->own[set].gen)
 			gateway->own[set] = *config;
 	}
 }

@@ -155,6 +155,18 @@ static void end_partial(struct world *world)
 	begin_round(world, PHASE_CALM);
 }
 
+/* Every replica is in sync and nothing is uncertain any more. */
+static bool is_whole(struct world *world)
+{
+	const struct engine_status *status = gateway_status(&world->gateways[world->in_use]);
+
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if (status->sets[i].uncertain_bytes > 0)
+			return false;
+	}
+	return truth_all_in_sync(world);
+}
+
 static bool is_served(struct world *world)
 {
 	struct gateway *gateway = &world->gateways[world->in_use];
@@ -185,7 +197,7 @@ static void begin_audit(struct world *world)
 {
 	retire_others(world);
 	enter(world, PHASE_AUDIT);
-	app_audit(world, &world->gateways[world->in_use]);
+	world->audited = 0;
 }
 
 /* True: the seed is over. */
@@ -246,13 +258,16 @@ static bool watch_phase(struct world *world)
 		break;
 	case PHASE_CALM:
 		check_patience(world);
-		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway) && truth_all_in_sync(world))
+		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway) && is_whole(world))
 			begin_audit(world);
 		break;
 	case PHASE_AUDIT:
 		check_patience(world);
-		if (app_is_idle(gateway) && (is_served(world) || gateway->is_detaching))
+		if (!app_is_idle(gateway) || !(is_served(world) || gateway->is_detaching))
+			break;
+		if (world->audited == world->geometry.blocks / SIM_CLUSTER_BLOCKS)
 			return end_audit(world);
+		app_audit(world, gateway);
 		break;
 	case PHASE_END:
 		break;

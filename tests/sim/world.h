@@ -66,6 +66,7 @@ struct world {
 	struct faults faults;
 	struct world_counters counters;
 	uint32_t ops_left;
+	unsigned audited; /* clusters */
 
 	jmp_buf escape; /* a violation ends the seed from wherever it is found */
 	char violation[512];

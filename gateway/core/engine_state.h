@@ -124,8 +124,9 @@ struct set {
 	struct region_map stamp_map; /* U */
 	uint8_t evicting;	     /* in-sync members that were lost and not let back */
 	bool is_suspended;
-	bool needs_look; /* engine_run() looks at it before it returns */
-	bool is_failing; /* R12: suspended for so long that requests fail */
+	bool needs_look;  /* engine_run() looks at it before it returns */
+	bool has_put_off; /* a write is to be repeated, after a copy */
+	bool is_failing;  /* R12: suspended for so long that requests fail */
 	uint64_t suspended_ns, resumed_ns;
 	const char *suspend_reason; /* static text; while suspended */
 	uint64_t lease_until_ns;
@@ -140,7 +141,8 @@ struct set {
 	uint64_t stable_upto;	   /* R5 */
 	uint64_t completed_upto;   /* highest wseq that completed */
 	uint64_t failed_from;	   /* lowest wseq that failed; stable_upto never reaches it. UINT64_MAX: none */
-	uint64_t completed_writes; /* how many; compared with synced_writes to see whether a SYNC is due */
+	uint64_t completed_writes; /* how many, copies that made them equal included; compared with synced_writes to see
+				      whether a SYNC is due */
 	uint64_t synced_writes;
 	uint64_t sync_ns; /* when the last background SYNC was started */
 

@@ -109,7 +109,8 @@ static bool may_return(struct engine *engine, struct set *set, struct leg *leg, 
 		return false;
 	if (uuid_equal(&leg->hello_boot_id, &leg->boot_id))
 		return true;
-	if (set->completed_upto <= leg->durable_upto || MUTANT(power_loss_forgiven))
+	if ((set->completed_upto <= leg->durable_upto && set->completed_writes <= leg->durable_writes) ||
+	    MUTANT(power_loss_forgiven))
 		return true;
 	check_loss(engine, set, leg);
 	return false;
@@ -315,6 +316,17 @@ static void note_suspension(struct engine *engine, struct set *set, bool is_shor
 	}
 }
 
+/* Who should be in sync; 0: it must stay as it is. */
+static uint8_t wanted(struct engine *engine, const struct set *set, uint8_t keep, bool is_short)
+{
+	uint8_t joined = keep | resync_joiners(engine, set);
+	bool is_enough = (unsigned)__builtin_popcount(joined) >= evict_least(engine, set);
+
+	if (!keep)
+		return 0;
+	return !is_short || is_enough || keep == set->members.in || rest_can_only_rejoin(engine, set) ? joined : 0;
+}
+
 void evict_progress(struct engine *engine, struct set *set)
 {
 	uint8_t keep, want;
@@ -334,16 +346,12 @@ void evict_progress(struct engine *engine, struct set *set)
 	if (engine->state == VOLUME_FAILED)
 		return;
 	open_members(engine, set, keep);
-	want = keep;
-	if (keep && (!is_short || keep == set->members.in || rest_can_only_rejoin(engine, set)))
-		want |= resync_joiners(engine, set);
-	else
-		want = 0;
+	want = wanted(engine, set, keep, is_short);
 	if (want && needs_change(engine, set, want)) {
 		if (set->change == CHANGE_NONE || set->target != want)
 			begin_change(engine, set, want);
 		go_on(engine, set);
-	} else if (want) {
+	} else {
 		set->change = CHANGE_NONE;
 	}
 	spread(engine, set);
@@ -467,9 +475,11 @@ void evict_tick(struct engine *engine, struct set *set)
 	if (set->phase != SET_SERVING)
 		return;
 	watch_slowness(engine, set);
-	/* Copies that passed them may be over. */
-	if (evict_is_short(engine, set))
+	/* The copy that passed it may be over. */
+	if (set->has_put_off) {
+		set->has_put_off = false;
 		write_recheck(engine, set);
+	}
 	if (set->is_suspended && engine->options.fails_without_quorum && engine->is_attached &&
 	    engine->now_ns - set->suspended_ns > engine->options.quorum_wait_ns) {
 		set->is_failing = true;

@@ -179,6 +179,8 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 		part->acked |= leg_bit(leg);
 		if (part->flush_upto > leg->durable_upto)
 			leg->durable_upto = part->flush_upto;
+		if (part->flush_writes > leg->durable_writes)
+			leg->durable_writes = part->flush_writes;
 	}
 	check(engine, set, part);
 }

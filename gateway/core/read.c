@@ -51,6 +51,12 @@ static struct leg *choose_leg(struct engine *engine, struct set *set, const stru
 	return leg;
 }
 
+/* EIO reaches the application only then. */
+static bool has_failed_everywhere(const struct set *set, const struct part *part)
+{
+	return (part->tried & set->members.in) == set->members.in;
+}
+
 void read_start(struct engine *engine, struct part *part)
 {
 	struct set *set = set_of(engine, part);
@@ -64,6 +70,11 @@ void read_start(struct engine *engine, struct part *part)
 	}
 	/* R9: asked whenever a read starts, also when it starts again. */
 	leg = lease_is_held(engine, set) ? choose_leg(engine, set, part) : NULL;
+	/* The one that it waited for is out by now. */
+	if (!leg && has_failed_everywhere(set, part)) {
+		part_done(engine, part, -EIO);
+		return;
+	}
 	if (!leg) {
 		part_wait(engine, part);
 		return;
@@ -106,13 +117,10 @@ static void read_end(struct engine *engine, struct part *part, int error)
 		copy_read_done(engine, copy);
 }
 
-/* EIO reaches the application only when every replica in sync has failed. */
 static void read_failed(struct engine *engine, struct leg *leg, struct part *part)
 {
-	uint8_t in = set_of(engine, part)->members.in;
-
 	part->tried |= leg_bit(leg);
-	if ((part->tried & in) == in || MUTANT(read_error_is_success))
+	if (has_failed_everywhere(set_of(engine, part), part) || MUTANT(read_error_is_success))
 		part_done(engine, part, MUTANT(read_error_is_success) ? 0 : -EIO);
 	else
 		read_reissue(engine, part);

@@ -262,6 +262,8 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		range_lock_release(&set->lock, &part->range, &engine->ready);
 	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
 		return;
+	/* Nobody works on it: a rejoin that it waits for may pass. */
+	part->range.is_settled = true;
 	/* Not one that is only being taken back. */
 	if (part->failed & ~required)
 		evict_failed(engine, set, part);
@@ -276,8 +278,11 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs) && !MUTANT(crc_mismatch_ignored)) {
-		if (range_lock_is_passed(&set->lock, &part->range))
-			return; /* a copy must not overwrite it: looked at again by evict_tick() */
+		/* A copy must not overwrite it. */
+		if (range_lock_is_passed(&set->lock, &part->range)) {
+			set->has_put_off = true;
+			return;
+		}
 		if (part->crc_resends < CRC_RESENDS_MAX)
 			repeat(engine, set, part);
 		else
@@ -285,8 +290,7 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	/* R3.6; and min-in-sync. */
-	part->range.is_settled = evict_is_short(engine, set) && !MUTANT(min_in_sync_ignored);
-	if (!part->range.is_settled && set->ack_from_ns <= engine->now_ns)
+	if ((!evict_is_short(engine, set) || MUTANT(min_in_sync_ignored)) && set->ack_from_ns <= engine->now_ns)
 		complete_write(engine, set, part);
 }
 

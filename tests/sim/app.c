@@ -368,7 +368,7 @@ static void check_kept(struct world *world, struct gateway *gateway, struct serv
 {
 	const struct leg_status *leg = &gateway->status.legs[server->index];
 
-	if (disk_holds(world, server, block, seq, false))
+	if (disk_holds(world, server, block, seq, false) || !history_keeps(world, block, seq))
 		return;
 	if (server->process.is_up && leg->state == LEG_UP && leg->incarnation == server->identity.incarnation)
 		world_violation(world,
@@ -390,7 +390,8 @@ static bool check_replicas(struct world *world, struct gateway *gateway, struct 
 
 		if (!(in & 1u << i))
 			continue;
-		if (it->applied_seq < slot->seq[block])
+		/* One that joined after it was done there may have it as a copy. */
+		if (it->applied_seq < slot->seq[block] && !disk_holds(world, server, block, slot->seq[block], false))
 			world_violation(world, "write %u completes, but server %u has not block %u of it",
 					slot->write_no, server->index, block);
 		check_kept(world, gateway, server, block, slot->seq[block]);

@@ -403,18 +403,27 @@ static unsigned least_of(const struct world *world)
 	return least < world->geometry.replicas ? least : world->geometry.replicas;
 }
 
-/* The set can go on without this voter and the ones before it. */
-static bool can_lose(struct world *world, unsigned set, uint8_t gone)
+/* Enough that are in sync by the config and remember what they had. */
+static bool is_enough(struct world *world, unsigned set, const struct truth_config *config, uint8_t gone)
 {
-	uint8_t in = world->truth.sets[set].chosen.in, kept = 0;
+	uint8_t kept = 0;
 
-	if (2 * (unsigned)__builtin_popcount(gone) >= world->geometry.voters)
-		return false;
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		if (in & ~gone & 1u << i && truth_is_same_process(world, set, i))
+		if (config->in & ~gone & 1u << i && truth_is_same_process_by(world, config, set, i))
 			kept |= (uint8_t)(1u << i);
 	}
 	return kept && (unsigned)__builtin_popcount(kept) >= least_of(world);
+}
+
+/* The set can go on without these: by the chosen config, and by a proposal that those who stay would adopt. */
+static bool can_lose(struct world *world, unsigned set, uint8_t gone)
+{
+	struct truth_config adopted;
+
+	if (2 * (unsigned)__builtin_popcount(gone) >= world->geometry.voters)
+		return false;
+	truth_highest(world, set, gone, &adopted);
+	return is_enough(world, set, &world->truth.sets[set].chosen, gone) && is_enough(world, set, &adopted, gone);
 }
 
 static void send_away(struct world *world, struct server *server)
@@ -443,6 +452,20 @@ void faults_send_away(struct world *world)
 			send_away(world, &world->servers[set * world->geometry.voters + i]);
 		}
 	}
+}
+
+bool faults_can_do_without(struct world *world)
+{
+	bool can = true;
+
+	for (unsigned set = 0; set < world->geometry.sets; set++) {
+		uint8_t gone = 0;
+
+		for (unsigned i = 0; i < world->geometry.voters; i++)
+			gone |= (uint8_t)((unsigned)world->servers[set * world->geometry.voters + i].is_away << i);
+		can &= can_lose(world, set, gone);
+	}
+	return can;
 }
 
 void faults_call_back(struct world *world)

@@ -21,6 +21,8 @@ void faults_strike(struct world *world);
 void faults_heal(struct world *world, uint64_t kind, uint64_t object);
 /* A minority of each set's voters goes, without which it must go on; and comes back. */
 void faults_send_away(struct world *world);
+/* Still? Another one may have been evicted at the same time, for being slow or a connection that broke before. */
+bool faults_can_do_without(struct world *world);
 void faults_call_back(struct world *world);
 /* All of them are over. */
 void faults_heal_all(struct world *world);

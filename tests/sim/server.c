@@ -178,6 +178,7 @@ void server_start(struct world *world, struct server *server)
 	start_replica(world, server, &sb);
 	server->replica.now_ns = server_clock(world, server);
 	server->replica.now_s = 1 + world->now_ns / 1000000000ull;
+	truth_stored(world, server); /* a power loss may have left a whole slot */
 	server->process.is_up = true;
 	net_host_is_back(world, server->index);
 	TRACE(world, "server % starts: promised epoch %, gen %", server->index, sb.promised.epoch, sb.config.gen);

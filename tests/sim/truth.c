@@ -58,7 +58,8 @@ static struct truth_config *remember(struct world *world, unsigned set, const st
 
 /* ---- what a new value of the register must keep ---- */
 
-static bool is_same_process(const struct world *world, const struct truth_config *config, unsigned set, unsigned in_set)
+bool truth_is_same_process_by(const struct world *world, const struct truth_config *config, unsigned set,
+			      unsigned in_set)
 {
 	const struct truth_voter *voter = &config->voters[in_set];
 	const struct server *server = &world->servers[set * world->geometry.voters + in_set];
@@ -68,7 +69,7 @@ static bool is_same_process(const struct world *world, const struct truth_config
 
 bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set)
 {
-	return is_same_process(world, &world->truth.sets[set].chosen, set, in_set);
+	return truth_is_same_process_by(world, &world->truth.sets[set].chosen, set, in_set);
 }
 
 /* R3.3: no replica in sync is the process it was, and one lost power. */
@@ -79,7 +80,7 @@ static bool is_lost(struct world *world, unsigned set, const struct truth_config
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		if (!(config->in & 1u << i))
 			continue;
-		if (is_same_process(world, config, set, i))
+		if (truth_is_same_process_by(world, config, set, i))
 			return false;
 		has_lost_power |= !uuid_equal(&config->voters[i].boot_id, &server_at(world, set, i)->identity.boot_id);
 	}
@@ -169,7 +170,7 @@ static void become_chosen(struct world *world, unsigned set, const struct truth_
 	TRACE(world, "set %: gen % of epoch % is chosen, in sync % (bits), losses %", set, config->gen,
 	      config->ballot.epoch, config->in, config->loss_count);
 	check_change(world, set, config);
-	if (config->ballot.nonce != old.ballot.nonce)
+	if (config->ballot.nonce != old.ballot.nonce || config->loss_count > old.loss_count)
 		attached_anew(world, set, config);
 	if (config->loss_count > old.loss_count)
 		history_lose(world, set, config->ballot.epoch);
@@ -220,6 +221,20 @@ bool truth_all_in_sync(const struct world *world)
 			return false;
 	}
 	return true;
+}
+
+void truth_highest(struct world *world, unsigned set, uint8_t gone, struct truth_config *ret)
+{
+	*ret = world->truth.sets[set].chosen;
+	for (unsigned i = 0; i < world->geometry.voters; i++) {
+		const struct server *server = server_at(world, set, i);
+		const struct config *config = &server->replica.sb.config;
+
+		if (gone & 1u << i || !server->has_replica || config->ballot.epoch < ret->ballot.epoch ||
+		    (config->ballot.epoch == ret->ballot.epoch && config->gen <= ret->gen))
+			continue;
+		summarize(config, ret);
+	}
 }
 
 /* ---- stamps ---- */

@@ -60,5 +60,9 @@ bool truth_is_owner(const struct world *world, const struct gateway *gateway);
 bool truth_all_in_sync(const struct world *world);
 /* Does the replica's process remember what the config counts on? */
 bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set);
+bool truth_is_same_process_by(const struct world *world, const struct truth_config *config, unsigned set,
+			      unsigned in_set);
+/* The highest config that anybody but `gone` has stored. */
+void truth_highest(struct world *world, unsigned set, uint8_t gone, struct truth_config *ret);
 
 #endif

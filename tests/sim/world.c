@@ -252,9 +252,10 @@ static bool watch_phase(struct world *world)
 		watch_chaos(world);
 		break;
 	case PHASE_PARTIAL:
-		check_patience(world);
-		if (world->ops_left == 0 && is_served(world) && app_is_idle(gateway))
+		if (!faults_can_do_without(world) || (world->ops_left == 0 && is_served(world) && app_is_idle(gateway)))
 			end_partial(world);
+		else
+			check_patience(world);
 		break;
 	case PHASE_CALM:
 		check_patience(world);

@@ -102,7 +102,8 @@ struct engine_event {
 	unsigned leg; /* EVENT_NO_LEG: of the whole set */
 	uint32_t gen;
 	uint64_t duration_ns; /* of what ended; else 0 */
-	uint64_t bytes;	      /* copied, for REJOINED and RECONCILED */
+	uint64_t bytes;	      /* copied, for REJOINED and RECONCILED; of a DIFFERENCE */
+	uint64_t offset;      /* in the set, of a DIFFERENCE */
 	const char *text;     /* cause; valid during the call */
 };
 const char *engine_event_name(enum engine_event_kind kind);

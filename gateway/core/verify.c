@@ -351,12 +351,24 @@ static void append_names(const struct engine *engine, const struct set *set, uin
 static void tell_finding(struct engine *engine, const struct verify_finding *finding)
 {
 	const struct set *set = &engine->sets[finding->set];
-	char names[128];
+	char names[128], text[320];
+	struct engine_event event = {
+		.kind = EVENT_DIFFERENCE,
+		.set = set->index,
+		.leg = EVENT_NO_LEG,
+		.gen = set->members.highest_gen,
+		.bytes = finding->length,
+		.offset = finding->offset,
+		.text = text,
+	};
 
+	if (!engine->ops->event)
+		return;
 	append_names(engine, set, finding->wrong ? finding->wrong : finding->compared, names, sizeof(names));
-	engine_tell(engine, EVENT_DIFFERENCE, set, NULL, 0, "%" PRIu64 " bytes at %" PRIu64 " of the set: %s %s%s",
-		    finding->length, finding->offset, names, finding->wrong ? "differs" : "differ, no majority",
-		    finding->is_repaired ? ", repaired" : "");
+	snprintf(text, sizeof(text), "%" PRIu64 " bytes at %" PRIu64 " of the set: %s %s%s", finding->length,
+		 finding->offset, names, finding->wrong ? "differs" : "differ, no majority",
+		 finding->is_repaired ? ", repaired" : "");
+	engine->ops->event(engine->ctx, &event);
 }
 
 static void count_finding(struct engine *engine, struct verify_status *status, const struct verify_finding *finding)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/verify.h"
 #include "tests/sim/world.h"
 
 void gateway_init(struct world *world, unsigned index)
@@ -60,7 +61,7 @@ void gateway_reset(struct world *world, unsigned index)
 	gateway->nonce = gateway->last_attached = 0;
 	gateway->drift_ppm = random_drift(&world->random, world->options.drift_pm);
 	gateway->epoch = 0;
-	gateway->attach_failures = 0;
+	gateway->attach_failures = gateway->verify_ns = 0;
 	gateway->borrow_serial = 0;
 	app_reset(world, gateway);
 }
@@ -366,6 +367,7 @@ void gateway_tick(struct world *world, struct gateway *gateway)
 {
 	gateway_set_clock(world, gateway);
 	engine_tick(gateway->engine);
+	sim_verify_tick(world, gateway);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});
 }

@@ -5,6 +5,7 @@
 
 #include "common/crc32c.h"
 #include "proto/codec.h"
+#include "tests/sim/verify.h"
 #include "tests/sim/world.h"
 
 static void post_end_of_turn(struct gateway *gateway)
@@ -376,7 +377,9 @@ static const char *const event_texts[EVENT_KIND_COUNT] = {
 	[EVENT_REJOINED] = EVENT_TEXT("rejoined:"),	[EVENT_RECONCILING] = EVENT_TEXT("reconciling:"),
 	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"), [EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
 	[EVENT_RESUMED] = EVENT_TEXT("resumed"),	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
-	[EVENT_CRC_REPAIRED] = EVENT_TEXT("repaired:"),
+	[EVENT_CRC_REPAIRED] = EVENT_TEXT("repaired:"), [EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
+	[EVENT_VERIFIED] = EVENT_TEXT("verified:"),	[EVENT_VERIFY_ENDED] = EVENT_TEXT("verify ended:"),
+	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"),
 };
 
 static void op_event(void *ctx, const struct engine_event *event)
@@ -391,6 +394,8 @@ static void op_event(void *ctx, const struct engine_event *event)
 	world->counters.suspensions += event->kind == EVENT_SUSPENDED;
 	trace_words(&world->trace, world->now_ns, event_texts[event->kind],
 		    (const uint64_t[TRACE_NUMBERS]){gateway->index, event->set, event->leg, event->gen}, event->text);
+	if (event->kind == EVENT_DIFFERENCE)
+		sim_verify_found(world, gateway, event);
 }
 
 static void op_detached(void *ctx, int error)

@@ -155,6 +155,8 @@ void options_draw(struct options *ret, struct random *random)
 	draw_policy(ret, random);
 	draw_servers(ret, random);
 	draw_faults(ret, random);
+	ret->verify_ms = PICK(random, 0, 0, 0, 5, 50, 500);
+	ret->verify_repair = (uint32_t)random_below(random, 2);
 }
 
 static const struct option *find(const char *name, size_t length)

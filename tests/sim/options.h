@@ -78,6 +78,8 @@
 	X(slow_factor, "a replica so many times slower than the fastest is evicted; 0: never")                         \
 	X(slow_ms, "... when it is so for this long")                                                                  \
 	X(slow_rest_ms, "... and not taken back before")                                                               \
+	X(verify_ms, "pause between two verifies; 0: none")                                                            \
+	X(verify_repair, "1: they repair what differs")                                                                \
 	X(attach_wait_ms, "an attach waits so long for voters that it can do without")                                 \
 	X(attach_limit_ms, "... and is refused after so long; 0: never")
 

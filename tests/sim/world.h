@@ -39,7 +39,8 @@ enum phase {
 };
 
 struct world_counters {
-	uint64_t events, ops, reads_checked, faults, attaches, restarts, power_losses, taints, skipped_zero_reads;
+	uint64_t events, ops, reads_checked, faults, attaches, restarts, power_losses, taints, skipped_zero_reads,
+		verifies;
 	uint64_t frames_zombie, scribbles, io_errors;
 	uint64_t evictions, rejoins, reattaches, reconciles, suspensions, losses;
 	uint64_t ticks, served_ticks; /* of the chaos: how much of it the volume is served */

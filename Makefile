@@ -50,8 +50,8 @@ RS_CHECK_OBJ := $(addprefix $(B)/replica-server/drivers/,store_check.o dir_lock.
 PROGRAMS := $(B)/lockstep-gateway $(B)/lockstep-replica $(B)/lockstep
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
 TOOL_BIN := $(patsubst tests/native/%.c,$(B)/tests/native/%,$(sort $(wildcard tests/native/*.c)))
-TOOL_PRELOAD := $(B)/tests/native/malloc_count.so
-TOOL_LIB_OBJ := $(call objs,$(filter-out %/malloc_count.c,$(wildcard tests/native/lib/*.c))) $(B)/gateway/drivers/shm_ring.o
+TOOL_PRELOAD := $(B)/tests/native/malloc_count.so $(B)/tests/native/disk_fault.so
+TOOL_LIB_OBJ := $(call objs,$(filter-out %/malloc_count.c %/disk_fault.c,$(wildcard tests/native/lib/*.c))) $(B)/gateway/drivers/shm_ring.o
 DRV_TEST_BIN := $(patsubst tests/drivers/%.c,$(B)/tests/drivers/%,$(sort $(wildcard tests/drivers/test_*.c)))
 # Peer I/O without the engine: its tests bring an engine of their own.
 PEER_OBJ := $(call objs,gateway/drivers/peer*.c gateway/drivers/lane*.c gateway/drivers/batch.c gateway/drivers/transport.c \
@@ -122,7 +122,7 @@ $(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
 $(DRILL_BIN): $(DRILL_OBJ) $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
-$(TOOL_PRELOAD): tests/native/lib/malloc_count.c
+$(TOOL_PRELOAD): $(B)/tests/native/%.so: tests/native/lib/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(CPPFLAGS) $(CFLAGS) $(WARN) -fPIC -shared -o $@ $<
 

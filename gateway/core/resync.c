@@ -8,7 +8,7 @@
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
-#define RETRY_NS 1000000000ull
+#define RETRY_PAUSES 10u /* first pauses before connecting again, until a rejoin that was stopped is tried again */
 
 static const struct voter *chosen_voter(const struct engine *engine, const struct set *set, const struct leg *leg)
 {
@@ -103,7 +103,7 @@ static void stop(struct engine *engine, struct set *set, struct leg *leg, const 
 	if (leg->rejoin.phase == REJOIN_NONE)
 		return;
 	leg->rejoin.phase = REJOIN_NONE;
-	leg->rejoin.retry_ns = engine->now_ns + RETRY_NS;
+	leg->rejoin.retry_ns = engine->now_ns + RETRY_PAUSES * engine->options.reconnect_ns;
 	leg->rejoin.barrier_id = 0;
 	set->syncing &= (uint8_t)~leg_bit(leg);
 	/* Once it was proposed as in sync, only a chosen config lets it go (R7). */

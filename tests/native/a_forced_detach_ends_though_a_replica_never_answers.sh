@@ -23,7 +23,7 @@ for server in a b; do replica_start "$server"; done
 volume_create busy 32m
 volume_run busy --seconds 3600 --errors-allowed --no-final --seed 21
 goes_on busy
-kill -STOP "${replica_pid[b]}"
+replica_freeze b
 wait_until 20 "busy is suspended" state_is busy suspended
 
 lockstep volume detach busy >"$tmp/detach.out" 2>&1 && fail "detached with requests outstanding"
@@ -33,18 +33,18 @@ state_is busy suspended || fail "the refused detach changed something"
 timeout $((20 * SLOW)) "$B/lockstep" volume detach busy --force >"$tmp/force.out" 2>&1 && fail "force claims that all is durable"
 grep -q 'durable' "$tmp/force.out" || fail "force does not say what is lost: $(cat "$tmp/force.out")"
 expect_gateway_code busy 9
-kill -CONT "${replica_pid[b]}"
-end TERM "${load_pid[busy]}"
+replica_thaw b
+end KILL "${load_pid[busy]}"
 
 # Nothing outstanding, but written and not flushed: the last SYNC has nobody to ask.
 volume_create idle 32m
 gateway_options=(--sync-interval 3600000)
 volume_run idle --ops 50 --mix 10:90:0:0:0 --seed 22
 load_end idle
-kill -STOP "${replica_pid[b]}"
+replica_freeze b
 timeout $((20 * SLOW)) "$B/lockstep" volume detach idle --force >"$tmp/force.out" 2>&1 && fail "force claims that all is durable"
 expect_gateway_code idle 9
-kill -CONT "${replica_pid[b]}"
+replica_thaw b
 
 # Served again afterwards, by a gateway that fences the old one; what was completed is there.
 gateway_options=()

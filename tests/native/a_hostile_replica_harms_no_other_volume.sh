@@ -9,7 +9,7 @@ proxy_start b
 volume_create vol 32m --replica "a=$(replica_address a)" --replica "b=$(proxy_address b)"
 volume_create other 32m --replica "a=$(replica_address a)" --replica "b=$(replica_address b)"
 gateway_options=(--bulk-min 32k --reconnect 20)
-volume_run vol --seconds 3600 --hot 1m --max 256k --seed 9
+volume_run vol --seconds 3600 --span 4m --hot 1m --max 256k --seed 9
 volume_run other --seconds 3600 --hot 1m --max 256k --seed 10
 count=0
 

@@ -24,9 +24,9 @@ says 6 "no-such-host.invalid.*check the name" "$cli" volume create v --size 1M -
 nothing_was_made "a name that does not resolve"
 says_json 6 unreachable "nobody listens" "$cli" volume create v --size 1M --replica "$ip:9"
 
-kill -STOP "${replica_pid[b]}"
+replica_freeze b
 says 8 "$b: no answer within 1000 ms" "$cli" volume create v --size 1M --no-witness --timeout 1 --replica "$a" --replica "$b"
-kill -CONT "${replica_pid[b]}"
+replica_thaw b
 nothing_was_made "a stopped server"
 
 # Something else listens there.

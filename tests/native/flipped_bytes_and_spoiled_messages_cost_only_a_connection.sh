@@ -8,7 +8,7 @@ for server in a b; do replica_start "$server"; done
 proxy_start b
 volume_create vol 32m --replica "a=$(replica_address a)" --replica "b=$(proxy_address b)"
 gateway_options=(--bulk-min 32k --reconnect 20)
-volume_run vol --seconds 3600 --hot 1m --max 256k --seed 8
+volume_run vol --seconds 3600 --span 4m --hot 1m --max 256k --seed 8
 count=0
 
 # spoil RULE...: arms it, makes new connections where the rule is about a handshake, waits until it fired.
@@ -49,6 +49,7 @@ done
 proxy b clear >/dev/null
 wait_until 15 "serving again" state_is vol serving
 goes_on vol
+whole vol
 load_end vol now
 gateway_stop vol
 replicas_match vol 1m "a b"

@@ -126,6 +126,27 @@ wait_until()
 	done
 }
 
+# freeze PID: SIGSTOP, and wait until no thread of it runs any more; on a busy machine that is later than kill's return.
+freeze()
+{
+	kill -STOP "$1"
+	wait_until 10 "process $1 stands still" stands_still "$1"
+}
+
+thaw()
+{
+	kill -CONT "$1"
+}
+
+stands_still()
+{
+	local stat file
+	for file in /proc/"$1"/task/*/stat; do
+		{ read -r stat <"$file"; } 2>/dev/null || continue
+		[[ ${stat##*) } == [TZX]* ]] || return 1
+	done
+}
+
 log_has()
 {
 	grep -qE -- "$2" "$tmp/$1.log" 2>/dev/null
@@ -178,6 +199,16 @@ replica_kill()
 	end "${2:-KILL}" "${replica_pid[$1]}"
 }
 
+replica_freeze()
+{
+	freeze "${replica_pid[$1]}"
+}
+
+replica_thaw()
+{
+	thaw "${replica_pid[$1]}"
+}
+
 # The data file of volume $2's replica on server $1; set $3 (default: any).
 replica_dir()
 {
@@ -191,18 +222,21 @@ replica_dir()
 }
 
 # ---- volumes ----
-# volume_create NAME SIZE [OPTION...]: mirrored over every replica-server started so far unless options say otherwise.
-# A pair of them goes without a witness unless options name one.
+# volume_create NAME SIZE [OPTION...]: mirrored over every replica-server started so far unless options say otherwise;
+# servers whose names begin with w are witnesses. A pair that has none goes without.
 volume_create()
 {
-	local name=$1 size=$2 server servers=()
+	local name=$1 size=$2 server servers=() words count
 	shift 2
 	if [[ " $* " != *" --replica "* ]]; then
 		for server in "${!replica_port[@]}"; do
-			servers+=(--replica "$server=$(replica_address "$server")")
+			[[ $server == w* ]] && servers+=(--witness) || servers+=(--replica)
+			servers+=("$server=$(replica_address "$server")")
 		done
-		((${#servers[@]} != 4)) || [[ " $* " == *" --witness "* ]] || servers+=(--no-witness)
 	fi
+	words=" ${servers[*]} $* "
+	count=${words//--replica /}
+	[[ $words == *" --witness "* ]] || (((${#words} - ${#count}) / 10 != 2)) || servers+=(--no-witness)
 	lockstep volume create "$name" --size "$size" "${servers[@]}" "$@" >"$tmp/create-$name.log" 2>&1 ||
 		fail "volume create $name: $(cat "$tmp/create-$name.log")"
 }
@@ -256,6 +290,38 @@ status_value()
 state_is()
 {
 	[[ $(status_value "$1" .state 2>/dev/null) == "$2" ]]
+}
+
+# Every replica is in sync with a session, and nothing may differ any more.
+is_whole()
+{
+	local json up in
+	json=$(lockstep status "$1" --json 2>/dev/null) || return 1
+	[[ $json != *'"member": "out"'* && $json != *'"member": "syncing"'* ]] || return 1
+	[[ ! $json =~ \"uncertain_bytes\":\ [1-9] ]] || return 1
+	up=${json//'"state": "up"'/} in=${json//'"member": "in-sync"'/}
+	(((${#json} - ${#up}) / 13 == (${#json} - ${#in}) / 19 && ${#json} != ${#in}))
+}
+
+# whole NAME: waits for it.
+whole()
+{
+	wait_until 60 "every replica of $1 is in sync" is_whole "$1"
+}
+
+# told VOLUME EVENT [REPLICA [N]]: its gateway's log has the event, N times (default 1). REPLICA empty: of anything.
+told()
+{
+	(($(grep -cE "event=$2 .*replica=${3:-[^ ]*} " "$tmp/gateway-$1.log") >= ${4:-1}))
+}
+
+# event_value VOLUME EVENT REPLICA KEY: of the last such event.
+event_value()
+{
+	local line
+	line=$(grep -E "event=$2 .*replica=${3:-[^ ]*} " "$tmp/gateway-$1.log" | tail -n 1)
+	[[ $line =~ \ $4=(\"([^\"]*)\"|([^ ]*)) ]] || fail "no $4 in $2 of $3: $line"
+	printf '%s' "${BASH_REMATCH[2]}${BASH_REMATCH[3]}"
 }
 
 # ---- load ----

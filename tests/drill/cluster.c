@@ -232,8 +232,9 @@ static void choose_layout(struct cluster *cluster)
 	cluster->server_count = layouts[pick].replicas + layouts[pick].witnesses;
 	cluster->first_witness = layouts[pick].replicas;
 	cluster->set_count = layouts[pick].sets;
-	snprintf(cluster->layout, sizeof(cluster->layout), "%s%s", layouts[pick].text,
-		 strcmp(cluster->dir, cluster->store_dir) != 0 ? ", in memory" : "");
+	snprintf(cluster->layout, sizeof(cluster->layout), "%s%s%s", layouts[pick].text,
+		 strcmp(cluster->dir, cluster->store_dir) != 0 ? ", in memory" : "",
+		 cluster->may_fail ? ", requests fail without a majority" : "");
 }
 
 void cluster_start(struct cluster *cluster, const char *build, uint64_t seed)
@@ -244,8 +245,8 @@ void cluster_start(struct cluster *cluster, const char *build, uint64_t seed)
 	*cluster =
 		(struct cluster){.build = build, .seed = seed, .random = seed, .slow = slow ? (unsigned)atoi(slow) : 1};
 	make_dirs(cluster);
-	choose_layout(cluster);
 	cluster_choose_options(cluster);
+	choose_layout(cluster);
 	make_servers(cluster);
 	make_volume(cluster);
 	for (unsigned i = 0; i < cluster->server_count; i++) {

@@ -28,6 +28,7 @@ struct host {
 	uint64_t serves_from_ns; /* when its application was seen to be served; 0: never */
 	uint64_t contended_ns;	 /* another host wants the volume: requests may fail from here on; 0: none does */
 	bool is_past;
+	bool is_done; /* its application has ended as it should */
 };
 
 struct cluster {
@@ -41,10 +42,11 @@ struct cluster {
 	unsigned first_witness; /* number of the first server that only votes; server_count: none */
 	struct host hosts[DRILL_HOSTS_MAX];
 	unsigned host_count;
+	bool may_fail;		    /* by policy, requests fail when a majority is missed for a second */
 	unsigned deadline_ms;	    /* eviction deadline of the gateways */
 	char gateway_words[16][24]; /* options of every gateway of this drill, by seed */
 	unsigned gateway_word_count;
-	char layout[96]; /* in words */
+	char layout[128]; /* in words */
 };
 
 /* Servers, proxies, volume, the first host; returns when its application is served. */

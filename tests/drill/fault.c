@@ -97,6 +97,19 @@ static void two_servers_killed(struct cluster *cluster, struct fault *fault)
 		server_back(cluster, other);
 }
 
+/* One is left, for longer than a policy may wait. */
+static void majority_killed(struct cluster *cluster, struct fault *fault)
+{
+	unsigned count = cluster->server_count, left = (unsigned)cluster_random(cluster, count);
+
+	snprintf(fault->detail, sizeof(fault->detail), "%s is left", cluster->servers[left].process.name);
+	for (unsigned i = 1; i < count; i++)
+		server_kill(&cluster->servers[(left + i) % count], fault);
+	pause_up_to(cluster, 2000);
+	for (unsigned i = 1; i < count; i++)
+		server_back(cluster, &cluster->servers[(left + i) % count]);
+}
+
 /* In a random order, and back in another one. */
 static void all_killed(struct cluster *cluster, struct fault *fault)
 {
@@ -267,6 +280,7 @@ static const struct {
 	[FAULT_SERVER_STOPPED] = {"replica stopped", 4, server_stopped},
 	[FAULT_SERVER_POINT] = {"replica killed at a fail point", 14, server_point},
 	[FAULT_TWO_SERVERS_KILLED] = {"two replicas killed", 6, two_servers_killed},
+	[FAULT_MAJORITY_KILLED] = {"majority killed", 4, majority_killed},
 	[FAULT_ALL_KILLED] = {"all killed", 4, all_killed},
 	[FAULT_PARTITION] = {"one direction lost", 4, partition},
 	[FAULT_ZERO_WINDOW] = {"one direction not read", 4, zero_window},

@@ -34,6 +34,9 @@ void cluster_choose_options(struct cluster *cluster)
 	cluster->deadline_ms = (strcmp(cluster->dir, cluster->store_dir) != 0 ? 300 : 1000) * cluster->slow;
 	snprintf(deadline, sizeof(deadline), "%.1f", cluster->deadline_ms / 1000.);
 	add_gateway_option(cluster, "--answer-deadline", deadline);
+	cluster->may_fail = cluster_random(cluster, 5) == 0;
+	add_gateway_option(cluster, "--on-no-quorum", cluster->may_fail ? "error" : "suspend");
+	add_gateway_option(cluster, "--quorum-deadline", "1");
 	add_gateway_option(cluster, "--reconnect", "10");
 	add_gateway_option(cluster, "--bulk-min", boundaries[cluster_random(cluster, 4)]);
 	add_gateway_option(cluster, "--zero-copy-send", zero_copies[cluster_random(cluster, 3)]);
@@ -93,6 +96,8 @@ static void app_start(struct cluster *cluster, struct host *host)
 			      "600",
 			      "--stall",
 			      "600",
+			      "--rate",
+			      "4000",
 			      "--errors-allowed",
 			      "--record-only",
 			      NULL};

@@ -49,7 +49,7 @@ void report_print(const struct report *report)
 	       (unsigned long long)sum->rejoined_bytes >> 10);
 	printf("histories: %llu requests, %llu block reads judged, %llu reads of zeros that several writes explain, "
 	       "%llu "
-	       "requests failed or unanswered at hosts that lost the volume\n",
+	       "requests failed or unanswered, where they may\n",
 	       (unsigned long long)sum->judged.ops, (unsigned long long)sum->judged.checked_reads,
 	       (unsigned long long)sum->judged.skipped_zero_reads,
 	       (unsigned long long)(sum->judged.failed + sum->judged.unanswered));

@@ -25,7 +25,7 @@ struct drill_result {
 	uint64_t reconciled_bytes; /* copied because a gateway was lost */
 	uint64_t compared_regions;
 	uint64_t rejoined_bytes; /* copied to replicas that came back */
-	char layout[96];
+	char layout[128];
 };
 
 struct drill_options {

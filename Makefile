@@ -61,8 +61,8 @@ SIM_BIN := $(B)/tests/sim/sim $(B)/tests/sim/test_zones $(B)/tests/crash/crash
 CRASH_OBJ := $(call objs,tests/crash/*.c)
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_LIB_OBJ := $(call objs,tests/bench/lib/*.c) $(B)/tests/native/lib/tool.o $(B)/gateway/drivers/shm_ring.o
-DRILL_BIN := $(B)/tests/drill/drill
-DRILL_OBJ := $(call objs,tests/drill/*.c) $(B)/tests/sim/zones.o $(B)/replica-server/core/superblock.o \
+DRILL_BIN := $(B)/tests/drill/drill $(B)/tests/drill/test_judge
+DRILL_OBJ := $(call objs,$(filter-out tests/drill/test_%,$(wildcard tests/drill/*.c))) $(B)/tests/sim/zones.o $(B)/replica-server/core/superblock.o \
 	$(B)/gateway/drivers/volume_file.o $(GW_CORE_OBJ)
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
@@ -120,7 +120,9 @@ $(B)/tests/crash/crash: $(CRASH_OBJ) $(RS_CORE_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(B)/tests/sim/test_zones: $(B)/tests/sim/test_zones.o $(B)/tests/sim/zones.o $(B)/tests/unit/check.o $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
-$(DRILL_BIN): $(DRILL_OBJ) $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+$(B)/tests/drill/test_judge: $(addprefix $(B)/tests/,drill/test_judge.o drill/judge.o sim/zones.o unit/check.o) $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcunit
+$(B)/tests/drill/drill: $(DRILL_OBJ) $(TOOL_LIB_OBJ) $(PROTO_OBJ) $(COMMON_OBJ)
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 $(TOOL_PRELOAD): $(B)/tests/native/%.so: tests/native/lib/%.c
 	@mkdir -p $(@D)

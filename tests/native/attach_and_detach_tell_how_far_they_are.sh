@@ -32,8 +32,9 @@ wait_for_service vol
 "$cli" status | grep -q "^vol: serving since" || fail "$("$cli" status)"
 [[ $("$cli" status vol --watch=1 --count 2 | grep -c "^vol: ") == 2 ]] || fail "--watch --count 2 does not show it twice"
 "$cli" volume list | grep -qE "^vol .*serving" || fail "$("$cli" volume list)"
-[[ $(json 'd["servers"][0]["replicas"][0]["session_open"]' "$cli" replica list --server "$(replica_address a)") == True ]] ||
-	fail "the replica does not say that it is in use"
+# Its list is the control thread's, which hears of a session a moment after the gateway.
+is_in_use() { [[ $(json 'd["servers"][0]["replicas"][0]["session_open"]' "$cli" replica list --server "$(replica_address a)") == True ]]; }
+wait_until 5 "the replica says that it is in use" is_in_use
 
 says 7 "is attached; 'lockstep volume detach vol' first" "$cli" volume delete vol --yes
 # Another host knows nothing of this gateway, but the servers do.

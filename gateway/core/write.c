@@ -167,6 +167,17 @@ static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_
 	return losers;
 }
 
+/* Those being taken back may have it, and their copy of the region may be over. */
+static void copy_again(struct engine *engine, struct set *set, const struct part *part)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (set->syncing & ~set_required(set) & leg_bit(leg))
+			region_map_add_bytes(&leg->to_copy, part->at.set_offset, part->at.length);
+	}
+}
+
 /* R12: what failed may differ between the legs: nobody reads it before it was made equal, and nothing from here on
  * counts as stable. */
 static void fail_write(struct engine *engine, struct set *set, struct part *part, int error)
@@ -175,6 +186,7 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 		set->failed_from = part->wseq;
 	if (__builtin_popcount(set->members.in_union) > 1 && !MUTANT(failed_write_is_read))
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
+	copy_again(engine, set, part);
 	set->needs_look = true;
 	part_done(engine, part, error);
 }

@@ -296,9 +296,37 @@ static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durab
 	CHECK_EQ_U64(0, h.replicas[2].forgets);
 }
 
+/* What a read may have seen of it is not durable: going on could show an older value. */
+static void copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed(void)
+{
+	struct engine_options options = harness_options();
+
+	options.sync_interval_ns = UINT64_MAX;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	h.replicas[0].incarnation++;
+	h.replicas[1].incarnation++;
+	contents[0][0] = 9;
+	scene_attach(&h);
+	CHECK_EQ_U64(1, h.attached_count);
+	for (unsigned i = 0; i < 4; i++)
+		harness_answer_all(&h);
+	CHECK_TRUE(harness_status(&h).reconciled_bytes > 0);
+	for (unsigned i = 0; i < 2; i++) {
+		harness_kill(&h, i);
+		h.replicas[i].incarnation++;
+		h.replicas[i].boot_id = sample_uuid((uint8_t)(200 + i));
+	}
+	h.replicas[0].is_reachable = h.replicas[1].is_reachable = true;
+	for (unsigned i = 0; i < 10; i++)
+		scene_wait(&h, 1000000000);
+	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(an_attach_without_majority_is_refused_after_a_while_naming_who_is_missing),
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
+	CHECK_TEST(copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed),
 	CHECK_TEST(below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there),
 	CHECK_TEST(a_list_that_overflowed_makes_everything_uncertain_and_stamped),
 	CHECK_TEST(a_replica_that_restarted_goes_out_with_everything_if_another_did_not),

@@ -235,6 +235,52 @@ static void below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_fo
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
+static void a_read_that_failed_on_the_only_one_left_in_sync_fails(void)
+{
+	struct harness_sent *sent;
+	unsigned failed;
+
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	failed = harness_find(&h, 0, FRAME_READ) ? 0 : 1;
+	sent = harness_find(&h, failed, FRAME_READ);
+	harness_answer(&h, sent, WIRE_EIO);
+	CHECK_NOT_NULL(harness_find(&h, 1 - failed, FRAME_READ));
+	harness_kill(&h, 1 - failed);
+	scene_wait(&h, 1000000000);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, failed, 1 - failed)->state);
+}
+
+/* The older proposal, without the one that is served meanwhile, turns out to be chosen. */
+static void who_was_let_back_before_its_eviction_was_known_rejoins(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	/* Replica 0 proposes itself alone, and nobody says that it was chosen. */
+	h.replicas[0].mute_on = h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	harness_kill(&h, 1);
+	scene_wait(&h, 100000000);
+	h.replicas[1].is_reachable = true;
+	h.replicas[0].mute_on = h.replicas[2].mute_on = 0;
+	harness_kill(&h, 0);
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 500000000);
+		harness_answer_all(&h);
+	}
+	h.replicas[0].is_reachable = true;
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 500000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 2, 0)->state);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 2, 1)->state);
+	CHECK_EQ_INT(LEG_UP, harness_status(&h).legs[0].state);
+	CHECK_EQ_INT(LEG_UP, harness_status(&h).legs[1].state);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(in_sync_replicas_are_not_stamped),
 	CHECK_TEST(a_lost_replica_is_evicted_before_anything_completes_without_it),
@@ -246,6 +292,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_gateway_turns_round_when_the_survivor_of_an_eviction_dies),
 	CHECK_TEST(a_lost_member_is_let_back_while_no_config_without_it_is_chosen),
 	CHECK_TEST(fewer_than_min_in_sync_suspend_instead_of_evicting),
+	CHECK_TEST(a_read_that_failed_on_the_only_one_left_in_sync_fails),
+	CHECK_TEST(who_was_let_back_before_its_eviction_was_known_rejoins),
 	CHECK_TEST(below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it),
 };
 

@@ -66,6 +66,61 @@ static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commit
 	CHECK_EQ_INT(0, harness_find(&h, 1, FRAME_WRITE)->frame.flags);
 }
 
+static void acknowledge_with(unsigned leg, uint32_t crc)
+{
+	struct harness_sent *sent = harness_find(&h, leg, FRAME_WRITE);
+	struct frame reply = harness_reply(&h, sent);
+
+	reply.crc = crc;
+	sent->is_answered = true;
+	CHECK_OK(harness_raw_reply(&h, leg, LANE_MAIN, &reply));
+}
+
+/* The application changed its buffer: the joiner will be read as well. */
+static void a_joiner_that_stored_other_bytes_gets_the_write_again(void)
+{
+	leave_and_return();
+	scene_wait(&h, 2000000000);
+	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096);
+	acknowledge_with(0, 1);
+	acknowledge_with(1, 2);
+	CHECK_EQ_U64(1, h.pending);
+	CHECK_EQ_U64(1, harness_status(&h).crc_mismatches);
+	acknowledge_with(0, 3);
+	acknowledge_with(1, 3);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+}
+
+static bool was_copied;
+
+static void note_copy(struct harness *harness, const struct harness_sent *sent)
+{
+	was_copied |= sent->leg == 1 && sent->frame.flags & FRAME_F_COPY && sent->frame.offset == 0;
+}
+
+/* It holds what the application was told had failed. */
+static void a_write_that_failed_on_all_in_sync_is_copied_again_to_a_joiner(void)
+{
+	leave_and_return();
+	scene_wait(&h, 2000000000);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_OK);
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_EIO);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	contents[0][0] = 9;
+	was_copied = false;
+	h.on_sent = note_copy;
+	for (unsigned i = 0; i < 10; i++) {
+		harness_answer_all(&h);
+		scene_wait(&h, 1000000000);
+	}
+	CHECK_TRUE(was_copied);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
 static void a_joiner_is_required_from_the_sending_of_its_flush(void)
 {
 	leave_and_return();
@@ -318,6 +373,8 @@ static void nobody_is_evicted_as_slow_while_the_volume_is_idle(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits),
+	CHECK_TEST(a_joiner_that_stored_other_bytes_gets_the_write_again),
+	CHECK_TEST(a_write_that_failed_on_all_in_sync_is_copied_again_to_a_joiner),
 	CHECK_TEST(a_joiner_is_required_from_the_sending_of_its_flush),
 	CHECK_TEST(a_joiner_that_was_proposed_leaves_only_by_a_chosen_config),
 	CHECK_TEST(a_rejoin_begins_anew_when_its_replica_is_lost_again),

@@ -106,7 +106,7 @@ static uint64_t most_compared(const struct admin_status *status, const struct ad
 	return most;
 }
 
-/* Who was out of sync for a part of it. A witness has nothing to compare: only those that hold data are told of. */
+/* Who was out of sync for a part of it. */
 static void print_missed(FILE *out, const struct admin_status *status, const struct admin_verify *verify)
 {
 	for (unsigned i = 0; i < verify->leg_count && i < status->leg_count; i++) {
@@ -114,7 +114,7 @@ static void print_missed(FILE *out, const struct admin_status *status, const str
 		uint64_t most = most_compared(status, verify, leg->set_index);
 		char missed[SIZE_TEXT_CHARS];
 
-		if (verify->leg_bytes[i] == 0 || verify->leg_bytes[i] == most)
+		if (!strcmp(leg->kind, "witness") || verify->leg_bytes[i] == most)
 			continue;
 		size_format_rough(most - verify->leg_bytes[i], missed);
 		fprintf(out, "  set %u, %s was out of sync for a part: %s were not compared on it\n", leg->set_index,

@@ -155,9 +155,10 @@ static uint32_t common_crc(const struct set *set, const struct part *part, uint8
 	return ret;
 }
 
+/* Those in sync say what is right; who is being taken back only differs from it. */
 static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_t legs)
 {
-	uint32_t crc = common_crc(set, part, legs);
+	uint32_t crc = common_crc(set, part, legs & set_required(set));
 	uint8_t losers = 0;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
@@ -195,13 +196,13 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
  * that one of them answered differently to the same bytes before. */
 static void evict_crc_losers(struct engine *engine, struct set *set, struct part *part, uint8_t legs)
 {
-	uint8_t losers = crc_losers(set, part, legs), unsteady = 0;
+	uint8_t losers = crc_losers(set, part, legs), in = legs & set_required(set), unsteady = 0;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
-		if (legs & 1u << i && part->legs[i].crc != part->legs[i].last_crc)
+		if (in & 1u << i && part->legs[i].crc != part->legs[i].last_crc)
 			unsteady |= (uint8_t)(1u << i);
 	}
-	if (__builtin_popcount(legs) == 2 && __builtin_popcount(unsteady) == 1)
+	if (losers & in && __builtin_popcount(in) == 2 && __builtin_popcount(unsteady) == 1)
 		losers = unsteady;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		if (losers & set->up_legs & 1u << i)

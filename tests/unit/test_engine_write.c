@@ -365,6 +365,29 @@ static void of_two_the_one_that_changed_its_mind_is_evicted(void)
 	CHECK_EQ_INT(VOTER_OUT, h.replicas[1].config.voters[0].state);
 }
 
+static void one_that_is_being_taken_back_never_wins_against_one_in_sync(void)
+{
+	struct volume_spec spec = harness_spec_with_witness(1, 2);
+
+	harness_fini(&h);
+	harness_init(&h, &spec, NULL);
+	harness_attach(&h);
+	harness_kill(&h, 1);
+	h.replicas[1].mute_on = MESSAGE_STAMPED_REGIONS;
+	harness_raise(&h, 1);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ_U64(1, h.pending);
+		acknowledge_with(0, 7 + i);
+		acknowledge_with(1, 1);
+	}
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(LEG_UP, harness_status(&h).legs[0].state);
+	CHECK_EQ_INT(VOTER_IN, h.replicas[0].config.voters[0].state);
+	CHECK_STR_HAS("other bytes", harness_status(&h).legs[1].last_error);
+}
+
 static void a_repeat_reaches_a_replica_that_was_lost_meanwhile(void)
 {
 	start(1, 2);
@@ -558,6 +581,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_large_write_that_differs_is_repeated_from_a_private_copy),
 	CHECK_TEST(the_replica_that_stays_different_is_evicted),
 	CHECK_TEST(of_two_the_one_that_changed_its_mind_is_evicted),
+	CHECK_TEST(one_that_is_being_taken_back_never_wins_against_one_in_sync),
 	CHECK_TEST(a_repeat_reaches_a_replica_that_was_lost_meanwhile),
 	CHECK_TEST(a_replica_that_does_not_answer_is_lost_after_the_deadline),
 	CHECK_TEST(every_order_of_events_completes_a_write_exactly_once),

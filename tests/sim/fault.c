@@ -5,7 +5,16 @@
 #include "tests/sim/world.h"
 
 /* What EVENT_HEAL undoes. */
-enum heal { HEAL_BLOCK, HEAL_REFUSE, HEAL_SERVER, HEAL_SERVER_PAUSE, HEAL_GATEWAY, HEAL_GATEWAY_PAUSE, HEAL_DISK };
+enum heal {
+	HEAL_BLOCK,
+	HEAL_REFUSE,
+	HEAL_SERVER,
+	HEAL_SERVER_PAUSE,
+	HEAL_GATEWAY,
+	HEAL_GATEWAY_PAUSE,
+	HEAL_DISK,
+	HEAL_CALM
+};
 
 void faults_reset(struct world *world)
 {
@@ -280,6 +289,40 @@ static void takeover(struct world *world)
 	gateway_start(world, other);
 }
 
+/* Each host keeps some of the voters, seldom one is reached by both, for longer than a lease: what it is for. */
+static void split_now(struct world *world)
+{
+	uint64_t length_ns = LEASE_MS * 1000000ull + outage(world);
+
+	TRACE(world, "fault: the network is split between the gateways");
+	for (unsigned i = 0; i < world->geometry.servers; i++) {
+		unsigned gateway = (unsigned)random_below(&world->random, SIM_GATEWAYS);
+
+		if (random_below(&world->random, geometry_has_data(&world->geometry, i) ? 8 : 2) == 0)
+			continue;
+		net_block(world, gateway, i, TO_SERVER, true);
+		net_block(world, gateway, i, TO_GATEWAY, true);
+		world_post(world, length_ns,
+			   (struct event){.kind = EVENT_HEAL, .a = HEAL_BLOCK, .b = (uint64_t)gateway << 8 | i});
+	}
+	takeover(world);
+}
+
+/* Sometimes the last answers before it are late, though nobody is lost for that yet. */
+static void split(struct world *world)
+{
+	uint64_t late_ns = world->options.deadline_ms * 750000ull;
+
+	if (random_below(&world->random, 2)) {
+		split_now(world);
+		return;
+	}
+	for (unsigned i = 0; i < SIM_CONNS_MAX; i++)
+		world->net.conns[i].streams[TO_GATEWAY].not_before_ns = world->now_ns + late_ns;
+	world_post(world, late_ns + 2000ull * world->options.net_us,
+		   (struct event){.kind = EVENT_HEAL, .a = HEAL_CALM});
+}
+
 static const struct {
 	size_t weight_at;
 	void (*strike)(struct world *world);
@@ -304,6 +347,7 @@ static const struct {
 	{offsetof(struct options, w_gateway_death), gateway_host_ends},
 	{offsetof(struct options, w_gateway_pause), gateway_pauses},
 	{offsetof(struct options, w_takeover), takeover},
+	{offsetof(struct options, w_split), split},
 };
 
 static uint32_t weight(const struct world *world, size_t i)
@@ -376,6 +420,10 @@ void faults_heal(struct world *world, uint64_t kind, uint64_t object)
 		break;
 	case HEAL_GATEWAY_PAUSE:
 		process_resume(world, PROCESS_GATEWAY((uint32_t)object));
+		break;
+	case HEAL_CALM: /* before the storm */
+		if (!world->faults.over)
+			split_now(world);
 		break;
 	case HEAL_DISK:
 		if (!world->servers[object].is_away)

@@ -145,6 +145,16 @@ static void draw_faults(struct options *o, struct random *random)
 	o->w_gateway_death = weight(random, 4);
 	o->w_gateway_pause = weight(random, 10);
 	o->w_takeover = weight(random, 8);
+	o->w_split = o->chaos_ms < 8000 ? 0 : weight(random, 8);
+	/* Requests as long as there are faults; mostly reads, because a change waits, and with it its slot. */
+	if (o->w_split) {
+		o->ops = (uint32_t)random_range(random, 200, 500);
+		o->think_us = o->chaos_ms * 1000 / o->ops * o->queue_depth;
+		o->reads = 90;
+		o->writes = PICK(random, 5, 10, 30);
+		o->flushes = PICK(random, 0, 1);
+		o->discards = o->zeroes = 0;
+	}
 }
 
 void options_draw(struct options *ret, struct random *random)

@@ -67,6 +67,7 @@
 	X(w_gateway_death, "the gateway's host dies")                                                                  \
 	X(w_gateway_pause, "the gateway process is stopped")                                                           \
 	X(w_takeover, "the other host attaches, whatever this one does")                                               \
+	X(w_split, "each host reaches some of the voters only, and the other one attaches")                            \
 	X(detach, "1: the seed ends with a detach")                                                                    \
 	X(chaos_ms, "how long faults strike at most")                                                                  \
 	X(partial, "1: before everything heals, a minority of the voters stays away for a while")                      \

@@ -387,14 +387,23 @@ static bool is_fatal(const struct store_op *op)
 	       op->error != -EROFS;
 }
 
+/* The kernel tells of a failed sync once, to one of those who wait: the others' success says nothing then. */
+static bool is_doubtful(const struct served *served)
+{
+	return served->op.durable && served->replica->state == REPLICA_FAILED && !MUTANT(failed_replica_serves);
+}
+
 static void store_done(struct store_op *op)
 {
 	struct served *served = container_of(op, struct served, op);
+	enum wire_status status = wire_status_from_errno(op->error);
 
 	if (op->error && is_fatal(op))
 		replica_fail(served->replica, "data", op->error);
 	list_del(&served->node); /* no longer a change that a flush waits for */
-	answer(served, MUTANT(store_error_ignored) ? WIRE_OK : wire_status_from_errno(op->error));
+	if (status == WIRE_OK && is_doubtful(served))
+		status = WIRE_EIO;
+	answer(served, MUTANT(store_error_ignored) ? WIRE_OK : status);
 }
 
 /* Flushes before which no change is running any more. */

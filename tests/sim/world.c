@@ -326,7 +326,7 @@ static void replace_disks(struct world *world, struct gateway *gateway)
 	for (unsigned i = 0; i < world->geometry.servers; i++) {
 		const struct leg_status *leg = &status->legs[i];
 
-		if (leg->is_witness || leg->is_in_sync || leg->state != LEG_VOTING || world->servers[i].is_away ||
+		if (leg->is_witness || leg->state != LEG_VOTING || world->servers[i].is_away ||
 		    !needs_restart(leg->last_error))
 			continue;
 		TRACE(world, "the operator starts server % again", i);

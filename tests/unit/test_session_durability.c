@@ -133,6 +133,23 @@ static void a_failed_fua_write_fails_the_replica(void)
 	rig_fini(&rig);
 }
 
+/* The kernel told the other one. */
+static void a_fua_write_that_ends_after_a_failed_sync_is_not_answered_ok(void)
+{
+	struct frame flush = rig_flush(), write;
+
+	begin();
+	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
+	write = rig_write(&rig, 0, 4096);
+	write.flags = FRAME_F_FUA;
+	CHECK_OK(rig_frame(&rig, 0, &write, 1));
+	complete(STORE_SYNC, -EIO);
+	complete(STORE_WRITE, 0);
+	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
+	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
+	rig_fini(&rig);
+}
+
 static void a_flush_whose_write_failed_the_replica_is_not_answered_ok(void)
 {
 	struct frame write, flush = rig_flush();
@@ -279,6 +296,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_flush_waits_for_discards_too),
 	CHECK_TEST(a_failed_sync_is_never_retried_into_success),
 	CHECK_TEST(a_failed_fua_write_fails_the_replica),
+	CHECK_TEST(a_fua_write_that_ends_after_a_failed_sync_is_not_answered_ok),
 	CHECK_TEST(a_flush_whose_write_failed_the_replica_is_not_answered_ok),
 	CHECK_TEST(a_stamped_write_reaches_the_data_only_after_its_stamp_is_durable),
 	CHECK_TEST(a_failed_stamp_fails_the_write_and_the_replica),

@@ -97,7 +97,7 @@ static void app_start(struct cluster *cluster, struct host *host)
 			      "--stall",
 			      "600",
 			      "--rate",
-			      "4000",
+			      "1500",
 			      "--errors-allowed",
 			      "--record-only",
 			      NULL};

@@ -44,6 +44,7 @@ int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struc
 	error = io_uring_queue_init_params(sq_entries, &ring->uring, &params);
 	if (error < 0)
 		return refuse_init(err, error);
+	ring->has_min_wait = params.features & IORING_FEAT_MIN_TIMEOUT;
 	error = io_uring_register_ring_fd(&ring->uring); /* 1: one descriptor registered */
 	if (error != 1) {
 		error = error < 0 ? error : -EIO;
@@ -123,6 +124,42 @@ int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_
 		error = io_uring_submit_and_wait(&ring->uring, wait_nr);
 	else /* The limit travels as IORING_ENTER_EXT_ARG: the kernel reads it within the call, no SQE points to it. */
 		error = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, wait_nr, &limit, NULL);
+	count_enter(ring, queued);
+	return error >= 0 || is_passing(error) ? 0 : error;
+}
+
+/* struct io_uring_getevents_arg as Linux 6.12 has it. */
+struct min_wait_arg {
+	uint64_t sigmask;
+	uint32_t sigmask_sz;
+	uint32_t min_wait_us;
+	uint64_t ts;
+};
+static_assert(sizeof(struct min_wait_arg) == sizeof(struct io_uring_getevents_arg), "the kernel's layout");
+
+/* What liburing does before it enters: the kernel sees the queue's new end. Returns how many it is to take. */
+static unsigned publish_queue(struct io_uring *uring)
+{
+	struct io_uring_sq *sq = &uring->sq;
+
+	sq->sqe_head = sq->sqe_tail;
+	__atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
+	return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
+}
+
+int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
+{
+	const struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
+						.tv_nsec = (int64_t)(max_wait_ns % NS_PER_S)};
+	struct min_wait_arg arg = {.min_wait_us = min_wait_us, .ts = (uintptr_t)&limit};
+	unsigned queued = io_uring_sq_ready(&ring->uring);
+	int error;
+
+	if (wait_nr <= 1 || !ring->has_min_wait || max_wait_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
+		return ring_submit_and_wait(ring, wait_nr ? 1 : 0, max_wait_ns);
+	error = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, publish_queue(&ring->uring), wait_nr,
+				IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING,
+				(sigset_t *)&arg, sizeof(arg));
 	count_enter(ring, queued);
 	return error >= 0 || is_passing(error) ? 0 : error;
 }

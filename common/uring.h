@@ -15,6 +15,9 @@
 #define IORING_SEND_ZC_REPORT_USAGE (1U << 3) /* Linux 6.2 */
 #define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31)
 #endif
+#ifndef IORING_FEAT_MIN_TIMEOUT
+#define IORING_FEAT_MIN_TIMEOUT (1U << 15) /* Linux 6.12 */
+#endif
 
 /* user_data: kind (8) | owner's bits (56). Never a pointer: a completion may outlive what it was about. */
 enum ud_kind { UD_NONE = 0, UD_FRONTEND, UD_PEER, UD_MAILBOX, UD_TICK, UD_ZERO, UD_CONN, UD_STORE };
@@ -43,6 +46,7 @@ struct ring {
 	/* Submits of which the kernel, short of memory for a request, took only a part: a linked chain may have been
 	 * cut. */
 	uint64_t cut_count;
+	bool has_min_wait; /* IORING_FEAT_MIN_TIMEOUT, Linux 6.12 */
 };
 
 /* Flags: SINGLE_ISSUER | DEFER_TASKRUN | CQSIZE | SUBMIT_ALL, ring fd registered; the ring is created enabled, on the
@@ -59,6 +63,11 @@ void ring_reserve(struct ring *ring, unsigned count);
  * which also runs deferred task work. 0 or -errno; EINTR, ETIME, and a kernel short of memory (EAGAIN, EBUSY: what was
  * not taken stays queued) are 0, so the caller looks at its completions either way. */
 int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns) must_check;
+
+/* The same, but after `min_wait_us` one completion is enough, too: to be woken once for what usually comes together.
+ * The one system call, too; a kernel that cannot (before Linux 6.12) waits for one. */
+int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
+	must_check;
 
 /* Up to `cap` completions, oldest first; lent until ring_seen(), which gives `count` of them back and counts them. */
 unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap);

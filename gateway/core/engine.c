@@ -522,3 +522,13 @@ unsigned engine_outstanding(const struct engine *engine)
 {
 	return engine->outstanding;
 }
+
+unsigned engine_answers_due(const struct engine *engine)
+{
+	unsigned due;
+
+	if (engine->outstanding != 1 || engine->outstanding_reads || engine->spec.set_count != 1)
+		return 1;
+	due = (unsigned)__builtin_popcount(engine->sets[0].up_legs);
+	return due ? due : 1;
+}

@@ -213,8 +213,11 @@ void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t leng
 /* Nobody who was granted a lease before this attachment can still hold it: whoever proves that this process is dead
  * need not wait for one (R3.6). */
 bool engine_outlived_leases(const struct engine *engine);
-/* Requests not yet completed: lets the loop choose how many completions to wait for. */
+/* Requests not yet completed. */
 unsigned engine_outstanding(const struct engine *engine);
+/* How many answers the only request outstanding waits for, each of a connection of its own: before all are there,
+ * nothing is gained by looking. 1 when that cannot be said. */
+unsigned engine_answers_due(const struct engine *engine);
 
 /* A snapshot for people and programs. Plain data, copied whole to the control thread. */
 enum volume_state { VOLUME_ATTACHING, VOLUME_SERVING, VOLUME_SUSPENDED, VOLUME_DETACHING, VOLUME_FAILED };

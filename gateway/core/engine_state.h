@@ -190,7 +190,7 @@ struct engine {
 	uint64_t generation;
 	struct message message; /* scratch: too large for a stack */
 
-	unsigned outstanding;
+	unsigned outstanding, outstanding_reads;
 	struct engine_status counters; /* only the counters in it */
 };
 

@@ -189,6 +189,7 @@ void slot_submit(struct engine *engine, const struct request *request)
 	}
 	count_request(engine, request);
 	engine->outstanding++;
+	engine->outstanding_reads += request->op == REQUEST_READ;
 	pace_note_foreground(engine);
 	slot_take(engine, slot, request, parts, split(engine, request, parts));
 	for (unsigned i = 0; i < slot->part_count; i++) {
@@ -341,6 +342,7 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 	}
 	assert(engine->outstanding > 0);
 	engine->outstanding--;
+	engine->outstanding_reads -= slot->request.op == REQUEST_READ;
 	pace_note_foreground(engine);
 	engine->counters.failed_requests += slot->error != 0;
 	engine->ops->complete(engine->ctx, index, slot->error);

@@ -24,6 +24,7 @@
 #define THREAD_STACK_BYTES (512 * KIB)
 #define TICK_NS (50 * NS_PER_MS)
 #define CQE_BATCH 64u
+#define TOGETHER_US 500u /* so long all answers to a lone write are waited for, before one is reason enough to wake */
 #define SHUTDOWN_NS (2 * NS_PER_S)    /* for lanes to let go of their memory */
 #define FORCE_GRACE_NS (3 * NS_PER_S) /* a forced detach waits so long before it fails what is outstanding */
 
@@ -292,6 +293,16 @@ static void loop_turn(struct loop *loop)
 	__atomic_fetch_add(&loop->heartbeat, 1, __ATOMIC_RELAXED);
 }
 
+/* A lone write is complete when the last replica has answered: waking for each would be one system call and one switch
+ * of context an answer. */
+static int submit_and_wait(struct loop *loop)
+{
+	bool busy = loop->frontend->ops->idle(loop->frontend);
+
+	return ring_submit_and_wait_some(&loop->ring, busy ? 0 : engine_answers_due(loop->engine), TOGETHER_US,
+					 loop->next_tick_ns - loop->now_ns);
+}
+
 static bool is_done(const struct loop *loop)
 {
 	if (!loop->shutdown_at_ns)
@@ -302,12 +313,10 @@ static bool is_done(const struct loop *loop)
 static void run(struct loop *loop)
 {
 	while (!is_done(loop)) {
-		bool busy;
 		int rc;
 
 		loop_turn(loop);
-		busy = loop->frontend->ops->idle(loop->frontend);
-		rc = ring_submit_and_wait(&loop->ring, busy ? 0 : 1, loop->next_tick_ns - loop->now_ns);
+		rc = submit_and_wait(loop);
 		if (rc) {
 			log_error("event=ring_failed error=%s", err_name(rc));
 			abort(); /* a ring of our own that fails is our mistake: the device stays and waits for a

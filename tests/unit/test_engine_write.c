@@ -48,6 +48,21 @@ static void a_write_completes_when_every_replica_has_acknowledged(void)
 	CHECK_EQ_U64(4096, harness_status(&h).write_bytes);
 }
 
+static void the_only_write_outstanding_is_due_an_answer_from_each_replica(void)
+{
+	start(1, 3);
+	CHECK_EQ_U64(1, engine_answers_due(h.engine));
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	CHECK_EQ_U64(3, engine_answers_due(h.engine));
+	harness_submit(&h, 1, REQUEST_READ, 0, 8192, 4096);
+	CHECK_EQ_U64(1, engine_answers_due(h.engine));
+	harness_answer_all(&h);
+	harness_submit(&h, 1, REQUEST_READ, 0, 8192, 4096);
+	CHECK_EQ_U64(1, engine_answers_due(h.engine)); /* one replica serves it */
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, engine_answers_due(h.engine));
+}
+
 static void a_write_carries_epoch_session_gen_and_number(void)
 {
 	struct harness_sent *sent;
@@ -565,6 +580,7 @@ static void every_order_of_events_completes_a_write_exactly_once(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_write_completes_when_every_replica_has_acknowledged),
+	CHECK_TEST(the_only_write_outstanding_is_due_an_answer_from_each_replica),
 	CHECK_TEST(a_write_carries_epoch_session_gen_and_number),
 	CHECK_TEST(the_path_follows_size_and_meta),
 	CHECK_TEST(a_request_over_chunks_goes_to_all_its_sets_from_one_buffer),

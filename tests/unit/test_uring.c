@@ -148,6 +148,48 @@ static void a_wait_with_a_limit_ends_without_error(void)
 	ring_fini(&ring);
 }
 
+static void a_wait_for_some_is_content_with_less_after_its_minimum(void)
+{
+	struct io_uring_cqe *cqes[CQ];
+	struct ring ring;
+	uint64_t begin;
+
+	start(&ring);
+	queue_nop(&ring, 7);
+	begin = clock_now_ns();
+	CHECK_OK(ring_submit_and_wait_some(&ring, 2, 1000, 600 * NS_PER_S));
+	CHECK_TRUE(clock_now_ns() - begin < 300 * NS_PER_S);
+	CHECK_TRUE(!ring.has_min_wait || clock_now_ns() - begin >= NS_PER_MS);
+	CHECK_EQ_U64(1, ring.enter_count);
+	CHECK_EQ_U64(1, ring_peek(&ring, cqes, CQ));
+	CHECK_EQ_U64(7, cqes[0]->user_data);
+	ring_fini(&ring);
+}
+
+static void a_wait_for_some_ends_when_all_are_there(void)
+{
+	struct io_uring_cqe *cqes[CQ];
+	struct ring ring;
+
+	start(&ring);
+	for (unsigned i = 0; i < SQ; i++) /* around the end of the queue, too */
+		queue_nop(&ring, i);
+	CHECK_OK(ring_submit_and_wait_some(&ring, 2, 600000000, 600 * NS_PER_S));
+	CHECK_EQ_U64(SQ, ring_peek(&ring, cqes, CQ));
+	ring_seen(&ring, SQ);
+	queue_nop(&ring, 100);
+	queue_nop(&ring, 101);
+	CHECK_OK(ring_submit_and_wait_some(&ring, 2, 600000000, 600 * NS_PER_S));
+	CHECK_EQ_U64(0, io_uring_sq_ready(&ring.uring));
+	CHECK_EQ_U64(2, ring_peek(&ring, cqes, CQ));
+	CHECK_EQ_U64(101, cqes[1]->user_data);
+	CHECK_EQ_U64(2, ring.enter_count);
+	ring_seen(&ring, 2);
+	CHECK_OK(ring_submit_and_wait_some(&ring, 2, 1000, 2 * NS_PER_MS)); /* none: as with any limit */
+	CHECK_EQ_U64(0, ring_peek(&ring, cqes, CQ));
+	ring_fini(&ring);
+}
+
 static void a_wait_for_nothing_submits_and_returns(void)
 {
 	struct io_uring_cqe *cqes[CQ];
@@ -270,6 +312,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_wait_with_a_limit_ends_without_error),
 	CHECK_TEST(a_wait_for_nothing_submits_and_returns),
 	CHECK_TEST(completions_beyond_the_ring_are_not_lost),
+	CHECK_TEST(a_wait_for_some_is_content_with_less_after_its_minimum),
+	CHECK_TEST(a_wait_for_some_ends_when_all_are_there),
 	CHECK_TEST(a_silent_send_has_passed_once_it_was_submitted),
 	CHECK_TEST(a_silent_send_that_failed_has_not_passed_until_it_was_seen),
 	CHECK_TEST(a_ring_too_large_is_refused_with_a_sentence),

@@ -66,7 +66,7 @@ DRILL_OBJ := $(call objs,$(filter-out tests/drill/test_%,$(wildcard tests/drill/
 	$(B)/gateway/drivers/volume_file.o $(GW_CORE_OBJ)
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
-.PHONY: all help check asan ubsan tsan tidy format bench-native bench-programs install uninstall clean tests compdb
+.PHONY: all help check asan ubsan tsan tidy format bench bench-native bench-programs install uninstall clean tests compdb
 .SECONDARY:
 
 all: $(PROGRAMS) ## build the three programs into build/release/
@@ -141,6 +141,8 @@ tidy: ## include directions, format, lengths, docs against code, shellcheck, cla
 	tests/run tidy
 format: ## clang-format everything in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
+bench: ## block devices in a guest: Lockstep, NBD, NVMe/TCP, DRBD, all by fio (BENCH_ARGS=--smoke)
+	tests/bench/guest $(BENCH_ARGS)
 bench-native: ## the data path on loopback without ublk, beside NBD servers and the limit (BENCH_ARGS=--smoke)
 	tests/bench/native $(BENCH_ARGS)
 bench-programs: $(PROGRAMS) $(BENCH_BIN)

@@ -30,7 +30,7 @@ _lockstep_values()
 	--config-dir | --run-dir | --serve) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W "auto zero-copy copy" -- "$2") ;;
 	--block-size) mapfile -t COMPREPLY < <(compgen -W "512 4096" -- "$2") ;;
-	--size | --seconds | --listen | --raw-port | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --since | --server | --count) COMPREPLY=() ;;
+	--size | --seconds | --listen | --raw-port | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --since | --policy | --server | --count) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }

@@ -168,17 +168,23 @@ static void show_progress(struct attachment *a, const char *text)
 	cli_progress(a->cli, "%s: %s", a->spec.name, text);
 }
 
-/* "attaching, waits for b (10.0.0.2:7420)": from the gateway's own status. */
+/* "attaching, 1 of 2 replicas up, waits for b (10.0.0.2:7420)", or the reason: from the gateway's own status. */
 static void show_state(struct attachment *a)
 {
 	const struct admin_status *status = &a->reply.status;
 	char text[sizeof(a->said)];
-	unsigned up = 0;
+	unsigned up = 0, replicas = 0;
 
-	for (unsigned i = 0; i < status->leg_count; i++)
+	for (unsigned i = 0; i < status->leg_count; i++) {
+		replicas += strcmp(status->legs[i].kind, "witness") != 0;
 		up += !strcmp(status->legs[i].state, "up");
-	snprintf(text, sizeof(text), "%s, %u of %u replicas up%s%s", status->state, up, status->leg_count,
-		 status->waits_for[0] ? ", waits for " : "", status->waits_for);
+	}
+	if (status->reason[0])
+		snprintf(text, sizeof(text), "%s, %u of %u replicas up; %s", status->state, up, replicas,
+			 status->reason);
+	else
+		snprintf(text, sizeof(text), "%s, %u of %u replicas up%s%s", status->state, up, replicas,
+			 status->waits_for[0] ? ", waits for " : "", status->waits_for);
 	show_progress(a, text);
 }
 

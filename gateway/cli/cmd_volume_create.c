@@ -17,7 +17,7 @@
 
 struct args {
 	uint64_t size, block_size, chunk, sets, timeout;
-	struct text_list replicas, replica_sets, witnesses;
+	struct text_list replicas, replica_sets, witnesses, policy;
 	bool no_witness;
 };
 
@@ -39,6 +39,8 @@ static const struct option_spec options[] = {
 	 CHUNK_BYTES_MIN, CHUNK_BYTES_MAX, 0},
 	{"block-size", OPTION_SIZE, "SIZE", "logical block, 512 or 4096 (4096)", offsetof(struct args, block_size),
 	 BLOCK_BYTES_MIN, BLOCK_BYTES_MAX, 0},
+	{"policy", OPTION_LIST, "KEY=VALUE", "a key of lockstep-volume(5), e.g. min-in-sync=2; once per key",
+	 offsetof(struct args, policy), 0, 0, 0},
 	{"timeout", OPTION_NUMBER, "SECONDS", "how long to wait for each server (5)", offsetof(struct args, timeout), 1,
 	 3600, 0},
 	OPTION_END,
@@ -72,6 +74,7 @@ static enum exit_code plan(struct cli *cli, const struct args *args, struct volu
 		.replicas = args->replicas,
 		.replica_sets = args->replica_sets,
 		.witnesses = args->witnesses,
+		.policy = args->policy,
 		.no_witness = args->no_witness,
 	};
 	struct err err;

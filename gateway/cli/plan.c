@@ -292,6 +292,33 @@ static int plan_sets(struct planner *p)
 	return p->request->replica_sets.count ? sets_as_listed(p) : sets_over_all(p);
 }
 
+/* "KEY=VALUE" -> the policy. */
+static int take_policy_word(struct planner *p, const char *text)
+{
+	const char *equals = strchr(text, '=');
+	struct err reason;
+
+	for (unsigned i = 0; equals && i < POLICY_KEY_COUNT; i++) {
+		const char *key = policy_key(i);
+
+		if (strlen(key) != (size_t)(equals - text) || strncmp(key, text, strlen(key)) != 0)
+			continue;
+		if (policy_take(&p->spec->policy, i, equals + 1, &reason))
+			return err_set(p->err, -EINVAL, "--policy: %s: %s", key, reason.text);
+		return 0;
+	}
+	return err_set(p->err, -EINVAL, "--policy: '%.80s' is not KEY=VALUE with a key of lockstep-volume(5)", text);
+}
+
+static int take_policy(struct planner *p)
+{
+	int error = 0;
+
+	for (unsigned i = 0; !error && i < p->request->policy.count; i++)
+		error = take_policy_word(p, p->request->policy.items[i]);
+	return error;
+}
+
 static void give_identities(struct volume_spec *spec, plan_uuid_fn next_uuid, void *ctx)
 {
 	spec->uuid = next_uuid(ctx);
@@ -326,6 +353,8 @@ int plan_volume(const struct plan_request *request, plan_uuid_fn next_uuid, void
 		error = put_witnesses(&p);
 	if (!error)
 		error = refuse_pairs(&p);
+	if (!error)
+		error = take_policy(&p);
 	if (error)
 		return error;
 	give_identities(ret, next_uuid, ctx);

@@ -19,6 +19,7 @@ struct plan_request {
 	struct text_list replicas;     /* "[NAME=]HOST[:PORT]" */
 	struct text_list replica_sets; /* each "X,Y,...": X a NAME of `replicas`, or "[NAME=]HOST:PORT" */
 	struct text_list witnesses;    /* "[NAME=]HOST[:PORT]" or a NAME: each votes where it keeps no replica */
+	struct text_list policy;       /* "KEY=VALUE", of gateway/core/policy.h */
 	bool no_witness;	       /* two replicas without one are wanted */
 };
 

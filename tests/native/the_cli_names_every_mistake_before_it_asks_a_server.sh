@@ -53,6 +53,8 @@ create "--no-witness: contradicts --witness" v --size 1M "${two[@]}" --no-witnes
 create "--witness: $ip:7421 keeps a replica of every set" v --size 1M "${two[@]}" --witness "$ip:7421"
 create "--witness: $ip:7422 is given twice" v --size 1M "${two[@]}" --witness "$ip:7422" --witness "x=$ip:7422"
 create "--witness: the name 'b'" v --size 1M "${two[@]}" --witness "b=$ip:7422"
+create "--policy: min-in-sync: 0 is out of range" v --size 1M "${one[@]}" --policy min-in-sync=0
+create "--policy: 'fast=1' is not KEY=VALUE" v --size 1M "${one[@]}" --policy fast=1
 create "--witness: .*port is not a number" v --size 1M "${two[@]}" --witness "$ip:http"
 create "volume name" a/b --size 1M "${one[@]}"
 create "volume name" ../b --size 1M "${one[@]}"

@@ -9,13 +9,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/cli.sh"
 
 cli=$B/lockstep
 for name in a b w; do replica_start "$name"; done
-volume_create vol 16m --replica "a=$(replica_address a)" --replica "b=$(replica_address b)" --witness "w=$(replica_address w)"
+volume_create vol 16m --replica "a=$(replica_address a)" --replica "b=$(replica_address b)" --witness "w=$(replica_address w)" \
+	--policy slow-factor=never --policy answer-deadline="$((3 * SLOW))"
 file=$config_dir/volumes/vol.yaml
 says_policy() { sed -i '/^on-no-quorum\|^quorum-deadline\|^min-in-sync/d' "$file" && printf '%s\n' "$@" >>"$file"; }
 reason_is() { [[ $(json 'd["volumes"][0]["reason"]' "$cli" status vol) == "$1" ]]; }
 value() { json "d['volumes'][0]['$1']" "$cli" status vol; }
 both_in_sync() { [[ $(json '[l["member"] for l in d["volumes"][0]["legs"]]' "$cli" status vol) == "['in-sync', 'in-sync', 'votes']" ]]; }
 failed_some() { (($(value failed_requests) > 0)); }
+
+grep -qx "slow-factor: never" "$file" || fail "$(cat "$file")"
+"$cli" volume show vol | grep -qx "answer-deadline: $((3 * SLOW))" || fail "$("$cli" volume show vol)"
 
 # suspend: nothing fails, however long.
 volume_run vol --seconds 3600 --max 64k --seed 1

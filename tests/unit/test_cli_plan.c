@@ -296,6 +296,33 @@ static void the_first_config_survives_its_encoding(void)
 	CHECK_EQ_INT(0, config_compare(&config, &again));
 }
 
+static void a_policy_is_taken_by_key_and_value(void)
+{
+	struct plan_request request = request_of("data");
+	struct volume_spec spec;
+	struct err err;
+
+	add(&request.replicas, "node1");
+	add(&request.replicas, "node2");
+	add(&request.replicas, "node3");
+	add(&request.policy, "min-in-sync=2");
+	add(&request.policy, "on-no-quorum=error");
+	CHECK_OK(plan(&request, &spec, &err));
+	CHECK_EQ_U64(2, spec.policy.min_in_sync);
+	CHECK_EQ_INT(NO_QUORUM_ERROR, spec.policy.on_no_quorum);
+	request.policy.count = 0;
+	add(&request.policy, "min-in-sync=4");
+	refuses(&request, "min-in-sync 4: set 0 has 3 replicas only");
+	request.policy.items[0] = "min-in-sync=many";
+	refuses(&request, "--policy: min-in-sync: 'many' is not a number");
+	request.policy.items[0] = "min-in-syn=2";
+	refuses(&request, "--policy: 'min-in-syn=2' is not KEY=VALUE");
+	request.policy.items[0] = "min-in-sync";
+	refuses(&request, "is not KEY=VALUE");
+	request.policy.items[0] = "=2";
+	refuses(&request, "is not KEY=VALUE");
+}
+
 static void a_bad_volume_name_is_refused(void)
 {
 	static const char *const bad[] = {
@@ -453,6 +480,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(one_replica_is_called_what_it_is),
 	CHECK_TEST(the_first_config_says_who_is_in_sync),
 	CHECK_TEST(the_first_config_survives_its_encoding),
+	CHECK_TEST(a_policy_is_taken_by_key_and_value),
 	CHECK_TEST(a_bad_volume_name_is_refused),
 	CHECK_TEST(a_size_that_is_no_multiple_of_the_block_is_refused),
 	CHECK_TEST(a_volume_too_small_for_its_sets_is_refused),

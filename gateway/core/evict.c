@@ -75,6 +75,13 @@ static void note_lost_members(struct engine *engine, struct set *set)
 	}
 }
 
+/* The page cache of its last session is still there. What it failed to make durable may be gone as after a power loss,
+ * whatever the next FLUSH says (P1). */
+static bool has_kept(const struct leg *leg)
+{
+	return uuid_equal(&leg->hello_boot_id, &leg->boot_id) && !leg->flush_error;
+}
+
 /* R8: the only copy is back without what it had completed; or all of them are. */
 static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 {
@@ -84,15 +91,14 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 		const struct leg *other = set_leg(engine, set, i);
 
 		/* Another one may still have it. */
-		if (set->members.in & leg_bit(other) &&
-		    (other->state != LEG_VOTING || uuid_equal(&other->hello_boot_id, &other->boot_id)))
+		if (set->members.in & leg_bit(other) && (other->state != LEG_VOTING || has_kept(other)))
 			return;
 	}
 	snprintf(text, sizeof(text),
-		 "volume %s: replica %s (%s), the last one in sync, restarted its machine and lost completed writes "
-		 "that were "
-		 "not flushed (up to %llu); detach and attach to go on with what is left",
+		 "volume %s: replica %s (%s), the last one in sync, %s and lost completed writes that were not flushed "
+		 "(up to %llu); detach and attach to go on with what is left",
 		 engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
+		 leg->flush_error ? "failed to make its data durable" : "restarted its machine",
 		 (unsigned long long)(set->completed_upto - leg->durable_upto));
 	engine_tell(engine, EVENT_LOSS_RECORDED, set, leg, 0, "%s", text);
 	engine_fail(engine, -EIO, text);
@@ -107,7 +113,7 @@ static bool may_return(struct engine *engine, struct set *set, struct leg *leg, 
 		return true;
 	if (keep != 0 && !MUTANT(forgetful_returns_beside_others))
 		return false;
-	if (uuid_equal(&leg->hello_boot_id, &leg->boot_id))
+	if (has_kept(leg))
 		return true;
 	if ((set->completed_upto <= leg->durable_upto && set->completed_writes <= leg->durable_writes) ||
 	    MUTANT(power_loss_forgiven))

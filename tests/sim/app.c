@@ -7,6 +7,9 @@
 
 #include "tests/sim/world.h"
 
+#define HELD_STEPS 60u /* of the network or a disk, each at its slowest */
+#define HELD_REST_NS (2000 * SIM_MS)
+#define HELD_LEASE_NS (3400 * SIM_MS)
 #define PAYLOADS (3 * SIM_SLOTS_MAX)
 
 static_assert(PAYLOADS <= SIM_RESYNC_PAYLOAD, "payloads fit");
@@ -287,6 +290,7 @@ static void begin(struct world *world, struct gateway *gateway, unsigned index)
 	gateway->device.active++;
 	world->counters.ops++;
 	slot->start = ++world->tick;
+	slot->start_ns = world->now_ns;
 	TRACE(world, "gateway % slot %: op % flags % of block % to write %", gateway->index, index, slot->request.op,
 	      slot->request.flags, slot->first, slot->write_no);
 	for (unsigned i = 0; slot->request.op == REQUEST_FLUSH && i < world->geometry.blocks; i++) {
@@ -488,6 +492,25 @@ static void failed(struct world *world, struct gateway *gateway, struct app_slot
 		history_write_failed(world, slot->write_no);
 }
 
+/* P8, after the faults: a minority that is gone, or comes back, holds nothing longer than it takes to see that it owes
+ * an answer, and to agree about it. Disks that fail and copies that are missing are another matter. */
+static void check_held(struct world *world, const struct gateway *gateway, const struct app_slot *slot)
+{
+	const struct options *o = &world->options;
+	uint64_t from = slot->start_ns > world->phase_ns ? slot->start_ns : world->phase_ns;
+	uint64_t steps = HELD_STEPS * 20 * SIM_US * ((uint64_t)o->disk_us + o->net_us);
+	uint64_t bound = 3 * (uint64_t)o->deadline_ms * SIM_MS + HELD_REST_NS + steps;
+
+	if (world->phase == PHASE_CHAOS || world->faults.disk_errors || o->min_in_sync > 1 ||
+	    gateway->started_ns > world->phase_ns || !gateway_is_owner(world, gateway))
+		return;
+	if (world->phase_ns - gateway->started_ns < HELD_LEASE_NS)
+		bound += HELD_LEASE_NS; /* its predecessor's */
+	if (world->now_ns - from > bound)
+		world_violation(world, "a request was held for %llu ms, with a majority alive",
+				(unsigned long long)((world->now_ns - from) / SIM_MS));
+}
+
 void app_completed(struct world *world, struct gateway *gateway, unsigned index, int error)
 {
 	struct app_slot *slot = &gateway->device.slots[index % SIM_SLOTS_MAX];
@@ -495,6 +518,7 @@ void app_completed(struct world *world, struct gateway *gateway, unsigned index,
 	if (index >= SIM_SLOTS_MAX || !slot->is_active || !slot->is_given)
 		world_violation(world, "gateway %u: slot %u completes, which nobody waits for", gateway->index, index);
 	TRACE(world, "gateway % slot % completes (%)", gateway->index, index, (uint64_t)-error);
+	check_held(world, gateway, slot);
 	if (error)
 		failed(world, gateway, slot, error);
 	else

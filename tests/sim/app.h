@@ -42,6 +42,7 @@ struct app_slot {
 	unsigned payload;
 	uint32_t write_no; /* in the history */
 	uint64_t start;	   /* tick */
+	uint64_t start_ns;
 	unsigned scribbles;
 	uint64_t seq[SIM_BLOCKS_MAX]; /* of a change, by block, as last sent */
 	/* Of a FLUSH: what must be durable when it completes. */

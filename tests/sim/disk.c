@@ -442,6 +442,7 @@ static void settle_block(struct world *world, struct server *server, unsigned bl
 	} else {
 		it->durable_seq = it->cache_seq; /* the same bytes: nothing was lost */
 	}
+	it->durable_max = it->durable_seq > it->durable_max ? it->durable_seq : it->durable_max;
 	it->cache_seq = it->durable_seq;
 	it->is_dirty = it->is_forgotten = false;
 }

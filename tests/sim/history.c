@@ -238,6 +238,7 @@ void history_taint(struct world *world, unsigned block)
 		return;
 	world->counters.taints++;
 	it->is_tainted = true;
+	it->completed_start = it->flushed_start = 0;
 	TRACE(world, "block % may hold anything now that was ever written to it", block);
 }
 
@@ -302,9 +303,14 @@ static enum value judge_block(const struct world *world, unsigned block, const u
 	return value;
 }
 
+static unsigned sent_at(uint64_t seq)
+{
+	return (unsigned)(seq + (seq >> 32) * 37) % SIM_SENT_KEPT;
+}
+
 void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t write_no)
 {
-	unsigned i = seq % SIM_SENT_KEPT;
+	unsigned i = sent_at(seq);
 
 	world->history.sent[block][i].seq = seq;
 	world->history.sent[block][i].write_no = write_no;
@@ -313,7 +319,7 @@ void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t wr
 bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes)
 {
 	const struct history *history = &world->history;
-	unsigned i = seq % SIM_SENT_KEPT;
+	unsigned i = sent_at(seq);
 	uint32_t write_no = 0;
 	enum value value;
 

@@ -16,7 +16,7 @@
 #include "tests/sim/zones.h"
 
 #define SIM_WRITES_MAX 4096u
-#define SIM_SENT_KEPT 16u
+#define SIM_SENT_KEPT 256u
 #define SIM_POISON 0xa5u /* fills memory that nobody may read */
 
 struct world;

@@ -210,6 +210,26 @@ static void a_resync_keeps_to_its_rate(void)
 
 /* ---- R8 to R12 ---- */
 
+static void the_last_replica_does_not_resume_after_a_failed_flush(void)
+{
+	struct volume_spec spec = harness_spec(1, 1);
+
+	scene_make(&h, contents, &spec, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	harness_answer(&h, harness_find(&h, 0, FRAME_FLUSH), WIRE_EIO);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	h.replicas[0].incarnation = 999;
+	harness_kill(&h, 0);
+	h.replicas[0].is_reachable = true;
+	for (unsigned i = 0; i < 5; i++)
+		scene_wait(&h, 1000000000);
+	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
+	CHECK_STR_HAS("failed to make its data durable", h.last_event_text[EVENT_LOSS_RECORDED]);
+}
+
 static void the_last_replica_with_its_kernel_alive_resumes(void)
 {
 	struct volume_spec spec = harness_spec(1, 1);
@@ -380,6 +400,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_rejoin_begins_anew_when_its_replica_is_lost_again),
 	CHECK_TEST(a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process),
 	CHECK_TEST(a_resync_keeps_to_its_rate),
+	CHECK_TEST(the_last_replica_does_not_resume_after_a_failed_flush),
 	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),
 	CHECK_TEST(the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync),
 	CHECK_TEST(a_recovered_device_drives_its_requests_only_under_its_own_config),

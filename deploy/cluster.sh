@@ -96,6 +96,46 @@ gateway_pid()
 # The one volume in the document of `lockstep status NAME --json`.
 status_of_volume='.volumes[0]'
 
+# on_host RUN-DIR: from here on gateways are started, asked and ended there, as on a host of its own: they share
+# nothing with those elsewhere.
+on_host()
+{
+	run_dir=$1
+	mkdir -p "$run_dir"
+	export LOCKSTEP_RUN_DIR=$run_dir
+}
+
+# Where a volume's gateway tells what happens.
+gateway_log()
+{
+	printf '%s\n' "$run_dir/$1.log"
+}
+
+# events VOLUME EVENT [REPLICA]: how often the volume's gateway told of it.
+events()
+{
+	grep -c "event=$2 .*replica=${3-} " "$(gateway_log "$1")" || true
+}
+
+# has_told VOLUME NTH EVENT [REPLICA]
+has_told()
+{
+	(($(events "$1" "$3" "${4-}") >= $2))
+}
+
+# The last line of an event: last_event VOLUME EVENT [REPLICA], and a value of it: in_last KEY VOLUME EVENT [REPLICA].
+last_event()
+{
+	grep "event=$2 .*replica=${3-} " "$(gateway_log "$1")" | tail -n 1
+}
+
+in_last()
+{
+	local key=$1
+	shift
+	last_event "$@" | sed -E "s/.* $key=(\"([^\"]*)\"|([^ ]*)).*/\2\3/"
+}
+
 # Sum over the volume's legs of one of their counters.
 sum_of_legs()
 {

@@ -39,12 +39,8 @@ expect_clean_end()
 {
 	local what=$1 start=$SECONDS id
 	id=${device#/dev/ublkb}
-	kill -KILL "${gateway_pids[v]}"
-	wait_until 30 process_is_gone "${gateway_pids[v]}" || fail "$what: the killed gateway does not go away"
-	wait "${gateway_pids[v]}" 2>/dev/null || true
-	unset "gateway_pids[v]"
-	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "$id" ||
-		fail "$what: /dev/ublkb$id cannot be deleted"
+	gateway_kill v
+	device_delete "$device" || fail "$what: /dev/ublkb$id cannot be deleted"
 	[[ ! -e $device && ! -e /dev/ublkc$id ]] || fail "$what: the device is still there"
 	wait_until 30 process_is_gone "$load" || fail "$what: the application hangs though its device is gone"
 	wait "$load" 2>/dev/null || true

@@ -7,9 +7,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-size=$((4 << 20))
+size=$((2 << 20))
 replicas_begin a
-volume_create v 4M a
+volume_create v 2M a
 data=$(data_files v 0 a)
 # Nothing but 0xa5, so that stale memory is told from zeros wherever it comes from.
 head -c "$size" /dev/zero | tr '\0' '\245' >"$work/pattern"
@@ -22,7 +22,7 @@ expect_zeros_after()
 	dd if="$work/pattern" of="$device" bs=1M oflag=direct conv=fsync status=none
 	truncate -s "$cut" "$data"
 	{ head -c "$cut" "$work/pattern" && head -c $((size - cut)) /dev/zero; } >"$work/expected"
-	for bs in 4k 64k 1M; do
+	for bs in 4k 64k 1M; do # a small reply, the largest small one, a bulk one
 		# Stale pages of the pattern lie around for the kernel to hand out.
 		cat "$work/pattern" >/dev/null
 		dd if="$device" of="$work/direct" bs="$bs" iflag=direct status=none

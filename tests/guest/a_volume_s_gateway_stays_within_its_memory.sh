@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 
 resident_kib()
 {
-	sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/${gateway_pids[v]}/status"
+	sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$(pid_of v)/status"
 }
 
 replicas_begin a b c

@@ -18,12 +18,12 @@ expect_mode()
 	shown=$(status v "$status_of_volume.mode")
 	[[ $shown == "$expected" ]] || fail "with '$*' the mode is $shown, not $expected"
 	[[ $(status v "$status_of_volume.mode_reason") ]] || fail "no reason is given for mode $shown"
-	grep -q "$expected" "$work/gateway-v.log" || fail "the log does not name the mode $expected"
+	grep -q "$expected" "$(gateway_log v)" || fail "the log does not name the mode $expected"
 	stable=$(cat "/sys/block/${device#/dev/}/queue/stable_writes")
 	[[ $stable == 1 ]] || fail "queue/stable_writes of $device is $stable"
 	note "'$*' gives $shown: $(status v "$status_of_volume.mode_reason")"
 	gateway_detach v
-	rm -f "$work/gateway-v.log"
+	rm -f "$(gateway_log v)"
 }
 
 if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then

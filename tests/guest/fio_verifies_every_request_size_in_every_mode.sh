@@ -8,15 +8,15 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 replicas_begin a b c
-volume_create small 48M "a b" --block-size 512
-volume_create large 48M "a b c" --block-size 4096 --replicas-set a,b --replicas-set c,a --chunk 64K
+volume_create small 24M "a b" --block-size 512
+volume_create large 24M "a b c" --block-size 4096 --replicas-set a,b --replicas-set c,a --chunk 64K
 
 verify()
 {
 	local volume=$1 first=$2
 	shift 2
 	gateway_begin "$volume" "$@"
-	fio_verify "$device" --bsrange="$first-1m" --blockalign="$first" --size=40m
+	fio_verify "$device" --bsrange="$first-1m" --blockalign="$first" --size=20m
 	note "$volume ($(blockdev --getss "$device")-byte blocks) with '$*': verified"
 	gateway_detach "$volume"
 }

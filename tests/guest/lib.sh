@@ -10,7 +10,7 @@ work=${LOCKSTEP_SCRATCH:-/tmp}/$name
 # shellcheck source-path=SCRIPTDIR source=../../deploy/cluster.sh
 source "$top/deploy/cluster.sh"
 
-declare -A gateway_pids=() gateway_logs=()
+declare -A gateway_pids=() # by run directory and volume: a host of its own, as it were, for each run directory
 
 fail()
 {
@@ -26,28 +26,33 @@ skip()
 
 note()
 {
-	printf '%s\n' "$*"
+	printf '[%3d s] %s\n' "$SECONDS" "$*"
 }
 
 finish()
 {
-	local code=$? volume log
+	local code=$? key log
 	set +e
 	trap - EXIT
 	if ((code != 0 && code != 77)); then
-		for volume in "${!gateway_pids[@]}"; do
-			timeout 20 lockstep status "$volume"
+		for key in "${!gateway_pids[@]}"; do
+			LOCKSTEP_RUN_DIR=${key%/*} timeout 20 lockstep status "${key##*/}"
 		done
-		for log in "$work"/*.log; do
+		for log in "$work"/*.log "$work"/*/*.log; do
+			[[ -e $log ]] || continue
 			printf -- '--- %s\n' "${log##*/}"
 			tail -n 25 "$log"
 		done
 	fi
 	mountpoint -q "$work/mnt" && umount "$work/mnt"
-	for volume in "${!gateway_pids[@]}"; do
-		gateway_end "$volume"
+	for key in "${!gateway_pids[@]}"; do
+		on_host "${key%/*}"
+		gateway_end "${key##*/}"
 	done
 	replicas_stop
+	for key in "$work"/*/; do
+		mountpoint -q "$key" && umount "$key"
+	done
 	rm -rf "$work"
 	exit "$code"
 }
@@ -77,11 +82,12 @@ volume_create()
 # gateway_begin VOLUME [OPTION]...: a gateway of our own, so that its pid is known. Sets device.
 gateway_begin()
 {
-	local volume=$1 log=$work/gateway-$1.log
+	local volume=$1 log
+	log=$(gateway_log "$1")
 	shift
 	"$programs/lockstep-gateway" --volume-file "$work/etc/volumes/$volume.yaml" --run-dir "$run_dir" "$@" \
 		>>"$log" 2>&1 &
-	gateway_pids[$volume]=$!
+	gateway_pids[$run_dir/$volume]=$!
 	wait_until 40 gateway_serves "$volume" || {
 		tail -n 20 "$log"
 		fail "the gateway of $volume does not serve: $*"
@@ -92,8 +98,13 @@ gateway_begin()
 
 gateway_serves()
 {
-	process_is_gone "${gateway_pids[$1]}" && return 0
+	process_is_gone "$(pid_of "$1")" && return 0
 	[[ $(state_of "$1") == serving && -b $(device_of "$1") ]]
+}
+
+pid_of()
+{
+	printf '%s\n' "${gateway_pids[$run_dir/$1]}"
 }
 
 state_of()
@@ -104,24 +115,77 @@ state_of()
 # Detaches in good order; fails the test when that is refused.
 gateway_detach()
 {
-	local volume=$1
+	local volume=$1 pid
+	pid=$(pid_of "$1")
 	timeout 60 lockstep volume detach "$volume" || fail "detach of $volume failed"
-	wait_until 30 process_is_gone "${gateway_pids[$volume]}" || fail "the gateway of $volume is still there after detach"
-	wait "${gateway_pids[$volume]}" 2>/dev/null || true
-	unset "gateway_pids[$volume]"
+	wait_until 30 process_is_gone "$pid" || fail "the gateway of $volume is still there after detach"
+	gateway_forget "$volume"
+}
+
+# Its process is gone.
+gateway_forget()
+{
+	wait "$(pid_of "$1")" 2>/dev/null || true
+	unset "gateway_pids[$run_dir/$1]"
+}
+
+# SIGKILL: its device stays.
+gateway_kill()
+{
+	local pid
+	pid=$(pid_of "$1")
+	kill -KILL "$pid"
+	wait_until 30 process_is_gone "$pid" || fail "the killed gateway of $1 does not go away"
+	gateway_forget "$1"
+}
+
+device_delete()
+{
+	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "${1#/dev/ublkb}"
 }
 
 # However it ends: for the clean-up.
 gateway_end()
 {
-	local volume=$1 pid=${gateway_pids[$1]} id
+	local volume=$1 pid id
+	pid=$(pid_of "$1")
 	if ! process_is_gone "$pid"; then
+		kill -CONT "$pid"
 		timeout 30 lockstep volume detach "$volume" --force || kill -KILL "$pid"
 		wait_until 30 process_is_gone "$pid"
 	fi
-	unset "gateway_pids[$volume]"
+	gateway_forget "$volume"
 	id=$(cat "$run_dir/$volume.device" 2>/dev/null) || return 0
-	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "$id"
+	device_delete "/dev/ublkb$id"
+}
+
+# lose REPLICA SIGNAL: kills or stops it, and waits until volume v goes on without it.
+lose()
+{
+	replica_signal "$1" "$2"
+	wait_evicted "$1"
+}
+
+# As often as it was taken back, and once more. The pause is what the gateway says itself: from the first answer that the
+# replica owed. P8 allows the deadline; the rest is for emulation. Sets pause (milliseconds).
+wait_evicted()
+{
+	wait_until 60 has_told v $(($(events v rejoined "$1") + 1)) evicted "$1" || fail "$1 is not evicted"
+	pause=$(in_last duration_ms v evicted "$1")
+	((pause <= deadline_ms + 2000)) || fail "$1 held I/O for $pause ms"
+}
+
+# regain REPLICA: starts it again, or lets it go on, and waits until it is in sync.
+regain()
+{
+	local replica=$1 before
+	before=$(events v rejoined "$replica")
+	if [[ ${replica_pid[$replica]-} ]]; then
+		replica_signal "$replica" CONT
+	else
+		replica_start "$replica" "${replica_port[$replica]}"
+	fi
+	wait_until 90 has_told v $((before + 1)) rejoined "$replica" || fail "$replica is not taken back"
 }
 
 # fio on a raw device with every block verified. fio_verify DEVICE [OPTION]...
@@ -146,6 +210,7 @@ modes_of_this_kernel()
 	fi
 }
 
+deadline_ms=3000 # the gateway's default
 mkdir -p "$work"
 trap finish EXIT
 trap 'exit 130' INT TERM

@@ -36,7 +36,7 @@ rate()
 
 filled()
 {
-	(($(status_value "$1" .write_bytes) >= bytes))
+	(($(status_value "$1" .write_bytes || echo 0) >= bytes))
 }
 
 ratio()

@@ -337,6 +337,15 @@ void assemble_set(struct engine *engine, struct set *set)
 		spread(engine, set);
 }
 
+/* What they prove when they are answered is about the attachment before. */
+static void doubt_flushes(struct set *set)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->flushes)
+		container_of(it, struct part, node)->is_reconciled = false;
+}
+
 void assemble_chosen(struct engine *engine, struct set *set)
 {
 	set->members.stamp_gen = set->members.chosen.gen;
@@ -344,6 +353,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 	set->evicting = 0;
 	set->change = CHANGE_NONE;
 	set->can_forget = false;
+	doubt_flushes(set);
 	if (set->lost_data)
 		engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s",
 			    set->is_forced

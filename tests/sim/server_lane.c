@@ -176,7 +176,8 @@ static void check_forgotten(struct server_lane *lane)
 	unsigned in = world->truth.sets[server->set].chosen.in;
 	uint32_t epoch = server->replica.unstable.epoch;
 
-	for (unsigned i = 0; i < g->in_set_count[server->set]; i++) {
+	/* Asked before it was evicted, it may hear of it later. */
+	for (unsigned i = 0; in & 1u << server->index % g->voters && i < g->in_set_count[server->set]; i++) {
 		unsigned block = g->in_set[server->set][i];
 
 		if (server->disk.blocks[block].life_seq >> 32 >= epoch || world->history.blocks[block].is_tainted)
@@ -263,7 +264,8 @@ static const struct lane_ops lane_ops = {
 
 bool server_accept(struct world *world, struct server *server, struct conn *conn)
 {
-	for (unsigned i = 0; i < SIM_SERVER_LANES; i++) {
+	/* One that stops listens no more. */
+	for (unsigned i = 0; i < SIM_SERVER_LANES && !server->replica.stopping; i++) {
 		struct server_lane *lane = &server->lanes[i];
 
 		if (lane->is_used)
@@ -350,7 +352,8 @@ static void take_hello(struct server_lane *lane, const struct message *hello)
 	struct message welcome = {.kind = MESSAGE_WELCOME};
 	struct uuid ours = server->replica.identity.replica_uuid;
 
-	if (hello->kind != MESSAGE_HELLO || !uuid_equal(&hello->hello.replica_uuid, &ours) ||
+	if (server->replica.stopping || hello->kind != MESSAGE_HELLO ||
+	    !uuid_equal(&hello->hello.replica_uuid, &ours) ||
 	    replica_check_hello(&server->replica.identity, &hello->hello, &refused)) {
 		refuse(lane, "not for this replica");
 		return;

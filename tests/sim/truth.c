@@ -130,8 +130,12 @@ static void check_change(struct world *world, unsigned set, const struct truth_c
 		world_violation(world, "set %u: gen %u forgets a recorded loss", set, config->gen);
 	if (config->loss_count > old->loss_count)
 		check_loss(world, set, config);
+	/* By a proposal that reached somebody, a loss may leave other replicas in sync than the chosen ones. */
+	if (config->loss_count > old->loss_count)
+		return;
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		if (config->in & ~old->in & 1u << i)
+		/* One that has lost its memory since is found out when it comes back. */
+		if (config->in & ~old->in & 1u << i && truth_is_same_process_by(world, config, set, i))
 			check_joiner(world, set, i);
 	}
 }

@@ -296,6 +296,36 @@ static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durab
 	CHECK_EQ_U64(0, h.replicas[2].forgets);
 }
 
+/* It was sent when nothing was uncertain, and is answered when something is. */
+static void a_flush_from_before_an_attach_in_place_does_not_forget_the_lists(void)
+{
+	struct engine_options options = harness_options();
+	unsigned forgets;
+
+	options.sync_interval_ns = UINT64_MAX;
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	forgets = h.replicas[1].forgets;
+	h.replicas[1].list[3] = true;
+	contents[0][3 * DIGEST_PIECES_MAX] = 7;
+	for (unsigned i = 0; i < 3; i++) {
+		h.replicas[i].promised = (struct ballot){9, 55};
+		harness_break(&h, i, LANE_MAIN);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		scene_wait(&h, 200000000);
+	CHECK_EQ_U64(1, harness_status(&h).reattaches);
+	CHECK_TRUE(harness_status(&h).sets[0].uncertain_bytes > 0);
+	scene_answer(&h, 0, FRAME_FLUSH);
+	scene_answer(&h, 1, FRAME_FLUSH);
+	CHECK_EQ_U64(0, h.pending);
+	scene_wait(&h, 100000000);
+	CHECK_EQ_U64(forgets, h.replicas[1].forgets);
+}
+
 /* What a read may have seen of it is not durable: going on could show an older value. */
 static void copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed(void)
 {
@@ -339,6 +369,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_volume_that_was_never_attached_has_no_lease_to_wait_for),
 	CHECK_TEST(a_gateway_that_attaches_again_in_place_still_waits_out_the_lease_before_it),
 	CHECK_TEST(a_read_of_an_uncertain_region_waits_until_it_was_made_equal),
+	CHECK_TEST(a_flush_from_before_an_attach_in_place_does_not_forget_the_lists),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 };
 

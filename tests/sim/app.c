@@ -421,7 +421,7 @@ static void check_change(struct world *world, struct gateway *gateway, struct ap
 	if (world->history.completed_seq[block] < slot->seq[block])
 		world->history.completed_seq[block] = slot->seq[block];
 	if (slot->request.flags & REQUEST_F_FUA)
-		history_flushed(world, block, world->history.writes[slot->write_no].start);
+		history_flushed(world, block, world->history.writes[slot->write_no].start, slot->seq[block]);
 	history_heal(world, block, slot->write_no, slot->seq[block]);
 }
 
@@ -440,7 +440,7 @@ static void check_flush(struct world *world, struct gateway *gateway, const stru
 						"a FLUSH completes, but block %u is not on the disk of server %u", i,
 						server_of(world, i, j)->index);
 		}
-		history_flushed(world, i, slot->floor_start[i]);
+		history_flushed(world, i, slot->floor_start[i], slot->floor[i]);
 	}
 }
 

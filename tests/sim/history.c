@@ -72,6 +72,7 @@ void history_reset(struct world *world)
 		history->blocks[i].completed_start = history->blocks[i].flushed_start = 0;
 	}
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
+	memset(history->flushed_seq, 0, sizeof(history->flushed_seq));
 	memset(history->sent, 0, sizeof(history->sent[0]) * world->geometry.blocks);
 }
 
@@ -181,9 +182,12 @@ void history_disown(struct world *world, unsigned owner)
 	}
 }
 
-void history_flushed(struct world *world, unsigned block, uint64_t floor)
+void history_flushed(struct world *world, unsigned block, uint64_t floor, uint64_t seq)
 {
 	struct block_history *it = &world->history.blocks[block];
+	uint64_t *flushed_seq = &world->history.flushed_seq[block];
+
+	*flushed_seq = seq > *flushed_seq ? seq : *flushed_seq;
 
 	it->flushed_start = floor > it->flushed_start ? floor : it->flushed_start;
 }
@@ -221,7 +225,7 @@ void history_lose(struct world *world, unsigned set, uint32_t epoch)
 	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
 		unsigned block = world->geometry.in_set[set][i];
 
-		world->history.completed_seq[block] = 0;
+		world->history.completed_seq[block] = world->history.flushed_seq[block] = 0;
 		world->history.blocks[block].whole_from = (uint64_t)epoch << 32;
 		if (world->history.blocks[block].is_tainted)
 			continue;

@@ -53,6 +53,7 @@ struct history {
 	struct zone *zones;
 	size_t scratch_capacity;
 	uint64_t completed_seq[SIM_BLOCKS_MAX]; /* of the last completed change, by block */
+	uint64_t flushed_seq[SIM_BLOCKS_MAX];	/* ... that a completed FLUSH covers */
 	/* Which write was sent with which number, lately. */
 	struct {
 		uint64_t seq;
@@ -72,8 +73,8 @@ void history_write_failed(struct world *world, uint32_t write_no);
 void history_close_writes(struct world *world, unsigned set, unsigned owner);
 /* The device of `owner` is gone with its requests. */
 void history_disown(struct world *world, unsigned owner);
-/* What had completed by `floor` (history_completed()) is durable. */
-void history_flushed(struct world *world, unsigned block, uint64_t floor);
+/* What had completed by `floor` (history_completed()), by its number `seq`, is durable. */
+void history_flushed(struct world *world, unsigned block, uint64_t floor, uint64_t seq);
 /* A loss is recorded by the attach of `epoch`. */
 void history_lose(struct world *world, unsigned set, uint32_t epoch);
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start);

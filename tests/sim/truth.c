@@ -101,7 +101,7 @@ static void check_loss(struct world *world, unsigned set, const struct truth_con
 		world_violation(world, "set %u: a loss is recorded, and a replica in sync has lost nothing", set);
 }
 
-/* R7: who joins has everything that completed. */
+/* R7: who joins has everything that completed, and on its disk what was flushed. */
 static void check_joiner(struct world *world, unsigned set, unsigned in_set)
 {
 	struct server *joiner = server_at(world, set, in_set);
@@ -113,6 +113,10 @@ static void check_joiner(struct world *world, unsigned set, unsigned in_set)
 		if (history_keeps(world, block, seq) && !disk_holds(world, joiner, block, seq, false))
 			world_violation(world, "server %u joins, and has not block %u of epoch %u write %u",
 					joiner->index, block, (unsigned)(seq >> 32), (unsigned)seq);
+		seq = world->history.flushed_seq[block];
+		if (history_keeps(world, block, seq) && !disk_holds(world, joiner, block, seq, true))
+			world_violation(world, "server %u joins, and has not block %u, which was flushed, on its disk",
+					joiner->index, block);
 	}
 }
 

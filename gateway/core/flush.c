@@ -68,7 +68,7 @@ static void take_window(struct engine *engine, struct set *set, struct part *par
 void flush_start(struct engine *engine, struct part *part)
 {
 	struct set *set = set_of(engine, part);
-	uint8_t legs = set_required(set) & set->up_legs;
+	uint8_t legs = (MUTANT(flush_without_the_joiner) ? set->members.in_union : set_required(set)) & set->up_legs;
 	int error = sticky_error(engine, set);
 
 	if (error) {
@@ -94,7 +94,8 @@ void flush_resend(struct engine *engine, struct leg *leg)
 	struct set *set = &engine->sets[leg->set];
 	struct list *it, *next;
 
-	if (!(set_required(set) & leg_bit(leg)))
+	if (!(set_required(set) & leg_bit(leg)) ||
+	    (MUTANT(flush_without_the_joiner) && set->members.barrier & leg_bit(leg)))
 		return;
 	list_for_each (it, next, &set->flushes) {
 		struct part *part = container_of(it, struct part, node);

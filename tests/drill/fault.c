@@ -141,9 +141,18 @@ static const char *pick_point(struct cluster *cluster, const struct point *point
 {
 	const struct point *point = &points[cluster_random(cluster, count)];
 
+	fault->is_armed = true;
 	snprintf(fault->detail, sizeof(fault->detail), "%s:%u", point->name,
 		 1 + (unsigned)cluster_random(cluster, point->passages));
 	return fault->detail;
+}
+
+static void point_reached(const struct process *process, struct fault *fault)
+{
+	if (!WIFSIGNALED(process->status) || WTERMSIG(process->status) != SIGKILL)
+		tool_die(EXIT_WRONG, "%s %s; see %s", process->name, process_end_text(process), process->log_path);
+	fault->has_reached = true;
+	fault->kills++;
 }
 
 /* Armed at its start; a server that is lost and comes back brings it to the points of eviction and rejoin. */
@@ -162,11 +171,8 @@ static void gateway_point(struct cluster *cluster, struct fault *fault)
 	}
 	if (process_is_alive(&host->gateway))
 		gateway_kill(cluster, fault);
-	else if (WIFSIGNALED(host->gateway.status) && WTERMSIG(host->gateway.status) == SIGKILL)
-		fault->kills++;
 	else
-		tool_die(EXIT_WRONG, "%s %s; see %s", host->gateway.name, process_end_text(&host->gateway),
-			 host->gateway.log_path);
+		point_reached(&host->gateway, fault);
 	fault->gateway_killed_ns = clock_now_ns();
 	gateway_start(cluster, host, NULL);
 }
@@ -183,11 +189,8 @@ static void server_point(struct cluster *cluster, struct fault *fault)
 	(void)process_wait(&server->process, POINT_WAIT_MS);
 	if (process_is_alive(&server->process))
 		server_kill(server, fault);
-	else if (WIFSIGNALED(server->process.status) && WTERMSIG(server->process.status) == SIGKILL)
-		fault->kills++;
 	else
-		tool_die(EXIT_WRONG, "%s %s; see %s", server->process.name, process_end_text(&server->process),
-			 server->process.log_path);
+		point_reached(&server->process, fault);
 	pause_up_to(cluster, 100);
 	server_back(cluster, server);
 }

@@ -3,6 +3,7 @@
 #ifndef TESTS_DRILL_FAULT_H
 #define TESTS_DRILL_FAULT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "tests/drill/cluster.h"
@@ -32,6 +33,7 @@ struct fault {
 	uint64_t begin_ns;
 	uint64_t gateway_killed_ns; /* the last time in it; 0: it was not */
 	unsigned kills;
+	bool is_armed, has_reached; /* a fail point, and it was come to */
 	char detail[48];
 };
 

@@ -25,6 +25,8 @@ void report_add(struct report *report, const struct drill_result *result)
 	sum->judged.skipped_zero_reads += result->judged.skipped_zero_reads;
 	sum->judged.failed += result->judged.failed;
 	sum->judged.unanswered += result->judged.unanswered;
+	sum->points_armed += result->points_armed;
+	sum->points_reached += result->points_reached;
 	sum->gateway_kills += result->gateway_kills;
 	sum->in_flight_bytes += result->in_flight_bytes;
 	sum->reconciled_bytes += result->reconciled_bytes;
@@ -41,7 +43,8 @@ void report_print(const struct report *report)
 		printf("%-34s %7u %18llu %26llu\n", fault_name((enum fault_kind)i), sum->faults[i].count,
 		       (unsigned long long)sum->faults[i].longest_alone_ns / 1000000,
 		       (unsigned long long)sum->faults[i].longest_pause_ns / 1000000);
-	printf("\ngateway kills %u: %llu KiB of writes in flight at them, %llu regions compared, %llu KiB copied to "
+	printf("\n%u of %u armed fail points were come to\n", sum->points_reached, sum->points_armed);
+	printf("gateway kills %u: %llu KiB of writes in flight at them, %llu regions compared, %llu KiB copied to "
 	       "make "
 	       "replicas equal; %llu KiB copied to replicas that came back\n",
 	       sum->gateway_kills, (unsigned long long)sum->in_flight_bytes >> 10,
@@ -77,13 +80,14 @@ void report_write_json(const struct report *report, const char *path)
 
 	if (!path)
 		return;
-	root = json_pack("{s:i, s:i, s:i, s:f, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "drills", (int)report->drills,
-			 "kills", (int)report->kills, "failed", (int)report->failed, "seconds", report->seconds,
-			 "faults", faults_json(report), "gateway_kills", (int)sum->gateway_kills, "in_flight_bytes",
-			 (json_int_t)sum->in_flight_bytes, "reconciled_bytes", (json_int_t)sum->reconciled_bytes,
-			 "compared_regions", (json_int_t)sum->compared_regions, "rejoined_bytes",
-			 (json_int_t)sum->rejoined_bytes, "requests", (json_int_t)sum->judged.ops, "block_reads_judged",
-			 (json_int_t)sum->judged.checked_reads);
+	root = json_pack("{s:i, s:i, s:i, s:f, s:o, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "drills",
+			 (int)report->drills, "kills", (int)report->kills, "failed", (int)report->failed, "seconds",
+			 report->seconds, "faults", faults_json(report), "points_armed", (int)sum->points_armed,
+			 "points_reached", (int)sum->points_reached, "gateway_kills", (int)sum->gateway_kills,
+			 "in_flight_bytes", (json_int_t)sum->in_flight_bytes, "reconciled_bytes",
+			 (json_int_t)sum->reconciled_bytes, "compared_regions", (json_int_t)sum->compared_regions,
+			 "rejoined_bytes", (json_int_t)sum->rejoined_bytes, "requests", (json_int_t)sum->judged.ops,
+			 "block_reads_judged", (json_int_t)sum->judged.checked_reads);
 	if (!root || json_dump_file(root, path, JSON_INDENT(1)) != 0)
 		tool_die(EXIT_CANNOT, "%s: cannot be written", path);
 	json_decref(root);

@@ -192,6 +192,8 @@ static void report(struct drill *drill, struct judge *judge)
 		raise_to(&result->faults[fault->kind].longest_pause_ns, pause.length_ns);
 		if (pause.end_ns < until_ns)
 			raise_to(&result->faults[fault->kind].longest_alone_ns, pause.length_ns);
+		result->points_armed += fault->is_armed;
+		result->points_reached += fault->has_reached;
 		if (fault->gateway_killed_ns) {
 			result->gateway_kills++;
 			result->in_flight_bytes += judge_bytes_in_flight(judge, fault->gateway_killed_ns);

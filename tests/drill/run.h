@@ -21,6 +21,7 @@ struct drill_result {
 	} faults[FAULT_KIND_COUNT];
 	struct judge_totals judged;
 	unsigned gateway_kills;
+	unsigned points_armed, points_reached;
 	uint64_t in_flight_bytes;  /* of writes, at the moments of gateway kills, together */
 	uint64_t reconciled_bytes; /* copied because a gateway was lost */
 	uint64_t compared_regions;

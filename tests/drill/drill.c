@@ -126,7 +126,8 @@ static void print_finding(const struct job *job, const struct options *options)
 	fflush(stdout);
 }
 
-static void job_end(struct job *jobs, const struct options *options, struct report *report)
+/* False: it could not run, and the next one will not either. */
+static bool job_end(struct job *jobs, const struct options *options, struct report *report)
 {
 	int status = 0;
 	pid_t pid = waitpid(-1, &status, 0);
@@ -144,6 +145,7 @@ static void job_end(struct job *jobs, const struct options *options, struct repo
 			unlink(job->log_path);
 		report_add(report, job->result);
 	}
+	return !WIFEXITED(status) || WEXITSTATUS(status) != EXIT_CANNOT;
 }
 
 static void run_all(const struct options *options, struct report *report)
@@ -151,12 +153,13 @@ static void run_all(const struct options *options, struct report *report)
 	struct job jobs[JOBS_MAX] = {0};
 	struct drill_result *results = shared_memory(JOBS_MAX * sizeof(*results));
 	unsigned started = 0, running = 0;
+	bool goes_on = true;
 
 	for (unsigned i = 0; i < options->jobs; i++)
 		jobs[i].result = &results[i];
 	for (;;) {
 		/* Those under way will kill as many as a drill does. */
-		bool is_enough = (options->drills && started >= options->drills) ||
+		bool is_enough = !goes_on || (options->drills && started >= options->drills) ||
 				 (options->kills && report->kills + running * options->drill.kills >= options->kills);
 
 		for (unsigned i = 0; i < options->jobs && !is_enough; i++)
@@ -169,7 +172,7 @@ static void run_all(const struct options *options, struct report *report)
 			break;
 		if (!is_enough && running < options->jobs)
 			continue;
-		job_end(jobs, options, report);
+		goes_on &= job_end(jobs, options, report);
 		running--;
 	}
 	munmap(results, JOBS_MAX * sizeof(*results));

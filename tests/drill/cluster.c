@@ -255,7 +255,13 @@ void cluster_start(struct cluster *cluster, const char *build, uint64_t seed)
 	}
 	host = cluster_add_host(cluster);
 	gateway_start(cluster, host, NULL);
-	if (!host_wait_served(cluster, host, 20000))
+	if (!host_wait_served(cluster, host, 20000) && process_is_alive(&host->gateway)) {
+		/* Nothing was broken yet: the machine stands still for longer than the deadline. */
+		cluster_be_patient(cluster);
+		process_signal(&host->gateway, SIGKILL);
+		gateway_start(cluster, host, NULL);
+	}
+	if (!host_wait_served(cluster, host, 60000))
 		tool_die(EXIT_WRONG, "the volume is not served; see %s", host->gateway.log_path);
 }
 

@@ -108,8 +108,7 @@ struct leg {
 	uint64_t retry_ns, backoff_ns;
 	uint64_t heard_ns;    /* last sign of life on MAIN */
 	uint64_t answered_ns; /* last answer to a request, or to the FLUSH of a resync */
-	uint64_t
-		silent_ns; /* sending of the first question its last session left unanswered, else that session's end */
+	uint64_t silent_ns;   /* since when its last session owed an answer, else that session's end */
 
 	/* The conversation on MAIN. */
 	struct leg_ask asks[LEG_ASKS_MAX];

@@ -37,13 +37,19 @@ static void abort_lane(struct engine *engine, struct leg *leg, enum lane lane)
 	engine->ops->abort(engine->ctx, leg->index, lane, leg->last_error);
 }
 
-/* What it cost the application, if it is evicted: counted from the first missed answer (P8). */
+/* What it cost the application, if it is evicted: counted from the first missed answer (P8). What stood behind others
+ * was not missed before the last of those was answered. */
 static uint64_t silent_since(const struct engine *engine, const struct leg *leg)
 {
 	const struct leg_ask *ask = leg_oldest_ask(leg);
-	uint64_t since = engine->now_ns - leg_oldest_age(leg, engine->now_ns);
+	uint64_t age = leg_oldest_age(leg, engine->now_ns), since = engine->now_ns - age, asked;
 
-	return ask && ask->sent_ns < since ? ask->sent_ns : since;
+	if (since < leg->answered_ns && age / BUSY_FACTOR <= engine->options.answer_deadline_ns)
+		since = leg->answered_ns;
+	if (!ask)
+		return since;
+	asked = ask->sent_ns > leg->heard_ns ? ask->sent_ns : leg->heard_ns;
+	return asked < since ? asked : since;
 }
 
 /* Both lanes carry one session, so they go together. */

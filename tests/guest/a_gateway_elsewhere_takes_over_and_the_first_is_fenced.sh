@@ -39,9 +39,11 @@ head -c 32M /dev/zero | tr '\0' 'B' >"$work/pattern"
 dd if="$work/pattern" of="$device" bs=1M oflag=direct conv=fsync status=none
 
 on_host "$first"
+dmesg -n 1 # its lost requests are no news
 kill -CONT "$(pid_of v)"
 wait_until 60 failed || fail "the first gateway does not notice that it is fenced: it is $(state_of v)"
 note "the first one: $(status v "$status_of_volume.waits_for")"
+dmesg -n 4
 wait_until 60 process_is_gone "$load" || fail "the first gateway's application hangs"
 ! wait "$load" || fail "the first gateway's application saw no error"
 ! dd if="$old_device" of=/dev/null bs=4k count=1 iflag=direct status=none 2>/dev/null || fail "a fenced device still reads"

@@ -9,7 +9,8 @@ source "$(dirname "$0")/lib.sh"
 
 replicas_begin a b c
 volume_create small 24M "a b" --block-size 512
-volume_create large 24M "a b c" --block-size 4096 --replicas-set a,b --replicas-set c,a --chunk 64K
+volume_create large 24M "a b c" --block-size 4096 --replicas-set a,b --replicas-set c,a --chunk 64K \
+	--witness b --witness c
 
 verify()
 {

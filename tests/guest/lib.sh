@@ -167,12 +167,12 @@ lose()
 }
 
 # As often as it was taken back, and once more. The pause is what the gateway says itself: from the first answer that the
-# replica owed. P8 allows the deadline; the rest is for emulation. Sets pause (milliseconds).
+# replica owed. P8 allows the deadline; as much again is for emulation. Sets pause (milliseconds).
 wait_evicted()
 {
 	wait_until 60 has_told v $(($(events v rejoined "$1") + 1)) evicted "$1" || fail "$1 is not evicted"
 	pause=$(in_last duration_ms v evicted "$1")
-	((pause <= deadline_ms + 2000)) || fail "$1 held I/O for $pause ms"
+	((pause <= 2 * deadline_ms)) || fail "$1 held I/O for $pause ms"
 }
 
 # regain REPLICA: starts it again, or lets it go on, and waits until it is in sync.

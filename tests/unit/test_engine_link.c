@@ -176,6 +176,26 @@ static void a_busy_leg_is_lost_only_when_it_falls_silent(void)
 	harness_raise(&h, 0);
 }
 
+/* P8 counts from there. */
+static void what_stood_behind_others_was_not_missed_before_they_were_answered(void)
+{
+	start(1, 3);
+	harness_attach(&h);
+	submit_writes(0, 2);
+	harness_tick(&h, h.options.answer_deadline_ns);
+	harness_answer(&h, harness_find(&h, 2, FRAME_WRITE), WIRE_OK);
+	for (unsigned leg = 0; leg < 2; leg++) {
+		harness_answer(&h, harness_find(&h, leg, FRAME_WRITE), WIRE_OK);
+		harness_answer(&h, harness_find(&h, leg, FRAME_WRITE), WIRE_OK);
+	}
+	harness_pump(&h);
+	harness_tick(&h, h.options.answer_deadline_ns + 1);
+	harness_pump(&h);
+	harness_sweep(&h);
+	CHECK_EQ_U64(1, h.event_count[EVENT_EVICTED]);
+	CHECK_EQ_U64(h.options.answer_deadline_ns + 1, h.last_event[EVENT_EVICTED].duration_ns);
+}
+
 static void one_answer_that_never_comes_loses_its_leg_though_others_come(void)
 {
 	struct harness_sent *forgotten;
@@ -213,6 +233,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_contender_that_came_to_nothing_is_overbid_in_place),
 	CHECK_TEST(an_idle_leg_is_lost_when_its_heartbeats_stay_unanswered),
 	CHECK_TEST(a_busy_leg_is_lost_only_when_it_falls_silent),
+	CHECK_TEST(what_stood_behind_others_was_not_missed_before_they_were_answered),
 	CHECK_TEST(one_answer_that_never_comes_loses_its_leg_though_others_come),
 };
 

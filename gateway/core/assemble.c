@@ -136,7 +136,9 @@ static uint64_t first_ack_ns(struct engine *engine, const struct set *set)
 static void begin_list(struct engine *engine, struct set *set)
 {
 	set->new_gen = MUTANT(attach_keeps_gen) ? set->members.highest_gen : membership_next_gen(&set->members);
-	set->ack_from_ns = first_ack_ns(engine, set);
+	/* Attached in place: a lease that was being waited out is still another's. */
+	if (first_ack_ns(engine, set) > set->ack_from_ns)
+		set->ack_from_ns = first_ack_ns(engine, set);
 	region_map_clear(&set->uncertain);
 	set->is_whole = set->is_doubtful = set->lost_lists;
 	for (unsigned i = 0; i < set->leg_count; i++) {

@@ -108,7 +108,7 @@ class Volume:
 
     def rejoins(self):
         """Of a replica that came back: (milliseconds, bytes compared, bytes copied), from the gateway's log."""
-        pattern = r"event=rejoined .*duration_ms=(\d+) text=\"(\d+) bytes compared, (\d+) copied"
+        pattern = r"event=rejoined .*duration_ms=(\d+) .*text=\"(\d+) bytes compared, (\d+) copied"
         return [tuple(int(word) for word in found)
                 for found in re.findall(pattern, self.programs.log_of(self.gateway.name))]
 

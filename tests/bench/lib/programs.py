@@ -98,11 +98,9 @@ class Programs:
         return code
 
     def stop_all(self):
+        """At the end, whatever it was: nothing is kept, so nothing needs to end in good order."""
         for program in reversed(self.running[:]):
-            if program.poll() is None:
-                program.send_signal(signal.SIGTERM)
-        for program in reversed(self.running[:]):
-            self.stop(program)
+            self.stop(program, signal.SIGKILL)
 
     def log_of(self, name):
         with open(os.path.join(self.directory, name + ".log"), encoding="utf-8", errors="replace") as log:

@@ -19,7 +19,7 @@ enum letter_kind {
 	LETTER_ATTACHED, /* a: 0 or a positive errno, data: char * text or NULL */
 	LETTER_OUTLIVED, /* once: engine_outlived_leases() */
 	LETTER_DETACHED, /* a: 0 or a positive errno */
-	LETTER_EVENTS, /* events_drain() has something to do */
+	LETTER_EVENTS,	 /* events_drain() has something to do */
 	LETTER_STATUS_REPLY, /* data: the snapshot asked for by LETTER_STATUS */
 	LETTER_VERIFY_REPLY, /* data: the struct verify_job of LETTER_VERIFY, answered */
 	LETTER_DATA_STOPPED, /* the data thread has left its loop; nothing more comes from it */

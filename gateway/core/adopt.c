@@ -72,8 +72,6 @@ static int check_agree(struct engine *engine, const struct set *set, uint8_t ans
 
 static bool has_served_device(const struct engine *engine, uint64_t nonce)
 {
-	if (nonce == engine->options.predecessor_nonce)
-		return true;
 	for (unsigned i = 0; i < DEVICE_NONCES_MAX && engine->options.device_nonces[i]; i++) {
 		if (nonce == engine->options.device_nonces[i])
 			return true;

@@ -43,7 +43,8 @@ static void clear(struct device *device)
 	}
 	device->active = 0;
 	device->superseded = 0;
-	device->nonce = 0;
+	memset(device->nonces, 0, sizeof(device->nonces));
+	device->is_served = false;
 	device->life++;
 }
 

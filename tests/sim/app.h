@@ -56,9 +56,10 @@ struct device {
 	uint8_t *memory;
 	uint64_t serial;
 	unsigned active;
-	uint64_t nonce;	    /* of the process that served it last; 0: nobody yet */
-	unsigned life;	    /* how often it was lost with its host */
-	uint8_t superseded; /* sets that another host attached: nothing begun since may succeed there */
+	uint64_t nonces[DEVICE_NONCES_MAX]; /* of the process that served it last, then of those that tried since */
+	bool is_served;			    /* somebody has */
+	unsigned life;			    /* how often it was lost with its host */
+	uint8_t superseded;		    /* sets that another host attached: nothing begun since may succeed there */
 };
 
 void app_init(struct device *device);

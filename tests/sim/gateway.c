@@ -58,7 +58,7 @@ void gateway_reset(struct world *world, unsigned index)
 	gateway->process.incarnation = 0;
 	gateway->process.waiting_count = 0;
 	gateway->is_wanted = false;
-	gateway->nonce = gateway->last_attached = 0;
+	gateway->nonce = gateway->last_outlived = 0;
 	gateway->drift_ppm = random_drift(&world->random, world->options.drift_pm);
 	gateway->epoch = 0;
 	gateway->attach_failures = gateway->verify_ns = 0;
@@ -102,14 +102,28 @@ static struct engine_options engine_options_of(struct world *world, struct gatew
 		.slow_rest_ns = o->slow_rest_ms * SIM_MS,
 		.memory_is_pinned = o->pinned,
 		/* R11: the device lived on. */
-		.is_recovery = gateway->device.nonce != 0,
+		.is_recovery = gateway->device.is_served,
 		/* R3.6: this host knows that its last process is dead; sometimes it has forgotten. */
-		.predecessor_nonce = gateway->device.nonce	       ? gateway->device.nonce
-				     : random_below(&world->random, 2) ? gateway->last_attached
-								       : 0,
+		.predecessor_nonce = random_below(&world->random, 4) ? gateway->last_outlived : 0,
 		.nonce = gateway->nonce,
 		.client = "sim",
 	};
+}
+
+/* What a device that lives on remembers is who may have configured the sets on its behalf. */
+static void note_attempt(struct gateway *gateway, struct engine_options *options)
+{
+	uint64_t *nonces = gateway->device.nonces;
+	unsigned count = 0;
+
+	memcpy(options->device_nonces, nonces, sizeof(options->device_nonces));
+	if (!gateway->device.is_served)
+		return;
+	while (count < DEVICE_NONCES_MAX && nonces[count])
+		count++;
+	if (count == DEVICE_NONCES_MAX)
+		memmove(&nonces[1], &nonces[2], (--count - 1) * sizeof(*nonces));
+	nonces[count] = gateway->nonce;
 }
 
 void gateway_start(struct world *world, struct gateway *gateway)
@@ -121,6 +135,7 @@ void gateway_start(struct world *world, struct gateway *gateway)
 		return;
 	gateway->nonce = new_nonce(world, gateway);
 	options = engine_options_of(world, gateway);
+	note_attempt(gateway, &options);
 	gateway->engine = engine_new(&world->geometry.spec, &options, &gateway_engine_ops, gateway, &err);
 	if (!gateway->engine)
 		world_violation(world, "engine_new(): %s", err.text);
@@ -367,6 +382,8 @@ void gateway_tick(struct world *world, struct gateway *gateway)
 {
 	gateway_set_clock(world, gateway);
 	engine_tick(gateway->engine);
+	if (engine_outlived_leases(gateway->engine))
+		gateway->last_outlived = gateway->nonce;
 	sim_verify_tick(world, gateway);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});

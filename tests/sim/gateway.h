@@ -92,7 +92,7 @@ struct gateway {
 	bool is_attached, is_refused, is_detaching, is_detached;
 	int detach_error;
 	uint64_t nonce;			       /* of the process that runs, or ran last */
-	uint64_t last_attached;		       /* nonce of the last one that attached on this host */
+	uint64_t last_outlived;		       /* nonce of the last one on this host that outlived other leases */
 	int32_t drift_ppm;		       /* of its clock */
 	uint64_t failed_ns;		       /* when it was first seen to have failed; 0: not */
 	struct truth_config own[SIM_SETS_MAX]; /* last chosen config of its attachment; in 0: none */

@@ -360,7 +360,9 @@ static void op_attached(void *ctx, int error, const char *text)
 	}
 	gateway->is_attached = true;
 	gateway->epoch = gateway_status(gateway)->epoch;
-	gateway->last_attached = gateway->device.nonce = gateway->nonce;
+	memset(gateway->device.nonces, 0, sizeof(gateway->device.nonces));
+	gateway->device.nonces[0] = gateway->nonce;
+	gateway->device.is_served = true;
 	world->counters.attaches++;
 	TRACE(world, "gateway % is attached: epoch %", gateway->index, gateway->epoch);
 	/* Who was superseded meanwhile does not know it yet: it is refused when it first asks for something. */

@@ -173,7 +173,7 @@ static void a_recovered_device_gives_nothing_up(void)
 	struct engine_options options = forced(SEEN_EPOCH);
 
 	options.is_recovery = true;
-	options.predecessor_nonce = 33;
+	options.device_nonces[0] = 33;
 	make(1, &options);
 	h.replicas[0].is_reachable = false;
 	attach();

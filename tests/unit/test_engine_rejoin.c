@@ -279,7 +279,7 @@ static void a_recovered_device_drives_its_requests_only_under_its_own_config(voi
 	struct engine_options options = harness_options();
 
 	options.is_recovery = true;
-	options.predecessor_nonce = 32;
+	options.predecessor_nonce = 33; /* proven dead on this host, but it served another device */
 	options.device_nonces[0] = 31;
 	options.device_nonces[1] = 34;
 	scene_pair(&h, contents, &options);

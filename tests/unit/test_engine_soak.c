@@ -325,6 +325,7 @@ static void replace_gateway(void)
 		was_pending[slot] = h.is_pending[slot];
 	options.predecessor_nonce = below(2) || is_same_device ? options.nonce : 0;
 	options.is_recovery = is_same_device;
+	options.device_nonces[0] = options.nonce;
 	options.nonce = ++next_nonce;
 	harness_restart(&h, &options);
 	engine_attach(h.engine);

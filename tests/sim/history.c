@@ -323,16 +323,19 @@ void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t wr
 bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes)
 {
 	const struct history *history = &world->history;
-	unsigned i = sent_at(seq);
 	uint32_t write_no = 0;
-	enum value value;
+	enum value value = judge_block(world, block, bytes, &write_no);
+	bool is_sent = false;
 
-	if (history->sent[block][i].seq != seq)
-		return false;
-	value = judge_block(world, block, bytes, &write_no);
-	if (value == VALUE_ZERO)
-		return history->writes[history->sent[block][i].write_no].is_zero;
-	return value == VALUE_WRITE && write_no == history->sent[block][i].write_no;
+	for (unsigned i = 0; i < SIM_SENT_KEPT && !is_sent; i++) {
+		uint32_t sent = history->sent[block][i].write_no;
+
+		if (history->sent[block][i].seq < seq)
+			continue;
+		is_sent =
+			value == VALUE_ZERO ? history->writes[sent].is_zero : value == VALUE_WRITE && write_no == sent;
+	}
+	return is_sent;
 }
 
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start)

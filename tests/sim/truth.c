@@ -101,7 +101,19 @@ static void check_loss(struct world *world, unsigned set, const struct truth_con
 		world_violation(world, "set %u: a loss is recorded, and a replica in sync has lost nothing", set);
 }
 
-/* R7: who joins has everything that completed, and on its disk what was flushed. */
+/* A power loss tears what was under way to the disks: then nobody has anything to give. */
+static bool has_a_source(struct world *world, unsigned set, unsigned block, uint64_t seq, bool durable)
+{
+	const struct truth_config *old = &world->truth.sets[set].chosen;
+
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		if (old->in & 1u << i && disk_holds(world, server_at(world, set, i), block, seq, durable))
+			return history_keeps(world, block, seq);
+	}
+	return false;
+}
+
+/* R7: who joins has everything that completed, and on its disk what was flushed, as far as those in sync have it. */
 static void check_joiner(struct world *world, unsigned set, unsigned in_set)
 {
 	struct server *joiner = server_at(world, set, in_set);
@@ -110,11 +122,11 @@ static void check_joiner(struct world *world, unsigned set, unsigned in_set)
 		unsigned block = world->geometry.in_set[set][i];
 		uint64_t seq = world->history.completed_seq[block];
 
-		if (history_keeps(world, block, seq) && !disk_holds(world, joiner, block, seq, false))
+		if (has_a_source(world, set, block, seq, false) && !disk_holds(world, joiner, block, seq, false))
 			world_violation(world, "server %u joins, and has not block %u of epoch %u write %u",
 					joiner->index, block, (unsigned)(seq >> 32), (unsigned)seq);
 		seq = world->history.flushed_seq[block];
-		if (history_keeps(world, block, seq) && !disk_holds(world, joiner, block, seq, true))
+		if (has_a_source(world, set, block, seq, true) && !disk_holds(world, joiner, block, seq, true))
 			world_violation(world, "server %u joins, and has not block %u, which was flushed, on its disk",
 					joiner->index, block);
 	}

@@ -84,7 +84,7 @@ static int send_for(int fd, const uint8_t *block, uint64_t end_ns)
 int raw_send(const char *address, unsigned seconds, struct bench_result *ret, struct err *err)
 {
 	uint8_t *block = calloc(1, BLOCK_BYTES);
-	int fd, error = block ? ask(address, "take\n", seconds, &fd, err) : err_set(err, -ENOMEM, "out of memory");
+	int fd = -1, error = block ? ask(address, "take\n", seconds, &fd, err) : err_set(err, -ENOMEM, "out of memory");
 
 	if (error)
 		goto out;
@@ -102,7 +102,7 @@ int raw_receive(const char *address, unsigned seconds, struct bench_result *ret,
 	uint64_t start_ns = clock_now_ns();
 	uint8_t *block = malloc(BLOCK_BYTES);
 	char line[RAW_LINE_MAX + 1];
-	int fd, error;
+	int fd = -1, error;
 	ssize_t n = 0;
 
 	snprintf(line, sizeof(line), "give %u\n", seconds);

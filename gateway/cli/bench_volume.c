@@ -15,8 +15,6 @@
 #define WORDS_MAX (16u + 2u * OPTION_LIST_MAX)
 #define ANSWER_BYTES_MAX (64 * KIB)
 
-extern char **environ;
-
 struct words {
 	const char *items[WORDS_MAX + 1];
 	unsigned count;

@@ -384,12 +384,13 @@ static void tear_slot(struct world *world, uint8_t *bytes, const uint8_t *new_by
 			(uint8_t)(1u << random_below(&world->random, 8));
 }
 
-static void tear_block(struct world *world, struct disk *disk, const struct store_op *op, unsigned block)
+static void tear_block(struct world *world, struct disk *disk, struct store_op *op, unsigned block)
 {
 	uint64_t at = world->geometry.set_offset[block] - op->offset;
 	uint8_t *bytes = block_at(world, disk->cache, block);
 
 	before_overwrite(world, disk, block);
+	history_torn(world, block, seq_of(op));
 	if (op->kind == STORE_WRITE)
 		tear(world, bytes, op->data + at, world->geometry.block_bytes);
 	disk->blocks[block].cache_seq = 0;
@@ -430,10 +431,12 @@ static void settle_block(struct world *world, struct server *server, unsigned bl
 			kept++;
 		}
 	}
-	if (kept == bytes / SIM_SECTOR_BYTES)
+	if (kept == bytes / SIM_SECTOR_BYTES) {
 		it->durable_seq = it->cache_seq;
-	else if (kept)
+	} else if (kept) {
+		history_torn(world, block, it->cache_seq);
 		it->durable_seq = 0;
+	}
 	if (memcmp(cache, durable, bytes) != 0) {
 		memcpy(cache, durable, bytes);
 		TRACE(world, "disk %: block % has epoch % write % left, epoch % write % had completed", server->index,

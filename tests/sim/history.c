@@ -134,7 +134,10 @@ static void note_completed(struct world *world, uint32_t write_no)
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		struct block_history *it = &world->history.blocks[i];
 
-		if (write->blocks & 1ull << i && write->start > it->completed_start)
+		if (!(write->blocks & 1ull << i))
+			continue;
+		it->may_be_torn = false;
+		if (write->start > it->completed_start)
 			it->completed_start = write->start;
 	}
 }
@@ -215,7 +218,7 @@ static void lose_block(struct world *world, unsigned block)
 	}
 	it->valid_from = ++world->tick;
 	it->completed_start = it->flushed_start;
-	it->may_be_torn = world->geometry.block_bytes > 512;
+	it->may_be_torn = world->geometry.block_bytes > SIM_SECTOR_BYTES;
 }
 
 void history_lose(struct world *world, unsigned set, uint32_t epoch)
@@ -244,6 +247,12 @@ void history_taint(struct world *world, unsigned block)
 	it->is_tainted = true;
 	it->completed_start = it->flushed_start = 0;
 	TRACE(world, "block % may hold anything now that was ever written to it", block);
+}
+
+void history_torn(struct world *world, unsigned block, uint64_t seq)
+{
+	if (seq > world->history.completed_seq[block])
+		world->history.blocks[block].may_be_torn = world->geometry.block_bytes > SIM_SECTOR_BYTES;
 }
 
 bool history_keeps(const struct world *world, unsigned block, uint64_t seq)

@@ -39,9 +39,9 @@ struct block_history {
 	struct zone_op *zero_reads; /* of zeros: any of several writes may have been seen */
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
-	bool may_be_torn;			 /* by the power loss of a recorded loss */
-	uint64_t valid_from;			 /* earlier reads are not judged */
-	uint64_t whole_from;			 /* earlier changes, by disk_seq(), may be lost */
+	bool may_be_torn;    /* by a power loss: a recorded loss, or a write that had not completed */
+	uint64_t valid_from; /* earlier reads are not judged */
+	uint64_t whole_from; /* earlier changes, by disk_seq(), may be lost */
 	uint64_t completed_start, flushed_start; /* of the latest write that completed, or was made durable */
 };
 
@@ -80,6 +80,9 @@ void history_lose(struct world *world, unsigned set, uint32_t epoch);
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start);
 
 void history_taint(struct world *world, unsigned block);
+/* A power loss tore change `seq` on one disk. Nobody was told that it is there, and unless it completes yet, nobody can
+ * say what is: no disk keeps more than its sectors whole. */
+void history_torn(struct world *world, unsigned block, uint64_t seq);
 /* `write_no`, by its number on the disks `seq`, has completed and is on every replica. */
 void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64_t seq);
 /* Is change `seq` something that the core must still have? */

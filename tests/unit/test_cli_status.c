@@ -1,6 +1,7 @@
 /* What `lockstep status` says about a volume: the plain answer, progress with rate and time left, both views alike. */
 #include "gateway/cli/status_view.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,10 +31,10 @@ static void make(void)
 		struct admin_leg *leg = &status.legs[i];
 
 		leg->set_index = i / 3;
-		strcpy(leg->name, names[i % 3]);
-		strcpy(leg->kind, i % 3 == 2 ? "witness" : "replica");
-		strcpy(leg->member, i % 3 == 2 ? "votes" : "in-sync");
-		strcpy(leg->state, i % 3 == 2 ? "voting" : "up");
+		snprintf(leg->name, sizeof(leg->name), "%s", names[i % 3]);
+		snprintf(leg->kind, sizeof(leg->kind), "%s", i % 3 == 2 ? "witness" : "replica");
+		snprintf(leg->member, sizeof(leg->member), "%s", i % 3 == 2 ? "votes" : "in-sync");
+		snprintf(leg->state, sizeof(leg->state), "%s", i % 3 == 2 ? "voting" : "up");
 	}
 }
 

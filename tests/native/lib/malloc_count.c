@@ -116,7 +116,7 @@ int posix_memalign(void **ret, size_t alignment, size_t bytes)
 
 /* Locks, taken or tried. The next definition is asked for once: dlsym() takes locks itself. */
 #define LOCK(name, type)                                                                                               \
-	int name(type *lock)                                                                                           \
+	int name(type *lock) /* NOLINT(bugprone-macro-parentheses): a type */                                          \
 	{                                                                                                              \
 		static int (*next)(type *);                                                                            \
                                                                                                                        \

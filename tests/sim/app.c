@@ -493,6 +493,16 @@ static void failed(struct world *world, struct gateway *gateway, struct app_slot
 		history_write_failed(world, slot->write_no);
 }
 
+/* R3.6: the longest lease of others that a promise may have named ends so long after the first config of this
+ * attachment, however long the process had tried before: a contender that was cut off attaches when that is over. */
+static uint64_t lease_part_ns(const struct world *world, const struct gateway *gateway, uint64_t from_ns)
+{
+	uint64_t until_ns = gateway->took_over_ns + HELD_LEASE_NS;
+
+	until_ns = until_ns < world->now_ns ? until_ns : world->now_ns;
+	return until_ns > from_ns ? until_ns - from_ns : 0;
+}
+
 /* P8, after the faults: a minority that is gone, or comes back, holds nothing longer than it takes to see that it owes
  * an answer, and to agree about it. Disks that fail and copies that are missing are another matter. */
 static void check_held(struct world *world, const struct gateway *gateway, const struct app_slot *slot)
@@ -505,9 +515,7 @@ static void check_held(struct world *world, const struct gateway *gateway, const
 	if (world->phase == PHASE_CHAOS || world->faults.disk_errors || o->min_in_sync > 1 ||
 	    gateway->started_ns > world->phase_ns || !gateway_is_owner(world, gateway))
 		return;
-	if (world->phase_ns - gateway->started_ns < HELD_LEASE_NS)
-		bound += HELD_LEASE_NS; /* its predecessor's */
-	if (world->now_ns - from > bound)
+	if (world->now_ns - from > bound + lease_part_ns(world, gateway, from))
 		world_violation(world, "a request was held for %llu ms, with a majority alive",
 				(unsigned long long)((world->now_ns - from) / SIM_MS));
 }

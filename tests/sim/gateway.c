@@ -47,6 +47,7 @@ static void forget(struct gateway *gateway)
 	for (unsigned i = 0; i < SIM_SETS_MAX; i++)
 		gateway->last_wseq[i] = gateway->stable_upto[i] = 0;
 	memset(gateway->own, 0, sizeof(gateway->own));
+	gateway->took_over_ns = 0;
 }
 
 void gateway_reset(struct world *world, unsigned index)

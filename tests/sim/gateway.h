@@ -98,7 +98,8 @@ struct gateway {
 	struct truth_config own[SIM_SETS_MAX]; /* last chosen config of its attachment; in 0: none */
 	uint32_t epoch;
 	uint64_t started_ns, attach_failures;
-	uint64_t verify_ns; /* when the last verify was begun */
+	uint64_t took_over_ns; /* when the first config of its attachment was chosen, in the last set */
+	uint64_t verify_ns;    /* when the last verify was begun */
 	bool flush_posted, resume_posted;
 	struct gateway_lane lanes[SIM_SERVERS_MAX][LANE_COUNT];
 	struct borrow borrows[SIM_BORROWS_MAX];

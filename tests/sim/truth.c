@@ -161,8 +161,11 @@ static void tell_gateways(struct world *world, unsigned set, const struct truth_
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
 		struct gateway *gateway = &world->gateways[i];
 
-		if (gateway->engine && gateway->nonce == config->ballot.nonce && config->gen > gateway->own[set].gen)
-			gateway->own[set] = *config;
+		if (!gateway->engine || gateway->nonce != config->ballot.nonce || config->gen <= gateway->own[set].gen)
+			continue;
+		if (gateway->own[set].gen == 0)
+			gateway->took_over_ns = world->now_ns;
+		gateway->own[set] = *config;
 	}
 }
 

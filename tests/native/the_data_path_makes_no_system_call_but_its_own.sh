@@ -28,13 +28,16 @@ calls()
 	rm "$tmp/counted"
 }
 
+# What may be written and read in that second, thousands of requests long: letters to and from the control thread.
+letters_max=4
+
 # only WHO NAME...: nothing else was called, and io_uring_enter was.
 only()
 {
 	local who=$1 name count
 	shift
 	while read -r name count; do
-		[[ " $* " == *" $name "* ]] || fail "the data thread of $who called $name $count times"
+		[[ " $* " == *" $name "* || ($name =~ ^(read|write)$ && $count -le $letters_max) ]] || fail "the data thread of $who called $name $count times"
 		printf '%s: %s %s\n' "$who" "$name" "$count"
 	done <"$tmp/calls-$who"
 }

@@ -356,7 +356,8 @@ void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes
 
 	if (value == VALUE_TORN && it->may_be_torn)
 		history_taint(world, block);
-	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted))
+	/* A read that began before the block became whole may have been answered then. */
+	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted && start >= it->valid_from))
 		world_violation(world, "a read of block %u returned %s (%02x%02x%02x%02x%02x%02x%02x%02x...)", block,
 				value == VALUE_TORN ? "parts of several writes" : "what was never written there",
 				bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);

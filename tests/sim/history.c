@@ -136,6 +136,8 @@ static void note_completed(struct world *world, uint32_t write_no)
 
 		if (!(write->blocks & 1ull << i))
 			continue;
+		if (it->may_be_torn)
+			it->torn_until = world->tick;
 		it->may_be_torn = false;
 		if (write->start > it->completed_start)
 			it->completed_start = write->start;
@@ -357,7 +359,9 @@ void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes
 	if (value == VALUE_TORN && it->may_be_torn)
 		history_taint(world, block);
 	/* A read that began before the block became whole may have been answered then. */
-	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted && start >= it->valid_from))
+	if (value == VALUE_TORN && !it->is_tainted && (start < it->valid_from || start < it->torn_until))
+		return;
+	if (value == VALUE_FOREIGN || (value == VALUE_TORN && !it->is_tainted))
 		world_violation(world, "a read of block %u returned %s (%02x%02x%02x%02x%02x%02x%02x%02x...)", block,
 				value == VALUE_TORN ? "parts of several writes" : "what was never written there",
 				bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);

@@ -29,6 +29,7 @@
 	X(short_read_not_zeroed, "P7: the tail of a short read is what was in the memory before")                      \
 	X(read_error_is_success, "P7: a read that the replica failed completes as if it had bytes")                    \
 	X(second_reply_ignored, "P9: a reply that answers nothing outstanding is taken for one")                       \
+	X(failed_write_not_counted, "R8: a write that failed, and was read, may be lost without a word")               \
 	X(failed_write_is_read, "R12: a write that failed by policy is read before its replicas are equal")            \
 	X(failed_write_is_stable, "R12: stable_upto passes a write that failed")                                       \
 	X(min_in_sync_ignored, "a write completes with fewer replicas in sync than min-in-sync")                       \

@@ -141,8 +141,8 @@ struct set {
 	uint64_t stable_upto;	   /* R5 */
 	uint64_t completed_upto;   /* highest wseq that completed */
 	uint64_t failed_from;	   /* lowest wseq that failed; stable_upto never reaches it. UINT64_MAX: none */
-	uint64_t completed_writes; /* how many, copies that made them equal included; compared with synced_writes to see
-				      whether a SYNC is due */
+	uint64_t completed_writes; /* how many, and what else is read since: copies that made them equal, writes that
+				      failed; compared with synced_writes to see whether a SYNC is due */
 	uint64_t synced_writes;
 	uint64_t sync_ns; /* when the last background SYNC was started */
 

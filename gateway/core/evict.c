@@ -95,11 +95,11 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 			return;
 	}
 	snprintf(text, sizeof(text),
-		 "volume %s: replica %s (%s), the last one in sync, %s and lost completed writes that were not flushed "
+		 "volume %s: replica %s (%s), the last one in sync, %s and lost writes that were not flushed "
 		 "(up to %llu); detach and attach to go on with what is left",
 		 engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
 		 leg->flush_error ? "failed to make its data durable" : "restarted its machine",
-		 (unsigned long long)(set->completed_upto - leg->durable_upto));
+		 (unsigned long long)(set->completed_writes - leg->durable_writes));
 	engine_tell(engine, EVENT_LOSS_RECORDED, set, leg, 0, "%s", text);
 	engine_fail(engine, -EIO, text);
 }
@@ -135,6 +135,9 @@ static uint8_t let_return(struct engine *engine, struct set *set, uint8_t keep)
 				continue;
 			if (MUTANT(no_turning_round) || !may_return(engine, set, leg, keep))
 				continue;
+			/* With what failed while it was away, which is read from now on. */
+			if (set->failed_from != UINT64_MAX && has_kept(leg) && !MUTANT(failed_write_not_counted))
+				set->completed_writes++;
 			set->evicting &= (uint8_t)~leg_bit(leg);
 			keep |= leg_bit(leg);
 		}

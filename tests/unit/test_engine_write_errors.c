@@ -107,10 +107,70 @@ static void a_busy_or_stale_answer_is_repaired_by_a_new_session(void)
 	}
 }
 
+/* The only replica's machine restarts; ends when the engine has seen it. */
+static void lose_power(void)
+{
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[0].incarnation++;
+	h.replicas[0].boot_id.bytes[0]++;
+	h.replicas[0].is_reachable = true;
+	for (unsigned i = 0; i < 8; i++) {
+		harness_tick(&h, 1000000000ull);
+		harness_pump(&h);
+	}
+}
+
+/* What a refused write left there is read as anything else: an older value afterwards needs a reason. */
+static void a_write_that_failed_is_made_durable_or_its_loss_fails_the_volume(void)
+{
+	for (unsigned flush = 0; flush < 2; flush++) {
+		start(1, 1);
+		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+		answer(0, FRAME_WRITE, WIRE_ENOSPC);
+		CHECK_ERRNO(-ENOSPC, h.errors[0]);
+		harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+		harness_answer_all(&h);
+		CHECK_OK(h.errors[1]);
+		harness_tick(&h, flush ? h.options.sync_interval_ns : 0);
+		CHECK_EQ_U64(flush, harness_count(&h, FRAME_FLUSH));
+		harness_answer_all(&h);
+		lose_power();
+		CHECK_EQ_INT(flush ? VOLUME_SERVING : VOLUME_FAILED, harness_status(&h).state);
+	}
+}
+
+/* By policy, while the only replica is away: whoever comes back with it is read, and one without has lost nothing that
+ * anybody saw. */
+static void a_write_that_failed_while_its_replica_was_away_counts_when_that_is_back_with_it(void)
+{
+	struct volume_spec spec = harness_spec(1, 1);
+	struct engine_options options = harness_options();
+
+	options.fails_without_quorum = true;
+	options.quorum_wait_ns = 1000000000ull;
+	for (unsigned has_kept = 0; has_kept < 2; has_kept++) {
+		harness_fini(&h);
+		harness_init(&h, &spec, &options);
+		harness_attach(&h);
+		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+		harness_kill(&h, 0);
+		harness_sweep(&h);
+		harness_tick(&h, 2000000000ull);
+		CHECK_ERRNO(-EIO, h.errors[0]);
+		if (has_kept)
+			harness_raise(&h, 0);
+		lose_power();
+		CHECK_EQ_INT(has_kept ? VOLUME_FAILED : VOLUME_SERVING, harness_status(&h).state);
+	}
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(a_write_error_of_all_replicas_fails_the_request_and_evicts_nobody),
 	CHECK_TEST(a_write_error_of_one_replica_evicts_it_and_the_request_succeeds),
 	CHECK_TEST(a_busy_or_stale_answer_is_repaired_by_a_new_session),
+	CHECK_TEST(a_write_that_failed_is_made_durable_or_its_loss_fails_the_volume),
+	CHECK_TEST(a_write_that_failed_while_its_replica_was_away_counts_when_that_is_back_with_it),
 };
 
 int main(int argc, char **argv)

@@ -332,6 +332,12 @@ static void copy_some(struct engine *engine, struct set *set, struct leg *leg)
 		send_barrier(engine, set, leg);
 }
 
+/* Until then the in-sync ones may not even have the same stamps: they travel with the copies. */
+static bool are_agreed(const struct set *set)
+{
+	return region_map_is_empty(&set->uncertain) || MUTANT(rejoin_of_the_uncertain);
+}
+
 static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 {
 	struct leg *source;
@@ -348,15 +354,13 @@ static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 		break;
 	case REJOIN_SOURCE:
 		source = leg->rejoin.from ? set_leg(engine, set, leg->rejoin.source) : pick_source(engine, set, 0);
-		if (!source || !(set_readable(set) & leg_bit(source)))
+		if (!source || !(set_readable(set) & leg_bit(source)) || !are_agreed(set))
 			break;
 		leg->rejoin.source = source->in_set;
 		ask_page(engine, leg, source, MESSAGE_STAMPED_REGIONS);
 		break;
 	case REJOIN_COPY:
-		/* What the in-sync ones are not agreed on cannot be copied yet. */
-		if ((region_map_is_empty(&set->uncertain) || MUTANT(rejoin_of_the_uncertain)) &&
-		    set->change == CHANGE_NONE)
+		if (are_agreed(set) && set->change == CHANGE_NONE)
 			copy_some(engine, set, leg);
 		break;
 	case REJOIN_NONE:

@@ -190,6 +190,41 @@ static void a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process(v
 	}
 }
 
+static unsigned source_asked, source_asked_early;
+
+static void note_source(struct harness *harness, const struct harness_message *asked)
+{
+	if (asked->kind != MESSAGE_STAMPED_REGIONS || asked->leg == 2)
+		return;
+	source_asked++;
+	source_asked_early += harness_status(harness).sets[0].uncertain_bytes > 0;
+}
+
+/* Only one of the two had the last write, and its stamp; the other one may be the source. */
+static void stamps_of_a_source_are_asked_for_when_those_in_sync_are_equal(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[0].incarnation = h.replicas[1].incarnation = 999;
+	h.replicas[0].stamps[3] = 4;
+	contents[0][3 * DIGEST_PIECES_MAX] = 7;
+	source_asked = source_asked_early = 0;
+	h.on_asked = note_source;
+	scene_attach(&h);
+	scene_wait(&h, 2000000000);
+	CHECK_TRUE(harness_status(&h).legs[2].is_syncing);
+	CHECK_TRUE(harness_status(&h).sets[0].uncertain_bytes > 0);
+	CHECK_EQ_U64(0, source_asked);
+	for (unsigned i = 0; i < 10; i++) {
+		harness_answer_all(&h);
+		scene_wait(&h, 1000000000);
+	}
+	CHECK_EQ_U64(1, h.event_count[EVENT_RECONCILED]);
+	CHECK_TRUE(source_asked > 0);
+	CHECK_EQ_U64(0, source_asked_early);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 2)->state);
+}
+
 static void a_resync_keeps_to_its_rate(void)
 {
 	struct engine_options options = harness_options();
@@ -399,6 +434,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_joiner_that_was_proposed_leaves_only_by_a_chosen_config),
 	CHECK_TEST(a_rejoin_begins_anew_when_its_replica_is_lost_again),
 	CHECK_TEST(a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process),
+	CHECK_TEST(stamps_of_a_source_are_asked_for_when_those_in_sync_are_equal),
 	CHECK_TEST(a_resync_keeps_to_its_rate),
 	CHECK_TEST(the_last_replica_does_not_resume_after_a_failed_flush),
 	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),

@@ -158,7 +158,7 @@ static bool has_lost_writes(const struct engine *engine, struct set *set)
 {
 	if (!set->lost_data)
 		return false;
-	if (set->was_ours && set->completed_upto <= set->stable_upto && !flush_is_due(set)) {
+	if (set->was_ours && !flush_is_due(set)) {
 		set->lost_data = false; /* everything completed was durable */
 		return false;
 	}

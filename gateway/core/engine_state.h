@@ -139,7 +139,6 @@ struct set {
 
 	uint64_t next_wseq;
 	uint64_t stable_upto;	   /* R5 */
-	uint64_t completed_upto;   /* highest wseq that completed */
 	uint64_t failed_from;	   /* lowest wseq that failed; stable_upto never reaches it. UINT64_MAX: none */
 	uint64_t completed_writes; /* how many, and what else is read since: copies that made them equal, writes that
 				      failed; compared with synced_writes to see whether a SYNC is due */
@@ -431,7 +430,6 @@ void flush_fail(struct engine *engine, struct part *part, int error);
 void flush_recheck(struct engine *engine, struct set *set);
 bool flush_is_due(const struct set *set);
 void flush_tick(struct engine *engine, struct set *set);
-uint64_t flush_acknowledged_upto(const struct set *set);
 /* U of an eviction of `leg`, added to `ret` (R6). */
 void flush_unsynced(struct engine *engine, const struct set *set, const struct leg *leg, struct region_map *ret);
 /* While detaching: the next SYNC, or the end. */

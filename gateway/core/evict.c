@@ -115,8 +115,7 @@ static bool may_return(struct engine *engine, struct set *set, struct leg *leg, 
 		return false;
 	if (has_kept(leg))
 		return true;
-	if ((set->completed_upto <= leg->durable_upto && set->completed_writes <= leg->durable_writes) ||
-	    MUTANT(power_loss_forgiven))
+	if (set->completed_writes <= leg->durable_writes || MUTANT(power_loss_forgiven))
 		return true;
 	check_loss(engine, set, leg);
 	return false;

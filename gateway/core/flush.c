@@ -8,7 +8,7 @@
 #include "proto/status.h"
 
 /* Every write up to here was acknowledged by all required legs before now. */
-uint64_t flush_acknowledged_upto(const struct set *set)
+static uint64_t flush_acknowledged_upto(const struct set *set)
 {
 	const struct part *oldest = list_first(&set->writes, struct part, node);
 	uint64_t below = oldest && !MUTANT(stable_too_high) ? oldest->wseq : set->next_wseq;
@@ -178,8 +178,6 @@ void flush_answered(struct engine *engine, struct leg *leg, struct part *part, c
 		part->failed |= leg_bit(leg);
 	} else {
 		part->acked |= leg_bit(leg);
-		if (part->flush_upto > leg->durable_upto)
-			leg->durable_upto = part->flush_upto;
 		if (part->flush_writes > leg->durable_writes)
 			leg->durable_writes = part->flush_writes;
 	}

@@ -75,7 +75,7 @@ struct rejoin {
 	uint64_t total_regions, copied_bytes, compared_bytes;
 	uint64_t since_ns, told_ns;
 	uint64_t barrier_id; /* of the FLUSH, 0: none outstanding */
-	uint64_t barrier_upto, barrier_writes;
+	uint64_t barrier_writes;
 	uint64_t retry_ns;
 };
 
@@ -138,8 +138,7 @@ struct leg {
 	uint32_t session;
 	uint64_t ping_id; /* 0: none outstanding */
 	struct leg_op ping;
-	uint64_t durable_upto;	 /* wseq: its last answered FLUSH covers all writes up to this one */
-	uint64_t durable_writes; /* ... and so many of what counts in completed_writes */
+	uint64_t durable_writes; /* its last answered FLUSH covers so many of what counts in completed_writes */
 	int flush_error;	 /* sticky: an fsync error is never retried into success (P1) */
 	bool is_faulty;		 /* it may carry no data until its server was started anew */
 	uint64_t faulty_incarnation;

@@ -269,7 +269,6 @@ static void send_barrier(struct engine *engine, struct set *set, struct leg *leg
 		set->members.barrier |= leg_bit(leg);
 	leg->rejoin.phase = MUTANT(rejoin_without_flush) ? REJOIN_COMMIT : REJOIN_BARRIER;
 	leg->rejoin.barrier_id = frame.id = slot_new_id(engine, ID_SLOT_PING, 1);
-	leg->rejoin.barrier_upto = flush_acknowledged_upto(set);
 	leg->rejoin.barrier_writes = set->completed_writes;
 	leg_op_sent(leg, LANE_MAIN, &leg->barrier, 0, engine->now_ns);
 	engine->ops->send_frame(engine->ctx, leg->index, LANE_MAIN, &frame);
@@ -286,7 +285,6 @@ void resync_barrier_answered(struct engine *engine, struct leg *leg, const struc
 	}
 	if (leg->rejoin.phase != REJOIN_BARRIER)
 		return;
-	leg->durable_upto = leg->rejoin.barrier_upto;
 	leg->durable_writes = leg->rejoin.barrier_writes;
 	leg->rejoin.phase = REJOIN_COMMIT;
 	leg_set(engine, leg)->needs_look = true;

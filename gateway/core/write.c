@@ -236,8 +236,6 @@ static void complete_write(struct engine *engine, struct set *set, struct part *
 		engine_tell(engine, EVENT_CRC_REPAIRED, set, NULL, 0, "%llu bytes at %llu changed while they were sent",
 			    (unsigned long long)part->at.length, (unsigned long long)part->at.set_offset);
 	set->completed_writes++;
-	if (part->wseq > set->completed_upto)
-		set->completed_upto = part->wseq;
 	part_done(engine, part, 0);
 }
 

@@ -140,6 +140,27 @@ static void a_write_that_failed_is_made_durable_or_its_loss_fails_the_volume(voi
 	}
 }
 
+/* stable_upto never passes the one that failed (R12), but what is durable is not lost. */
+static void after_a_write_that_failed_what_was_flushed_is_no_loss(void)
+{
+	start(1, 1);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	answer(0, FRAME_WRITE, WIRE_ENOSPC);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 4096, 4096);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[0]);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[0]);
+	lose_power();
+	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 4096, 4096);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[0]);
+	lose_power();
+	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
+}
+
 /* By policy, while the only replica is away: whoever comes back with it is read, and one without has lost nothing that
  * anybody saw. */
 static void a_write_that_failed_while_its_replica_was_away_counts_when_that_is_back_with_it(void)
@@ -170,6 +191,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_write_error_of_one_replica_evicts_it_and_the_request_succeeds),
 	CHECK_TEST(a_busy_or_stale_answer_is_repaired_by_a_new_session),
 	CHECK_TEST(a_write_that_failed_is_made_durable_or_its_loss_fails_the_volume),
+	CHECK_TEST(after_a_write_that_failed_what_was_flushed_is_no_loss),
 	CHECK_TEST(a_write_that_failed_while_its_replica_was_away_counts_when_that_is_back_with_it),
 };
 

@@ -404,6 +404,9 @@ void resync_copied(struct engine *engine, struct copy *copy)
 
 	set->needs_look = true;
 	if (copy->purpose == COPY_REJOIN) {
+		/* A write that it waited for failed: its source is about to change, and it comes once more. */
+		if (region_map_has(&set->uncertain, copy->region) && !MUTANT(rejoin_of_the_uncertain))
+			return;
 		for (unsigned i = 0; i < set->leg_count; i++) {
 			struct leg *leg = set_leg(engine, set, i);
 

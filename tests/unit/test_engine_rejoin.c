@@ -225,6 +225,41 @@ static void stamps_of_a_source_are_asked_for_when_those_in_sync_are_equal(void)
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 2)->state);
 }
 
+static unsigned compared_again;
+
+static void note_comparison(struct harness *harness, const struct harness_message *asked)
+{
+	compared_again += asked->kind == MESSAGE_DIGEST && asked->leg == 2 && asked->digest.offset == 3 * MIB &&
+			  harness->event_count[EVENT_RECONCILED] > 0;
+}
+
+/* What it was made equal to is not yet what those in sync agree on. */
+static void a_region_of_a_write_that_failed_while_its_copy_waited_is_copied_again(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_attach(&h);
+	harness_kill(&h, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	h.replicas[2].is_reachable = true;
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	scene_wait(&h, 2000000000);
+	CHECK_TRUE(harness_status(&h).legs[2].is_syncing);
+	compared_again = 0;
+	h.on_asked = note_comparison;
+	harness_answer(&h, harness_find(&h, 2, FRAME_WRITE), WIRE_OK);
+	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_EIO);
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_EIO);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	for (unsigned i = 0; i < 10; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(1, compared_again);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 2)->state);
+}
+
 static void a_resync_keeps_to_its_rate(void)
 {
 	struct engine_options options = harness_options();
@@ -435,6 +470,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_rejoin_begins_anew_when_its_replica_is_lost_again),
 	CHECK_TEST(a_listed_replica_is_compared_in_its_list_if_it_is_the_same_process),
 	CHECK_TEST(stamps_of_a_source_are_asked_for_when_those_in_sync_are_equal),
+	CHECK_TEST(a_region_of_a_write_that_failed_while_its_copy_waited_is_copied_again),
 	CHECK_TEST(a_resync_keeps_to_its_rate),
 	CHECK_TEST(the_last_replica_does_not_resume_after_a_failed_flush),
 	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),

@@ -52,6 +52,7 @@ static void begin_again(struct world *world, unsigned block, uint32_t write_no, 
 	it->count = it->zero_count = 0;
 	it->is_tainted = it->may_be_torn = false;
 	it->valid_from = now;
+	it->torn_until = 0;
 	push_op(it, (struct zone_op){
 			    .value = write_no,
 			    .start = write->start,

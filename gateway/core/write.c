@@ -185,7 +185,7 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 {
 	if (part->wseq < set->failed_from && !MUTANT(failed_write_is_stable))
 		set->failed_from = part->wseq;
-	if (__builtin_popcount(set->members.in_union) > 1 && !MUTANT(failed_write_is_read))
+	if (__builtin_popcount(set_required(set)) > 1 && !MUTANT(failed_write_is_read))
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
 	copy_again(engine, set, part);
 	/* Who has it is read from now on: it is something to be made durable, and to be lost (P4, R8). While nobody is

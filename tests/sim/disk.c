@@ -484,7 +484,7 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset)
 		memset(block_at(world, disk->cache, block), 0, world->geometry.block_bytes);
 		make_durable(world, disk, block); /* what was there is lost by this, not by a power loss later */
 		disk->blocks[block].is_cut_off = true;
-		disk->blocks[block].cache_seq = disk->blocks[block].durable_seq = 0;
+		disk->blocks[block].cache_seq = disk->blocks[block].durable_seq = disk->blocks[block].durable_max = 0;
 		history_taint(world, block);
 	}
 }

@@ -31,6 +31,7 @@ hold_session()
 in_session "frame write offset=0 length=8192" "expect reply write" "frame read length=8192" "expect reply read length=8192 fill=0x77"
 # The first frame of this batch is whole and right, and swallows the second one's header: it is a write like any other.
 in_session "batch 3 4096 length=8192 offset=8388608" "expect refusal-or-closed"
+in_session "frame flush" "expect reply flush" # a session opens when the one before it is done
 cp "$(replica_dir a vol)/data" "$tmp/before"
 
 # Requests that mean something, but not here and now.

@@ -64,6 +64,7 @@
 	X(lease_not_waited_out, "R3.6: writes are acknowledged before the longest lease reported is over")             \
 	X(nothing_is_reconciled, "R3.7: what may differ after a gateway was lost is not made equal")                   \
 	X(uncertain_is_read, "R3.7: ... or is read before it was")                                                     \
+	X(reconciled_within_a_lease, "R3.7: ... or while an older gateway may still read what was there before")       \
 	X(foreign_config_taken, "R10: an attachment goes on over a config that somebody else committed")               \
 	X(recovery_over_another, "R11: requests are driven again though another attachment came between")              \
 	X(recovery_reads_at_once, "R11: reads do not wait for the writes that are still to be issued again")           \

@@ -237,6 +237,10 @@ static void reconcile(struct engine *engine, struct set *set)
 	uint8_t members = set->members.in_union;
 	uint64_t count = set->uncertain.region_count;
 
+	/* R3.7, R9: what it leaves is read, and may be of a write that was never acknowledged because another gateway's
+	 * lease was still running. That one reads what was there before. */
+	if (set->ack_from_ns > engine->now_ns && !MUTANT(reconciled_within_a_lease))
+		return;
 	/* A lost member is about to leave, or to return. */
 	while (!region_map_is_empty(&set->uncertain) && !(members & ~set->up_legs) && set->members.barrier == 0) {
 		uint64_t region = awaited_region(engine, set);

@@ -278,6 +278,28 @@ static void a_read_of_an_uncertain_region_waits_until_it_was_made_equal(void)
 	CHECK_EQ_U64(DIGEST_PIECE_BYTES, harness_status(&h).reconciled_bytes);
 }
 
+/* What differs may be a write that its gateway did not acknowledge because of that very lease. */
+static void what_may_differ_is_read_when_the_longest_lease_is_over(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[1].list[3] = true;
+	h.replicas[2].lease_left_ms = 2500;
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_READ, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 2499000000ull);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	CHECK_EQ_U64(MIB, harness_status(&h).sets[0].uncertain_bytes);
+	scene_wait(&h, 1000000);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_U64(0, harness_status(&h).sets[0].uncertain_bytes);
+}
+
 static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -369,6 +391,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_volume_that_was_never_attached_has_no_lease_to_wait_for),
 	CHECK_TEST(a_gateway_that_attaches_again_in_place_still_waits_out_the_lease_before_it),
 	CHECK_TEST(a_read_of_an_uncertain_region_waits_until_it_was_made_equal),
+	CHECK_TEST(what_may_differ_is_read_when_the_longest_lease_is_over),
 	CHECK_TEST(a_flush_from_before_an_attach_in_place_does_not_forget_the_lists),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 };

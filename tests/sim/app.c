@@ -381,6 +381,12 @@ static void check_kept(struct world *world, struct gateway *gateway, struct serv
 				server->index, block);
 }
 
+/* A joiner that stored it and lost it since: nobody copies that again. */
+static bool was_cut_off_after(const struct disk_block *it, uint64_t seq)
+{
+	return it->is_cut_off && it->applied_seq >= seq;
+}
+
 /* P1, P2: on every replica in sync, and durable there if it was FUA. True: it is everywhere. */
 static bool check_replicas(struct world *world, struct gateway *gateway, struct app_slot *slot, unsigned block)
 {
@@ -393,8 +399,10 @@ static bool check_replicas(struct world *world, struct gateway *gateway, struct 
 		struct server *server = server_of(world, block, i);
 		const struct disk_block *it = &server->disk.blocks[block];
 
-		if (!(in & 1u << i))
+		if (!(in & 1u << i)) {
+			is_everywhere &= !was_cut_off_after(it, slot->seq[block]);
 			continue;
+		}
 		/* One that joined after it was done there may have it as a copy. */
 		if (it->applied_seq < slot->seq[block] && !disk_holds(world, server, block, slot->seq[block], false))
 			world_violation(world, "write %u completes, but server %u has not block %u of it",

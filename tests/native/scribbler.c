@@ -17,7 +17,7 @@
 
 struct scribbler {
 	struct shm_client *client;
-	uint64_t min_bytes, max_bytes, seed;
+	uint64_t min_bytes, max_bytes, seed, scribble_seed;
 	uint64_t volume_bytes, block_bytes;
 	uint64_t writes, scribbles;
 	uint32_t gateways;
@@ -29,7 +29,7 @@ struct scribbler {
 static void *scribble(void *arg)
 {
 	struct scribbler *it = arg;
-	uint64_t state = it->seed + 1;
+	uint64_t state = it->scribble_seed;
 
 	while (!__atomic_load_n(&it->stop, __ATOMIC_RELAXED)) {
 		uint64_t *words = shm_client_payload(it->client, (unsigned)(it->scribbles % DEPTH));
@@ -108,6 +108,7 @@ int main(int argc, char **argv)
 	it.min_bytes = tool_number(argv[3], "MIN_BYTES");
 	it.max_bytes = tool_number(argv[4], "MAX_BYTES");
 	it.seed = tool_number(argv[5], "SEED");
+	it.scribble_seed = it.seed + 1;
 	if (shm_client_create(argv[1], DEPTH, (uint32_t)it.max_bytes, &it.client, &err) != 0)
 		tool_die(EXIT_CANNOT, "%s", err.text);
 	if (shm_client_wait_gateway(it.client, &it.gateways, STALL_MS) != 0)

@@ -132,7 +132,7 @@ void run_dir_forget_device_id(const char *dir, uint32_t id)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
-	uint32_t recorded;
+	uint32_t recorded = 0;
 	DIR *d = opendir(dir);
 
 	if (!d)

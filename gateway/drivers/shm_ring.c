@@ -173,6 +173,7 @@ int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes,
 	rc = create_file(path, queue_depth, io_bytes, &client->map);
 	if (rc)
 		goto err_free;
+	assert(client->map.header);
 	client->map.header->version = SHM_VERSION;
 	client->map.header->queue_depth = queue_depth;
 	client->map.header->io_bytes = io_bytes;

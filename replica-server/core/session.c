@@ -480,9 +480,7 @@ void session_drain(struct replica *replica, struct replica_lane *except, const c
 		return;
 	}
 	for (unsigned i = 0; i < ARRAY_COUNT(lanes); i++) {
-		if (lanes[i] && lanes[i] == except)
-			detach(session, lanes[i]);
-		else if (lanes[i] && MUTANT(no_session_fence))
+		if (lanes[i] && (lanes[i] == except || MUTANT(no_session_fence)))
 			detach(session, lanes[i]);
 		else if (lanes[i] && !lanes[i]->ending)
 			lanes[i]->ops->close(lanes[i], reason);

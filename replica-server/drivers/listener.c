@@ -143,8 +143,8 @@ static int add(struct server *server, const struct addrinfo *info, const char *a
 
 int listener_open(struct server *server, const char *address, struct err *err)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos;
-	char host[ADDRESS_CHARS_MAX + 1], port[16];
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *infos = NULL;
+	char host[ADDRESS_CHARS_MAX + 1] = "", port[16] = "";
 	int error = split(address, host, port, err), added = 0;
 
 	if (error)

@@ -203,10 +203,10 @@ int registry_open(struct server *server, struct err *err)
 
 void registry_close(struct server *server)
 {
-	struct hosted *hosted;
+	struct list *it, *next;
 
-	while ((hosted = list_first(&server->replicas, struct hosted, node)))
-		hosted_free(server, hosted);
+	list_for_each (it, next, &server->replicas)
+		hosted_free(server, container_of(it, struct hosted, node));
 	for (unsigned i = 0; i < server->root_count; i++)
 		(void)close(server->root_fds[i]);
 	server->root_count = 0;
@@ -364,7 +364,7 @@ void registry_list(const struct server *server, const struct uuid *after, struct
 		if (uuid_is_nil(after) || memcmp(hosted->identity.replica_uuid.bytes, after->bytes, 16) > 0)
 			sorted[count++] = hosted;
 	}
-	qsort(sorted, count, sizeof(sorted[0]), compare_infos);
+	qsort(sorted, count, sizeof(struct hosted *), compare_infos);
 	ret->count = count < MESSAGE_LIST_MAX ? count : MESSAGE_LIST_MAX;
 	ret->more = count > MESSAGE_LIST_MAX;
 	for (unsigned i = 0; i < ret->count; i++)

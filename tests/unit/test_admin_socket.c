@@ -161,7 +161,7 @@ static int connect_to(const struct server *server)
 	struct timeval patience = {.tv_sec = WAIT_MS / 1000};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	strcpy(addr.sun_path, server->path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", server->path);
 	CHECK_OK(connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0);
 	CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ? -errno : 0);
 	return fd;
@@ -229,7 +229,7 @@ static void each_kind_of_nonsense_costs_only_its_own_connection(void)
 	server_start(&server);
 	memset(wire, 'x', sizeof(wire));
 	expect_hang_up(&server, wire, sizeof(wire));
-	len = make_ping(wire, (struct frame){.type = FRAME_PING});
+	(void)make_ping(wire, (struct frame){.type = FRAME_PING});
 	expect_hang_up(&server, wire, FRAME_BYTES);
 	len = make_ping(wire, (struct frame){.type = FRAME_CONTROL, .length = ADMIN_REQUEST_BYTES_MAX + 1});
 	expect_hang_up(&server, wire, len);
@@ -312,7 +312,7 @@ static void a_second_server_is_refused_and_a_dead_ones_socket_is_replaced(void)
 	server_stop(&server);
 	/* What a killed gateway leaves: a name that nobody listens to. */
 	CHECK_OK(mkdir(server.dir, 0700) ? -errno : 0);
-	strcpy(addr.sun_path, server.path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", server.path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_OK(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ? -errno : 0);
 	close(fd);

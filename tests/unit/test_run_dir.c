@@ -12,7 +12,7 @@
 
 static void make_dir(char dir[64])
 {
-	strcpy(dir, "/tmp/lockstep-run.XXXXXX");
+	snprintf(dir, 64, "/tmp/lockstep-run.XXXXXX");
 	CHECK_NOT_NULL(mkdtemp(dir));
 }
 

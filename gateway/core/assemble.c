@@ -24,15 +24,6 @@ static uint8_t probed_legs(struct engine *engine, const struct set *set)
 	return legs;
 }
 
-static uint8_t voting_legs(struct engine *engine, const struct set *set)
-{
-	uint8_t legs = 0;
-
-	for (unsigned i = 0; i < set->leg_count; i++)
-		legs |= (uint8_t)((unsigned)leg_has_vote(set_leg(engine, set, i)) << i);
-	return legs;
-}
-
 static const struct leg *refused_leg(const struct engine *engine)
 {
 	for (unsigned i = 0; i < engine->leg_count; i++) {
@@ -191,7 +182,7 @@ static void promised(struct engine *engine, struct set *set)
 	}
 	if (is_waiting && engine->now_ns - set->phase_ns < engine->options.answer_deadline_ns)
 		return;
-	error = adopt_set(engine, set, voting_legs(engine, set), &err);
+	error = adopt_set(engine, set, set_voting(engine, set), &err);
 	if (!error && has_lost_writes(engine, set))
 		fail_for_loss(engine, set);
 	else if (!error)

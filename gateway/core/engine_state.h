@@ -213,6 +213,15 @@ static inline uint8_t leg_bit(const struct leg *leg)
 	return (uint8_t)(1u << leg->in_set);
 }
 
+static inline uint8_t set_voting(struct engine *engine, const struct set *set)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		legs |= (uint8_t)((unsigned)leg_has_vote(set_leg(engine, set, i)) << i);
+	return legs;
+}
+
 static inline uint8_t set_required(const struct set *set)
 {
 	return membership_required(&set->members) & (MUTANT(serve_without_all) && set->up_legs ? set->up_legs : 0xff);
@@ -335,6 +344,8 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen);
 void evict_stamped(struct engine *engine, struct leg *leg);
 /* A leg as the process whose memory counts: same kernel and same start of its server. */
 bool evict_is_same_process(const struct leg *leg);
+/* It may carry data, as far as its own state goes. */
+bool evict_is_fit(const struct engine *engine, struct leg *leg);
 unsigned evict_least(const struct engine *engine, const struct set *set);
 /* Fewer in sync than min-in-sync: no write completes before a rejoin. */
 bool evict_is_short(const struct engine *engine, const struct set *set);

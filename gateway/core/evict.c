@@ -51,8 +51,7 @@ static bool is_opening(const struct leg *leg)
 	return leg->state == LEG_VOTING && leg->step != STEP_NONE;
 }
 
-/* It may carry data, as far as its own state goes. */
-static bool is_fit(const struct engine *engine, struct leg *leg)
+bool evict_is_fit(const struct engine *engine, struct leg *leg)
 {
 	if (leg->is_faulty && leg->hello_incarnation != leg->faulty_incarnation)
 		leg->is_faulty = false;
@@ -68,7 +67,7 @@ static void note_lost_members(struct engine *engine, struct set *set)
 		if (!(set->members.in & ~set->evicting & leg_bit(leg)) || leg->state == LEG_UP || is_opening(leg))
 			continue;
 		/* Its first session after the attach; later ones are not opened without a decision. */
-		if (is_fit(engine, leg) && evict_is_same_process(leg) && !leg->was_opened)
+		if (evict_is_fit(engine, leg) && evict_is_same_process(leg) && !leg->was_opened)
 			continue;
 		set->evicting |= leg_bit(leg);
 		engine_tell(engine, EVENT_EVICTING, set, leg, 0, "%s", leg->last_error);
@@ -107,7 +106,7 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 /* A lost member of the chosen config may be in sync again: with its memory always, without it only alone (R6). */
 static bool may_return(struct engine *engine, struct set *set, struct leg *leg, uint8_t keep)
 {
-	if (!is_fit(engine, leg))
+	if (!evict_is_fit(engine, leg))
 		return false;
 	if (evict_is_same_process(leg))
 		return true;
@@ -281,15 +280,6 @@ static void go_on(struct engine *engine, struct set *set)
 	}
 }
 
-static uint8_t voting(struct engine *engine, const struct set *set)
-{
-	uint8_t legs = 0;
-
-	for (unsigned i = 0; i < set->leg_count; i++)
-		legs |= (uint8_t)((unsigned)leg_has_vote(set_leg(engine, set, i)) << i);
-	return legs;
-}
-
 static uint8_t opening(struct engine *engine, const struct set *set)
 {
 	uint8_t legs = 0;
@@ -304,7 +294,7 @@ static void note_suspension(struct engine *engine, struct set *set, bool is_shor
 {
 	bool is_blocked = (set_required(set) & ~set->up_legs) != 0 || is_short;
 	uint8_t there = set->up_legs | opening(engine, set);
-	bool has_majority = membership_is_majority(&set->members, voting(engine, set));
+	bool has_majority = membership_is_majority(&set->members, set_voting(engine, set));
 	bool is_suspended = is_blocked && (is_short || !has_majority || !(set->members.in & there));
 
 	if (is_suspended == set->is_suspended)

@@ -374,10 +374,7 @@ static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 
 static void invite(struct engine *engine, struct set *set, struct leg *leg)
 {
-	if (leg->is_faulty && leg->hello_incarnation != leg->faulty_incarnation)
-		leg->is_faulty = false;
-	if (leg->state != LEG_VOTING || leg->step != STEP_NONE || leg->is_faulty ||
-	    engine->now_ns < leg->rest_until_ns || engine->now_ns < leg->rejoin.retry_ns)
+	if (!evict_is_fit(engine, leg) || engine->now_ns < leg->rejoin.retry_ns)
 		return;
 	if (set->change == CHANGE_NONE && !set->members.is_proposed && set_readable(set))
 		attach_open(engine, leg);

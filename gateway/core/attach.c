@@ -345,6 +345,8 @@ static void got_refused(struct engine *engine, struct leg *leg, const struct mes
 		assemble_contended(engine, leg, &refused->seen);
 	} else if (error && (leg->state == LEG_HANDSHAKE || leg_set(engine, leg)->phase != SET_SERVING)) {
 		refuse(engine, leg, error, err.text);
+	} else if (refused->refusal == REFUSAL_STORE && leg->state == LEG_VOTING && leg->step != STEP_NONE) {
+		evict_faulty(engine, leg, "%s", err.text); /* OPEN or JOIN: in vain until its server was started anew */
 	} else {
 		link_abort(engine, leg, "%s", err.text);
 	}

@@ -42,7 +42,7 @@ void evict_faulty(struct engine *engine, struct leg *leg, const char *format, ..
 	va_end(args);
 	leg_blame(leg, reason);
 	leg->is_faulty = true;
-	leg->faulty_incarnation = leg->incarnation;
+	leg->faulty_incarnation = leg->hello_incarnation;
 	link_abort(engine, leg, "%s", reason);
 }
 
@@ -289,21 +289,28 @@ static uint8_t opening(struct engine *engine, const struct set *set)
 	return legs;
 }
 
-/* Writes cannot complete and nothing under way will change that soon. */
+static const char *suspend_reason(struct engine *engine, const struct set *set, bool is_short)
+{
+	if (!membership_is_majority(&set->members, set_voting(engine, set)))
+		return "no majority of the voters answers";
+	if (!(set->members.in & (set->up_legs | opening(engine, set))))
+		return "no replica in sync answers";
+	return is_short ? "fewer replicas in sync than min-in-sync" : NULL;
+}
+
+/* Writes cannot complete and nothing under way will change that soon; told to be over when they can. */
 static void note_suspension(struct engine *engine, struct set *set, bool is_short)
 {
 	bool is_blocked = (set_required(set) & ~set->up_legs) != 0 || is_short;
-	uint8_t there = set->up_legs | opening(engine, set);
-	bool has_majority = membership_is_majority(&set->members, set_voting(engine, set));
-	bool is_suspended = is_blocked && (is_short || !has_majority || !(set->members.in & there));
+	const char *reason = is_blocked ? suspend_reason(engine, set, is_short) : NULL;
+	bool is_suspended = reason || (is_blocked && set->is_suspended);
 
+	if (reason)
+		set->suspend_reason = reason;
 	if (is_suspended == set->is_suspended)
 		return;
 	set->is_suspended = is_suspended;
 	if (is_suspended) {
-		set->suspend_reason = !has_majority ? "no majority of the voters answers"
-				      : is_short    ? "fewer replicas in sync than min-in-sync"
-						    : "no replica in sync answers";
 		engine_tell(engine, EVENT_SUSPENDED, set, NULL, 0, "%s", set->suspend_reason);
 		set->suspended_ns = engine->now_ns;
 	} else {

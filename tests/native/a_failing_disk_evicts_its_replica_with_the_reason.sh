@@ -57,7 +57,7 @@ load_end vol now
 gateway_stop vol
 replicas_match vol 1m "a b c"
 
-# Every replica's disk fails.
+# Every replica's disk fails. A write that all refused fails; those after it wait for a sound disk, or fail as well.
 for server in a c; do replica_kill "$server" TERM; done
 replica_kill b TERM
 unset 'replica_port[a]' 'replica_port[b]' 'replica_port[c]' 'replica_pid[a]' 'replica_pid[b]' 'replica_pid[c]'
@@ -68,16 +68,35 @@ goes_on both
 for server in d e; do echo "write EIO" >"$tmp/fault-$server"; done
 both_failed()
 {
-	(($(status_value both .failed_requests) > 0))
+	(($(status_value both .failed_requests) > 0)) || state_is both suspended
 }
-wait_until 15 "writes fail" both_failed
+wait_until 15 "writes fail or wait" both_failed
 rm "$tmp/fault-d" "$tmp/fault-e"
 for server in d e; do
 	replica_kill "$server" TERM
 	faulty_replica_start "$server"
 done
-whole both
+# A durable write that failed everywhere leaves unknown what of the completed ones is on any disk: then the volume says
+# so and serves no more before it is attached again. Nothing in between.
+is_decided()
+{
+	is_whole both || told both loss-recorded
+}
+wait_until 60 "the volume goes on, or says what it lost" is_decided
+if told both loss-recorded; then
+	text=$(event_value both loss-recorded '' text)
+	echo "loss: $text"
+	[[ $text == *"failed to make its data durable"*"detach and attach"* ]] || fail "the loss is told as: $text"
+	end KILL "${load_pid[both]}"
+	end TERM "${gateway_pid[both]}"
+	volume_run both --seconds 3600 --span 4m --hot 1m --max 256k --mix 0:100:0:0:1 --seed 36 --no-final
+fi
 goes_on both
+whole both
 load_end both now
 gateway_stop both
-replicas_match both 1m "d e"
+if told both loss-recorded; then
+	"$B/tests/native/imgcompare" "$(replica_dir d both 0)/data" "$(replica_dir e both 0)/data" || fail "replicas differ"
+else
+	replicas_match both 1m "d e"
+fi

@@ -186,6 +186,36 @@ static void a_write_that_failed_while_its_replica_was_away_counts_when_that_is_b
 	}
 }
 
+/* The only replica in sync has a failed disk: the volume waits, and asks and tells once, until the server is started
+ * anew. */
+static void a_failed_disk_of_the_last_replica_is_waited_for_and_not_asked_again(void)
+{
+	start(1, 1);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	h.replicas[0].refuse_on = MESSAGE_OPEN;
+	h.replicas[0].refusal = REFUSAL_STORE;
+	harness_break(&h, 0, LANE_MAIN);
+	for (unsigned i = 0; i < 20; i++) {
+		harness_tick(&h, 1000000000ull);
+		harness_pump(&h);
+	}
+	CHECK_EQ_U64(1, h.event_count[EVENT_SUSPENDED]);
+	CHECK_EQ_U64(0, h.event_count[EVENT_RESUMED]);
+	CHECK_EQ_INT(VOLUME_SUSPENDED, harness_status(&h).state);
+	CHECK_STR_HAS("no replica in sync answers", harness_status(&h).reason);
+	CHECK_STR_HAS("refused (store)", harness_status(&h).legs[0].last_error);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[0].refuse_on = 0;
+	h.replicas[0].incarnation = 4242;
+	harness_break(&h, 0, LANE_MAIN);
+	harness_pump(&h);
+	harness_raise(&h, 0);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+	CHECK_EQ_INT(VOLUME_SERVING, harness_status(&h).state);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(a_write_error_of_all_replicas_fails_the_request_and_evicts_nobody),
 	CHECK_TEST(a_write_error_of_one_replica_evicts_it_and_the_request_succeeds),
@@ -193,6 +223,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_write_that_failed_is_made_durable_or_its_loss_fails_the_volume),
 	CHECK_TEST(after_a_write_that_failed_what_was_flushed_is_no_loss),
 	CHECK_TEST(a_write_that_failed_while_its_replica_was_away_counts_when_that_is_back_with_it),
+	CHECK_TEST(a_failed_disk_of_the_last_replica_is_waited_for_and_not_asked_again),
 };
 
 int main(int argc, char **argv)

@@ -98,6 +98,7 @@
 	X(joiner_gets_no_stamps, "R7: the source's stamps are not raised on the replica that comes back")              \
 	X(joiner_misses_what_is_under_way, "R7: ... nor is it sent the writes under way")                              \
 	X(joiner_misses_new_writes, "R7: ... nor the new ones")                                                        \
+	X(verify_of_the_uncertain, "R12: what a failed write left may be called a difference of replicas in sync")     \
 	X(rejoin_of_the_uncertain, "R7: it is made equal to a source that is not yet equal to the other ones")         \
 	X(rejoin_without_flush, "R7: it is proposed before its FLUSH is answered")                                     \
 	X(joiner_not_required, "R7: its acknowledgements are not required from the sending of that FLUSH on")          \

@@ -143,6 +143,11 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct leg
 		return;
 	leg->hello_incarnation = welcome->incarnation;
 	leg->hello_boot_id = welcome->boot_id;
+	attach_probe(engine, leg);
+}
+
+void attach_probe(struct engine *engine, struct leg *leg)
+{
 	ask_step(engine, leg, MESSAGE_PROBE, STEP_PROBE);
 }
 

@@ -53,6 +53,7 @@ struct copy {
 	uint8_t source;	   /* in the set; of the run being copied */
 	enum copy_purpose purpose;
 	bool is_read_only;     /* compared only */
+	bool is_premature;     /* a verify met what may differ lawfully: once more */
 	bool is_stopped;       /* source or target lost, or attached anew: ends when nothing is outstanding */
 	uint16_t round;	       /* tells answers to an earlier use apart */
 	uint8_t digests_asked; /* legs whose answer is outstanding */
@@ -227,6 +228,12 @@ static inline uint8_t set_required(const struct set *set)
 	return membership_required(&set->members) & (MUTANT(serve_without_all) && set->up_legs ? set->up_legs : 0xff);
 }
 
+/* No lease of an older gateway is running any more (R3.6): what was never acknowledged may be read (R3.7, R9). */
+static inline bool set_has_outlived(const struct engine *engine, const struct set *set)
+{
+	return set->ack_from_ns <= engine->now_ns || MUTANT(reconciled_within_a_lease);
+}
+
 /* Replicas that may answer reads: in sync by the chosen config, with a session. */
 static inline uint8_t set_readable(const struct set *set)
 {
@@ -304,6 +311,7 @@ void attach_hello(struct engine *engine, struct leg *leg, enum lane lane);
 void attach_message(struct engine *engine, struct leg *leg, enum lane lane, const struct message *message);
 /* Sends engine->message on MAIN; the answer finds `tag` again. */
 void attach_ask(struct engine *engine, struct leg *leg, enum message_kind kind, uint32_t tag);
+void attach_probe(struct engine *engine, struct leg *leg);
 void attach_promise(struct engine *engine, struct leg *leg);
 void attach_accept(struct engine *engine, struct leg *leg, const struct config *config);
 void attach_open(struct engine *engine, struct leg *leg);

@@ -409,7 +409,7 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	abort_evicted(engine, set, was_union);
 	resync_chosen(engine, set, set->members.in & ~was_in);
 	lease_refresh(engine, set);
-	if (__builtin_popcount(set_required(set)) == 1)
+	if (__builtin_popcount(set_required(set)) == 1 && set_has_outlived(engine, set))
 		region_map_clear(&set->uncertain);
 	write_recheck(engine, set);
 	flush_recheck(engine, set);

@@ -256,6 +256,10 @@ void link_tick(struct engine *engine, struct leg *leg)
 		if (leg_step_has_deadline(leg->step) &&
 		    engine->now_ns - leg->step_ns > engine->options.answer_deadline_ns)
 			link_abort(engine, leg, "no answer to %s", leg_step_name(leg->step));
+		/* Of a machine without power no connection tells; what it said is not to be waited for. */
+		else if (leg->step == STEP_PROBED && engine->phase == PHASE_PROBE &&
+			 engine->now_ns - leg->step_ns > engine->options.answer_deadline_ns)
+			attach_probe(engine, leg);
 		break;
 	case LEG_UP:
 		watch(engine, leg);

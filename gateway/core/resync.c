@@ -239,8 +239,15 @@ static void reconcile(struct engine *engine, struct set *set)
 
 	/* R3.7, R9: what it leaves is read, and may be of a write that was never acknowledged because another gateway's
 	 * lease was still running. That one reads what was there before. */
-	if (set->ack_from_ns > engine->now_ns && !MUTANT(reconciled_within_a_lease))
+	if (region_map_is_empty(&set->uncertain) || !set_has_outlived(engine, set))
 		return;
+	if (__builtin_popcount(set_required(set)) == 1) {
+		region_map_clear(&set->uncertain);
+		engine_tell(engine, EVENT_RECONCILED, set, NULL, engine->now_ns - set->reconcile_ns,
+			    "one copy is left, and equal to itself");
+		set_unhold(engine, set);
+		return;
+	}
 	/* A lost member is about to leave, or to return. */
 	while (!region_map_is_empty(&set->uncertain) && !(members & ~set->up_legs) && set->members.barrier == 0) {
 		uint64_t region = awaited_region(engine, set);

@@ -403,8 +403,10 @@ static bool check_replicas(struct world *world, struct gateway *gateway, struct 
 			is_everywhere &= !was_cut_off_after(it, slot->seq[block]);
 			continue;
 		}
-		/* One that joined after it was done there may have it as a copy. */
-		if (it->applied_seq < slot->seq[block] && !disk_holds(world, server, block, slot->seq[block], false))
+		/* One that joined after it was done there may have it as a copy; or what was left of its source's file
+		 * when that was cut off. */
+		if (it->applied_seq < slot->seq[block] && !disk_holds(world, server, block, slot->seq[block], false) &&
+		    history_keeps(world, block, slot->seq[block]))
 			world_violation(world, "write %u completes, but server %u has not block %u of it",
 					slot->write_no, server->index, block);
 		check_kept(world, gateway, server, block, slot->seq[block]);

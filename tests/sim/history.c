@@ -69,7 +69,7 @@ void history_reset(struct world *world)
 	history->writes[0] = (struct write_info){.is_done = true, .blocks = UINT64_MAX, .is_zero = true};
 	for (unsigned i = 0; i < world->geometry.blocks; i++) {
 		begin_again(world, i, 0, 0);
-		history->blocks[i].whole_from = 0;
+		history->blocks[i].whole_from = history->blocks[i].healed_start = 0;
 		history->blocks[i].completed_start = history->blocks[i].flushed_start = 0;
 	}
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
@@ -233,6 +233,9 @@ void history_lose(struct world *world, unsigned set, uint32_t epoch)
 
 		world->history.completed_seq[block] = world->history.flushed_seq[block] = 0;
 		world->history.blocks[block].whole_from = (uint64_t)epoch << 32;
+		/* What made it whole may be what was lost. */
+		if (world->history.blocks[block].healed_start > world->history.blocks[block].flushed_start)
+			history_taint(world, block);
 		if (world->history.blocks[block].is_tainted)
 			continue;
 		history_check_block(world, block);
@@ -269,6 +272,7 @@ void history_heal(struct world *world, unsigned block, uint32_t write_no, uint64
 		return;
 	begin_again(world, block, write_no, ++world->tick);
 	world->history.blocks[block].whole_from = seq;
+	world->history.blocks[block].healed_start = world->history.writes[write_no].start;
 	TRACE(world, "block % is whole again with write %", block, write_no);
 }
 

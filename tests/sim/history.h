@@ -39,10 +39,11 @@ struct block_history {
 	struct zone_op *zero_reads; /* of zeros: any of several writes may have been seen */
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
-	bool may_be_torn;    /* by a power loss: a recorded loss, or a write that had not completed */
-	uint64_t torn_until; /* reads that began earlier may have seen it torn */
-	uint64_t valid_from; /* earlier reads are not judged */
-	uint64_t whole_from; /* earlier changes, by disk_seq(), may be lost */
+	bool may_be_torn;      /* by a power loss: a recorded loss, or a write that had not completed */
+	uint64_t torn_until;   /* reads that began earlier may have seen it torn */
+	uint64_t valid_from;   /* earlier reads are not judged */
+	uint64_t whole_from;   /* earlier changes, by disk_seq(), may be lost */
+	uint64_t healed_start; /* of the write that ended a taint; 0: there was none */
 	uint64_t completed_start, flushed_start; /* of the latest write that completed, or was made durable */
 };
 

@@ -300,6 +300,50 @@ static void what_may_differ_is_read_when_the_longest_lease_is_over(void)
 	CHECK_EQ_U64(0, harness_status(&h).sets[0].uncertain_bytes);
 }
 
+/* A single copy is equal to itself, but the older gateway reads another: seed 155023. */
+static void what_may_differ_on_the_only_copy_is_read_when_the_longest_lease_is_over(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[0].list[3] = true;
+	h.replicas[1].is_reachable = false;
+	h.replicas[2].lease_left_ms = 2500;
+	scene_attach(&h);
+	scene_wait(&h, h.options.attach_wait_ns);
+	CHECK_EQ_U64(1, harness_status(&h).sets[0].in_sync);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_READ, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 2499000000ull);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 1000000);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_U64(0, harness_status(&h).sets[0].uncertain_bytes);
+	CHECK_STR("one copy is left, and equal to itself", h.last_event_text[EVENT_RECONCILED]);
+}
+
+/* No connection tells that a machine lost power, and what it said would be waited for: seed 104400. */
+static void a_voter_that_was_probed_and_is_gone_is_not_waited_for(void)
+{
+	uint64_t deadline_ns;
+
+	scene_three(&h, contents, NULL);
+	deadline_ns = h.options.answer_deadline_ns;
+	h.replicas[0].is_reachable = h.replicas[1].is_reachable = false;
+	scene_attach(&h);
+	for (unsigned i = 0; i < 4; i++)
+		scene_wait(&h, deadline_ns + 1);
+	CHECK_EQ_INT(LEG_HANDSHAKE, harness_status(&h).legs[2].state);
+	CHECK_FALSE(h.lanes[2][LANE_MAIN].is_aborted);
+	h.replicas[2].is_silent = true;
+	scene_wait(&h, deadline_ns + 1);
+	scene_wait(&h, deadline_ns + 1);
+	CHECK_STR_HAS("no answer to PROBE", h.lanes[2][LANE_MAIN].reason);
+}
+
 static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -393,6 +437,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_read_of_an_uncertain_region_waits_until_it_was_made_equal),
 	CHECK_TEST(what_may_differ_is_read_when_the_longest_lease_is_over),
 	CHECK_TEST(a_flush_from_before_an_attach_in_place_does_not_forget_the_lists),
+	CHECK_TEST(what_may_differ_on_the_only_copy_is_read_when_the_longest_lease_is_over),
+	CHECK_TEST(a_voter_that_was_probed_and_is_gone_is_not_waited_for),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 };
 

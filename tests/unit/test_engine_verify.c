@@ -114,6 +114,24 @@ static void equal_replicas_are_compared_to_the_end_and_nothing_is_written(void)
 	CHECK_EQ_U64(8 * MIB, harness_status(&h).verified_bytes);
 }
 
+/* R12: that replicas differ there is lawful until they were made equal (simulator's seed 214561). */
+static void what_a_write_left_that_failed_while_it_was_waited_for_is_no_difference(void)
+{
+	make_pair();
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 37 * DIGEST_PIECE_BYTES, 4096);
+	CHECK_OK(start((struct verify_order){0}));
+	harness_pump(&h);
+	contents[0][37] = 5; /* the other one is read to make it equal */
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_EIO);
+	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_EIO);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	go_on(100);
+	CHECK_EQ_INT(VERIFY_DONE, found.state);
+	CHECK_EQ_U64(0, found.finding_count);
+	CHECK_EQ_U64(8 * MIB, found.compared_bytes);
+	CHECK_EQ_U64(0, contents[0][37]);
+}
+
 static void what_differs_is_listed_and_left_as_it_is_unless_a_repair_is_asked_for(void)
 {
 	make_three();
@@ -471,6 +489,7 @@ static void a_volume_attached_anew_in_place_is_compared_to_the_end(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(equal_replicas_are_compared_to_the_end_and_nothing_is_written),
+	CHECK_TEST(what_a_write_left_that_failed_while_it_was_waited_for_is_no_difference),
 	CHECK_TEST(what_differs_is_listed_and_left_as_it_is_unless_a_repair_is_asked_for),
 	CHECK_TEST(a_repair_copies_from_the_majority_and_the_next_verify_finds_nothing),
 	CHECK_TEST(a_repair_is_made_durable_as_any_write),

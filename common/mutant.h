@@ -133,6 +133,7 @@
 	X(store_error_ignored, "a write is acknowledged though the store failed")                                      \
 	X(half_write_applied, "R4: a write whose payload was cut off is applied")                                      \
 	X(bulk_out_of_order, "replies of the bulk lane come in any order")                                             \
+	X(failed_sync_forgotten, "R8: that data could not be made durable is forgotten when the server is restarted")  \
 	X(failed_replica_serves, "P1: a replica whose disk failed goes on serving")                                    \
 	X(list_has_gaps, "R1: the list of unstable extents misses some")                                               \
 	X(list_overflow_unnoticed, "R1: a list that overflowed is not 'everything'")                                   \

@@ -31,10 +31,10 @@ static json_t *identity_json(const struct superblock *sb)
 
 	uuid_format(&sb->config.volume_uuid, volume);
 	uuid_format(&sb->replica_uuid, replica);
-	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:b}", "volume", cli_json_text(sb->volume_name), "kind",
-			 superblock_is_witness(sb) ? "witness" : "replica", "volume_uuid", volume, "uuid", replica,
-			 "set_index", (int)sb->config.set_index, "epoch", (int)sb->promised.epoch, "gen",
-			 (int)sb->config.gen, "clean", sb->clean);
+	return json_pack("{s:o, s:s, s:s, s:s, s:i, s:i, s:i, s:b, s:I}", "volume", cli_json_text(sb->volume_name),
+			 "kind", superblock_is_witness(sb) ? "witness" : "replica", "volume_uuid", volume, "uuid",
+			 replica, "set_index", (int)sb->config.set_index, "epoch", (int)sb->promised.epoch, "gen",
+			 (int)sb->config.gen, "clean", sb->clean, "failed_syncs", (json_int_t)sb->failed_syncs);
 }
 
 static json_t *report_json(const char *dir, const struct store_report *report)

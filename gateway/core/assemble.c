@@ -161,9 +161,8 @@ static void fail_for_loss(struct engine *engine, struct set *set)
 	char text[256];
 
 	snprintf(text, sizeof(text),
-		 "volume %s, set %u: every replica in sync lost power with completed writes that were not flushed; "
-		 "detach and "
-		 "attach to go on with what is left",
+		 "volume %s, set %u: every replica in sync lost power, or failed to sync its disk, with completed "
+		 "writes that were not flushed; detach and attach to go on with what is left",
 		 engine->spec.name, set->index);
 	engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s", text);
 	engine_fail(engine, -EIO, text);
@@ -351,8 +350,8 @@ void assemble_chosen(struct engine *engine, struct set *set)
 		engine_tell(engine, EVENT_LOSS_RECORDED, set, NULL, 0, "%s",
 			    set->is_forced
 				    ? "replicas in sync were given up by the operator; what only they had is gone"
-				    : "every replica in sync lost power; writes that were not flushed may be "
-				      "gone");
+				    : "every replica in sync lost power or failed to sync its disk; writes that "
+				      "were not flushed may be gone");
 	/* One copy is equal to itself; but within an older gateway's lease it is read no sooner than two (R3.7). */
 	if ((__builtin_popcount(set->members.in) == 1 && set_has_outlived(engine, set)) ||
 	    MUTANT(nothing_is_reconciled))

@@ -80,7 +80,7 @@ void attach_open(struct engine *engine, struct leg *leg)
 	/* Nobody was told yet of what is under way; its machine lost it and gets it again. Now, and not when its
 	 * session is open: in between the last other acknowledgement may come, and complete a write that this replica
 	 * lost. */
-	if (has_restarted(leg) && !MUTANT(power_loss_keeps_acks) && !MUTANT(acks_forgotten_late))
+	if ((has_restarted(leg) || leg->flush_error) && !MUTANT(power_loss_keeps_acks) && !MUTANT(acks_forgotten_late))
 		write_forget_acks(engine, leg);
 	leg->was_opened = true;
 	engine->message.open = (struct message_open){engine->ballot, ++leg->session};

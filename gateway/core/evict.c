@@ -97,7 +97,8 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 		 "volume %s: replica %s (%s), the last one in sync, %s and lost writes that were not flushed "
 		 "(up to %llu); detach and attach to go on with what is left",
 		 engine->spec.name, leg_replica(engine, leg)->name, leg_replica(engine, leg)->address,
-		 leg->flush_error ? "failed to make its data durable" : "restarted its machine",
+		 leg->flush_error ? "failed to make its data durable"
+				  : "restarted its machine or failed to sync its disk,",
 		 (unsigned long long)(set->completed_writes - leg->durable_writes));
 	engine_tell(engine, EVENT_LOSS_RECORDED, set, leg, 0, "%s", text);
 	engine_fail(engine, -EIO, text);

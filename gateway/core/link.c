@@ -161,6 +161,9 @@ static void note_identity(struct engine *engine, struct leg *leg)
 		write_forget_acks(engine, leg);
 	leg->reconnects += leg->was_up;
 	leg->was_up = true;
+	/* Nothing was lost that nobody else has: else it would not be here (R8). */
+	if (leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id))
+		leg->flush_error = 0;
 	leg->incarnation = leg->hello_incarnation;
 	leg->boot_id = leg->hello_boot_id;
 }

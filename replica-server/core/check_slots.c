@@ -80,6 +80,11 @@ static void check_pair(struct check_report *report, const struct superblock *new
 			      "; which one counts is chance, restore the replica from its mirrors",
 			      newer->sequence);
 	check_promises(report, newer, older);
+	if (newer->failed_syncs < older->failed_syncs)
+		check_problem(report,
+			      "superblock: its count of failed syncs goes back from %" PRIu32 " to %" PRIu32
+			      "; the disk was put back, do not start it: restore the replica from its mirrors",
+			      older->failed_syncs, newer->failed_syncs);
 	check_configs(report, &newer->config, &older->config);
 }
 
@@ -124,6 +129,11 @@ static void check_self(struct check_report *report, const struct superblock *sb)
 		check_note(report,
 			   "out of sync since gen %" PRIu32 ", by its own config; %s is compared when it is back",
 			   self->in_sync_gen, what_is_compared(self->compare));
+	if (sb->failed_syncs)
+		check_note(report,
+			   "its data could not be made durable %" PRIu32
+			   " times: each counts as a power loss, and the disk should be looked at",
+			   sb->failed_syncs);
 	if (sb->config.loss_count)
 		check_note(report, "the config records %" PRIu32 " losses of completed writes that were not flushed",
 			   sb->config.loss_count);

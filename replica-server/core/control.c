@@ -26,7 +26,7 @@ void control_send_state(const struct replica *replica, struct replica_lane *lane
 
 	state->promised = replica->sb.promised;
 	state->incarnation = replica->server->incarnation;
-	state->boot_id = replica->server->boot_id;
+	state->boot_id = replica->boot_id;
 	state->lease_left_ms = voter_lease_left_ms(replica);
 	state->list_is_everything = unstable_is_everything(&replica->unstable);
 	state->unstable_extents = unstable_count(&replica->unstable);
@@ -40,7 +40,7 @@ static void send_opened(const struct replica *replica, struct replica_lane *lane
 
 	message.opened.session = replica->session.number;
 	message.opened.incarnation = replica->server->incarnation;
-	message.opened.boot_id = replica->server->boot_id;
+	message.opened.boot_id = replica->boot_id;
 	send_message(lane, &message);
 }
 
@@ -258,13 +258,39 @@ static void run_join(struct replica *replica)
 	control_end(replica);
 }
 
+static void mark_written(struct replica *replica, int error)
+{
+	(void)error; /* it has been told */
+	control_end(replica);
+}
+
+/* Between two requests, as one of nobody's. */
+static void run_mark(struct replica *replica)
+{
+	replica->control_running = true;
+	replica->control_lane = NULL;
+	replica->control.kind = MESSAGE_ACCEPTED; /* no request has this kind */
+	replica_write_superblock(replica, mark_written);
+}
+
+void control_mark(struct replica *replica)
+{
+	control_next(replica);
+}
+
 static void control_next(struct replica *replica)
 {
 	struct replica_lane *lane;
 	enum refusal refusal;
 	const char *why = NULL;
 
-	if (replica->control_running || replica->stopping || list_is_empty(&replica->control_queue))
+	if (replica->control_running || replica->stopping)
+		return;
+	if (replica->mark == MARK_DUE && !replica->superblock_failed) {
+		run_mark(replica);
+		return;
+	}
+	if (list_is_empty(&replica->control_queue))
 		return;
 	lane = list_first(&replica->control_queue, struct replica_lane, control_node);
 	list_del(&lane->control_node);

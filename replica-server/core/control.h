@@ -6,6 +6,8 @@
 
 /* PROMISE, ACCEPT, OPEN or JOIN: waits for its turn, is answered through the lane. */
 void control_message(struct replica_lane *lane, const struct message *message);
+/* replica->mark is due: its superblock write comes before the next request. */
+void control_mark(struct replica *replica);
 /* The answers that control_message() found owed are given: it may wait among the other lanes'. */
 void control_queue(struct replica_lane *lane);
 /* May this kind of request under this ballot be served here? REFUSAL_NONE, or the reason and a sentence (lent). */

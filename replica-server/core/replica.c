@@ -50,6 +50,7 @@ int replica_init(struct replica *replica, const struct superblock *sb, const str
 		.changed = options->changed,
 		.stopped = options->stopped,
 		.sb = *sb,
+		.boot_id = superblock_boot_id(sb, &options->server->boot_id),
 		.health = "ok",
 	};
 	replica_identity_of(sb, &replica->identity);
@@ -215,6 +216,29 @@ void replica_fail(struct replica *replica, const char *what, int error)
 	replica->changed(replica);
 }
 
+/* A restart forgets it: then only a gateway that saw it still knows. */
+static void tell_unmarked(struct replica *replica)
+{
+	(void)snprintf(
+		replica->health, sizeof(replica->health),
+		"neither data nor superblock can be written, a restart would hide what was lost; replace the disk");
+	replica->changed(replica);
+}
+
+/* The kernel tells of it once and takes the pages for clean. Whoever attaches after a restart has to know. */
+void replica_fail_data(struct replica *replica, int error)
+{
+	replica_fail(replica, "data", error);
+	if (replica->mark != MARK_NONE)
+		return;
+	replica->mark = MARK_DUE;
+	replica->sb.failed_syncs++;
+	if (replica->superblock_failed)
+		tell_unmarked(replica);
+	else
+		control_mark(replica);
+}
+
 /* The alternate slot of the one before; one write at a time, because control requests are served one at a time. */
 void replica_write_superblock(struct replica *replica, void (*next)(struct replica *replica, int error))
 {
@@ -224,6 +248,7 @@ void replica_write_superblock(struct replica *replica, void (*next)(struct repli
 	replica->sb.updated_s = replica->now_s;
 	error = superblock_encode(&replica->sb, replica->slot_image);
 	assert(!error); /* every config that gets here was decoded, or encoded once in config_misfit() */
+	replica->mark = replica->mark == MARK_DUE ? MARK_WRITING : replica->mark;
 	replica->meta_next = next;
 	replica->meta.kind = STORE_WRITE_SUPERBLOCK;
 	replica->meta.durable = true;
@@ -233,11 +258,21 @@ void replica_write_superblock(struct replica *replica, void (*next)(struct repli
 	replica->store->ops->submit(replica->store, &replica->meta);
 }
 
+static void superblock_written(struct replica *replica, int error)
+{
+	replica->superblock_failed |= error != 0;
+	if (error && (replica->mark == MARK_DUE || replica->mark == MARK_WRITING))
+		tell_unmarked(replica);
+	else if (replica->mark == MARK_WRITING)
+		replica->mark = MARK_DURABLE;
+}
+
 static void meta_done(struct store_op *op)
 {
 	struct replica *replica = container_of(op, struct replica, meta);
 
-	replica->superblock_failed |= op->error && op->kind == STORE_WRITE_SUPERBLOCK;
+	if (op->kind == STORE_WRITE_SUPERBLOCK)
+		superblock_written(replica, op->error);
 	replica->meta_next(replica, op->error);
 }
 
@@ -270,12 +305,12 @@ static void stop_written(struct replica *replica, int error)
 static void stop_synced(struct replica *replica, int error)
 {
 	if (error)
-		replica_fail(replica, "data", error);
-	if (replica->state == REPLICA_FAILED) {
+		replica_fail_data(replica, error);
+	if (replica->state == REPLICA_FAILED && (replica->mark != MARK_DUE || replica->superblock_failed)) {
 		replica->stopped(replica); /* not clean, and nothing is written any more */
 		return;
 	}
-	replica->sb.clean = true;
+	replica->sb.clean = replica->state != REPLICA_FAILED;
 	replica_write_superblock(replica, stop_written);
 }
 

@@ -45,19 +45,24 @@ struct server_identity {
 /* FAILED: a sync failed, no data is served any more until a restart. It still votes, unless its superblock failed. */
 enum replica_state { REPLICA_SERVING, REPLICA_FAILED };
 
+/* Data could not be made durable, sb.failed_syncs counts it: does the superblock on disk say so? */
+enum replica_mark { MARK_NONE, MARK_DUE, MARK_WRITING, MARK_DURABLE };
+
 struct replica {
 	struct replica_identity identity;
 	const struct server_identity *server;
 	struct store *store;
 	struct served_pool *pool;
 	struct superblock sb; /* as in memory: never behind what was answered, perhaps ahead of the disk */
+	struct uuid boot_id;  /* that it reports: superblock_boot_id() of its start */
 	struct stamps stamps;
 	struct unstable unstable;
 	struct session session;
 	uint32_t last_session; /* highest number opened under the current promise */
 	struct voter_desk desk;
 	enum replica_state state;
-	bool superblock_failed;		     /* what is promised on disk is unknown: no vote either */
+	bool superblock_failed; /* what is promised on disk is unknown: no vote either */
+	enum replica_mark mark;
 	char health[REPLICA_HEALTH_MAX + 1]; /* "ok", or what failed and what to do */
 	uint64_t now_s;			     /* seconds since 1970, for the superblock; the driver's to keep */
 	uint64_t now_ns;		     /* monotonic, for leases; the driver's, at every control message */
@@ -106,8 +111,10 @@ void replica_lane_closed(struct replica_lane *lane);
 
 /* Orderly end: closes all lanes, drains, syncs, writes the clean flag, then `stopped`. */
 void replica_stop(struct replica *replica);
-/* session.c's: the store failed in a way that must not be retried into success. */
+/* The store failed in a way that must not be retried into success. */
 void replica_fail(struct replica *replica, const char *what, int error);
+/* ... when data were to become durable: what was not may be gone, and the superblock remembers it over a restart. */
+void replica_fail_data(struct replica *replica, int error);
 void replica_session_drained(struct replica *replica);
 /* A request finished while the replica stops. */
 void replica_stop_progress(struct replica *replica);

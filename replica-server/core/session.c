@@ -399,7 +399,7 @@ static void store_done(struct store_op *op)
 	enum wire_status status = wire_status_from_errno(op->error);
 
 	if (op->error && is_fatal(op))
-		replica_fail(served->replica, "data", op->error);
+		replica_fail_data(served->replica, op->error);
 	list_del(&served->node); /* no longer a change that a flush waits for */
 	if (status == WIRE_OK && is_doubtful(served))
 		status = WIRE_EIO;
@@ -462,7 +462,7 @@ static void sync_done(struct store_op *op)
 	int error = op->error;
 
 	if (error)
-		replica_fail(replica, "data", error);
+		replica_fail_data(replica, error);
 	/* Whatever failed before: a replica that is failed has no durable answer to give. */
 	answer_syncing(session, replica->state == REPLICA_FAILED && !MUTANT(fsync_error_ignored) &&
 						!MUTANT(failed_replica_serves)

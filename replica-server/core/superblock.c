@@ -35,6 +35,7 @@ enum {
 	AT_UPDATED = 152,
 	AT_VOLUME_NAME = 160,
 	AT_CONFIG_CRC = 224,
+	AT_FAILED_SYNCS = 228,
 	AT_CRC = 4092,
 };
 
@@ -103,6 +104,7 @@ int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_B
 	store_le32(out + AT_FLAGS, sb->clean ? FLAG_CLEAN : 0);
 	store_le64(out + AT_CREATED, sb->created_s);
 	store_le64(out + AT_UPDATED, sb->updated_s);
+	store_le32(out + AT_FAILED_SYNCS, sb->failed_syncs);
 	store_le32(out + AT_CRC, slot_crc(out));
 	return 0;
 }
@@ -218,6 +220,7 @@ int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock
 	sb.clean = load_le32(in + AT_FLAGS) & FLAG_CLEAN;
 	sb.created_s = load_le64(in + AT_CREATED);
 	sb.updated_s = load_le64(in + AT_UPDATED);
+	sb.failed_syncs = load_le32(in + AT_FAILED_SYNCS);
 	*ret = sb;
 	return 0;
 }
@@ -254,6 +257,15 @@ int superblock_choose(const uint8_t *image, struct superblock *ret, struct super
 		return choose_error(&slots);
 	*ret = found[slots.newest];
 	return 0;
+}
+
+struct uuid superblock_boot_id(const struct superblock *sb, const struct uuid *kernel)
+{
+	struct uuid ret = *kernel;
+
+	if (!MUTANT(failed_sync_forgotten))
+		store_le32(ret.bytes + 12, load_le32(ret.bytes + 12) ^ sb->failed_syncs);
+	return ret;
 }
 
 uint64_t superblock_slot_offset(uint64_t sequence)

@@ -38,7 +38,9 @@ struct superblock {
 	bool clean;		/* the server stopped in order, nothing unsynced was left */
 	uint64_t created_s;	/* seconds since 1970 */
 	uint64_t updated_s;
-	struct config config; /* accepted; volume, set and geometry are also in the header and must agree */
+	uint32_t failed_syncs; /* how often data could not be made durable: each is as a power loss from the next start
+				  on */
+	struct config config;  /* accepted; volume, set and geometry are also in the header and must agree */
 };
 
 /* A witness votes and holds no data. */
@@ -66,6 +68,10 @@ struct superblock_slots {
 /* Picks the newest valid slot of the whole file's image (SUPERBLOCK_FILE_BYTES). 0, -EPROTONOSUPPORT when either slot
  * is of a newer format (then nothing may be written), -ENODATA when neither was ever written, else -EBADMSG. */
 int superblock_choose(const uint8_t *image, struct superblock *ret, struct superblock_slots *ret_slots) must_check;
+
+/* What stands for "the page cache survived" in the config register: the kernel's boot id, and another one for each time
+ * that data could not be made durable, because from then on it may hold clean pages that never reached the disk. */
+struct uuid superblock_boot_id(const struct superblock *sb, const struct uuid *kernel);
 
 /* Byte offset in the file of the slot that the write with this sequence number goes to. */
 uint64_t superblock_slot_offset(uint64_t sequence);

@@ -234,7 +234,7 @@ static void store_done(struct store_op *op)
 	request->stage = VOTER_TURN;
 	request->error = op->error;
 	if (op->error && op->kind == STORE_SYNC)
-		replica_fail(request->replica, "data", op->error);
+		replica_fail_data(request->replica, op->error);
 	if (lane)
 		lane_advance(lane);
 	else

@@ -118,6 +118,7 @@ static void send_welcome(struct conn *conn, const struct message_hello *hello)
 	struct message_welcome *welcome = &message.welcome;
 
 	data_thread_welcome(conn->thread, hello, welcome);
+	welcome->boot_id = conn->lane.replica->boot_id;
 	lane_message(&conn->lane, &message);
 }
 

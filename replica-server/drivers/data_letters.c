@@ -28,13 +28,14 @@ void data_thread_tell(struct data_thread *thread, enum control_letter kind, stru
 static void publish(struct replica *replica)
 {
 	struct hosted *hosted = container_of(replica, struct hosted, replica);
+	bool is_news;
 
 	(void)pthread_mutex_lock(&hosted->lock);
+	is_news = strcmp(hosted->info.health, replica->health) != 0;
 	replica_info(replica, &hosted->info);
 	(void)pthread_mutex_unlock(&hosted->lock);
-	if (replica->state == REPLICA_FAILED && !hosted->failure_logged)
+	if (replica->state == REPLICA_FAILED && is_news)
 		log_error("event=failed replica=%s health=\"%s\"", hosted->name, replica->health);
-	hosted->failure_logged = replica->state == REPLICA_FAILED;
 }
 
 static void add_counters(struct session_counters *sum, const struct session_counters *c)

@@ -27,7 +27,6 @@ struct hosted {
 	struct replica replica;
 	struct list thread_node;
 	bool is_removing;
-	bool failure_logged;
 	/* Published by the data thread, read by the control thread. */
 	pthread_mutex_t lock;
 	struct replica_info info;

@@ -5,17 +5,6 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-# Directories on tmpfs, where a preloaded library can fail the calls.
-faulty_replica_start()
-{
-	mkdir -p "$shm_dir/$1"
-	[[ -e $tmp/$1 ]] || ln -s "$shm_dir/$1" "$tmp/$1"
-	replica_wrap=(env "LD_PRELOAD=$B/tests/native/disk_fault.so" "DISK_FAULT=$tmp/fault-$1"
-		"ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0}:verify_asan_link_order=0")
-	replica_start "$1"
-	replica_wrap=(env)
-}
-
 failed_some()
 {
 	(($(status_value vol .failed_requests) > $1))
@@ -29,7 +18,7 @@ volume_run vol --seconds 3600 --span 4m --hot 1m --max 256k --mix 40:50:2:2:6 --
 count=0
 for operation in write sync; do
 	goes_on vol
-	echo "$operation EIO" >"$tmp/fault-b"
+	echo "$operation EIO data" >"$tmp/fault-b"
 	count=$((count + 1))
 	wait_until 15 "b is evicted for its $operation" told vol evicted b "$count"
 	reason=$(event_value vol evicted b text)
@@ -43,7 +32,7 @@ for operation in write sync; do
 	wait_until 30 "b is in sync again" told vol rejoined b "$count"
 	whole vol
 done
-echo "read EIO" >"$tmp/fault-b"
+echo "read EIO data" >"$tmp/fault-b"
 reissued=$(status_value vol .reissued_reads)
 reads_go_elsewhere()
 {
@@ -65,7 +54,7 @@ for server in d e; do faulty_replica_start "$server"; done
 volume_create both 16m
 volume_run both --seconds 3600 --span 4m --hot 1m --max 256k --mix 40:50:2:2:6 --seed 35 --errors-allowed
 goes_on both
-for server in d e; do echo "write EIO" >"$tmp/fault-$server"; done
+for server in d e; do echo "write EIO data" >"$tmp/fault-$server"; done
 both_failed()
 {
 	(($(status_value both .failed_requests) > 0)) || state_is both suspended

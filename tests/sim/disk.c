@@ -520,7 +520,7 @@ bool disk_holds(struct world *world, struct server *server, unsigned block, uint
 	       has_the_bytes(world, server, block, seq, durable);
 }
 
-void disk_reread(struct world *world, struct server *server)
+void disk_reread(struct world *world, struct server *server, bool is_marked)
 {
 	struct disk *disk = &server->disk;
 	unsigned in = world->truth.sets[server->set].chosen.in;
@@ -530,8 +530,9 @@ void disk_reread(struct world *world, struct server *server)
 
 		if (!it->is_forgotten)
 			continue;
-		/* Not evicted for it: the others may have to believe that it lost nothing, being on the same boot. */
-		if (in & 1u << server->index % world->geometry.voters)
+		/* Killed before it could note it, and not evicted for it: the others have to believe that it lost
+		 * nothing, being on the same boot. */
+		if (!is_marked && in & 1u << server->index % world->geometry.voters)
 			history_taint(world, i);
 		memcpy(block_at(world, disk->cache, i), block_at(world, disk->durable, i), world->geometry.block_bytes);
 		it->cache_seq = it->durable_seq;

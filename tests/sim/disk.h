@@ -74,8 +74,9 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset);
  * on the disk, or was there once. */
 bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable);
 bool disk_are_equal(const struct world *world, const struct server *a, const struct server *b, unsigned block);
-/* A process starts: what a failed fsync left clean in the cache only is read from the disk. */
-void disk_reread(struct world *world, struct server *server);
+/* A process starts: what a failed fsync left clean in the cache only is read from the disk. `is_marked`: its superblock
+ * tells of that fsync, so that it counts as a power loss. */
+void disk_reread(struct world *world, struct server *server, bool is_marked);
 /* A bit flips in what can be repaired: the older superblock slot, or the stamps. */
 void disk_flip_bit(struct world *world, struct server *server);
 

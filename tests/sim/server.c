@@ -106,7 +106,7 @@ void server_reset(struct world *world, unsigned index)
 	server->drift_ppm = random_drift(&world->random, world->options.drift_pm);
 	server->host_is_up = true;
 	server->refuses = server->is_away = false;
-	server->answered_epoch = server->forgotten_epoch = 0;
+	server->answered_epoch = server->forgotten_epoch = server->started_failed_syncs = 0;
 	new_boot(world, server);
 	disk_reset(world, server);
 }
@@ -146,6 +146,17 @@ static void start_replica(struct world *world, struct server *server, const stru
 	(void)stamps_load_block(&server->replica.stamps, 0, server->disk.stamps + STAMPS_BLOCK_BYTES);
 }
 
+struct uuid server_boot_id(const struct server *server)
+{
+	struct superblock sb;
+
+	if (server->has_replica)
+		return server->replica.boot_id;
+	if (disk_read_superblock(&server->disk, &sb)) /* server_start() complains */
+		return server->identity.boot_id;
+	return superblock_boot_id(&sb, &server->identity.boot_id);
+}
+
 uint64_t server_clock(const struct world *world, const struct server *server)
 {
 	return drifted(world->now_ns, server->drift_ppm);
@@ -168,7 +179,8 @@ void server_start(struct world *world, struct server *server)
 				server->answered_epoch, sb.promised.epoch);
 	sb.clean = false;
 	disk_write_superblock(&server->disk, &sb);
-	disk_reread(world, server);
+	disk_reread(world, server, sb.failed_syncs != server->started_failed_syncs);
+	server->started_failed_syncs = sb.failed_syncs;
 	server->identity.incarnation = random_next(&world->random) | 1;
 	/* The first start was long ago. */
 	server->identity.started_ns = world->now_ns > SIM_EPOCH_NS ? server_clock(world, server) : 0;

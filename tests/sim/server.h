@@ -69,7 +69,8 @@ struct server {
 	/* What it has answered: nothing below this may be executed any more. */
 	uint32_t answered_epoch;
 	uint32_t answered_session;
-	bool has_failed; /* an fsync failed since the process started */
+	bool has_failed;	       /* an fsync failed since the process started */
+	uint32_t started_failed_syncs; /* as its superblock counted them then */
 	/* FLUSHes that came, and after how many requests of the session. */
 	struct {
 		uint64_t id, arrival;
@@ -95,6 +96,8 @@ void server_kill(struct world *world, struct server *server);
 /* As kill, and what was not synced is lost, kept or torn. */
 void server_power_loss(struct world *world, struct server *server);
 
+/* That it reports, or would if it were started now. */
+struct uuid server_boot_id(const struct server *server);
 uint64_t server_clock(const struct world *world, const struct server *server);
 void server_on_disk(struct world *world, struct server *server, struct store_op *op);
 void server_lane_gone(struct world *world, struct server *server, unsigned lane, uint64_t serial);

@@ -365,7 +365,7 @@ static void take_hello(struct server_lane *lane, const struct message *hello)
 	welcome.welcome = (struct message_welcome){
 		.version = PROTOCOL_VERSION,
 		.incarnation = server->identity.incarnation,
-		.boot_id = server->identity.boot_id,
+		.boot_id = server->replica.boot_id,
 		.payload_max_bytes = IO_BYTES_MAX,
 		.server = "sim",
 	};

@@ -76,13 +76,15 @@ bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_
 static bool is_lost(struct world *world, unsigned set, const struct truth_config *config)
 {
 	bool has_lost_power = false;
+	struct uuid boot_id;
 
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		if (!(config->in & 1u << i))
 			continue;
 		if (truth_is_same_process_by(world, config, set, i))
 			return false;
-		has_lost_power |= !uuid_equal(&config->voters[i].boot_id, &server_at(world, set, i)->identity.boot_id);
+		boot_id = server_boot_id(server_at(world, set, i));
+		has_lost_power |= !uuid_equal(&config->voters[i].boot_id, &boot_id);
 	}
 	return has_lost_power;
 }

@@ -101,7 +101,7 @@ static void make_witness(struct superblock *sb)
 	sb->incompat = SUPERBLOCK_INCOMPAT_WITNESS;
 }
 
-static void init(struct rig *rig, bool is_witness)
+static void start(struct rig *rig)
 {
 	struct replica_options options = {
 		.server = &rig->server,
@@ -112,6 +112,13 @@ static void init(struct rig *rig, bool is_witness)
 		.stopped = stopped,
 	};
 
+	CHECK_OK(replica_init(&rig->replica, &rig->sb, &options));
+	rig->replica.now_s = 200;
+	rig->replica.now_ns = RIG_NOW_NS;
+}
+
+static void init(struct rig *rig, bool is_witness)
+{
 	memset(rig, 0, sizeof(*rig));
 	rig->server.incarnation = 77;
 	rig->server.boot_id.bytes[0] = 9;
@@ -120,9 +127,14 @@ static void init(struct rig *rig, bool is_witness)
 		make_witness(&rig->sb);
 	mem_store_init(&rig->mem, RIG_SET_BYTES);
 	CHECK_OK(served_pool_init(&rig->pool, RIG_SERVED));
-	CHECK_OK(replica_init(&rig->replica, &rig->sb, &options));
-	rig->replica.now_s = 200;
-	rig->replica.now_ns = RIG_NOW_NS;
+	start(rig);
+}
+
+void rig_restart(struct rig *rig)
+{
+	replica_fini(&rig->replica);
+	rig->server.incarnation++;
+	start(rig);
 }
 
 void rig_init(struct rig *rig)

@@ -48,6 +48,8 @@ void rig_superblock(struct superblock *ret);
 void rig_init(struct rig *rig);
 /* The same replica is a witness; another voter of its config is the replica. */
 void rig_init_witness(struct rig *rig);
+/* Another server, with what rig->sb says. No lane may be attached, nothing under way. */
+void rig_restart(struct rig *rig);
 void rig_fini(struct rig *rig);
 /* Attaches lane `idx`. */
 struct rig_lane *rig_lane(struct rig *rig, unsigned idx, enum lane_role role);

@@ -88,6 +88,24 @@ static void an_epoch_promised_to_two_is_named(void)
 	check_finds("epoch 9 was promised to two attachments");
 }
 
+static void a_count_of_failed_syncs_that_goes_back_is_named(void)
+{
+	begin();
+	slots[1].failed_syncs = 2;
+	slots[0].failed_syncs = 1;
+	check_finds("its count of failed syncs goes back from 2 to 1");
+}
+
+static void failed_syncs_are_a_note(void)
+{
+	begin();
+	slots[0].failed_syncs = 1;
+	check();
+	CHECK_EQ_U64(0, report.problem_count);
+	CHECK_EQ_U64(1, report.note_count);
+	CHECK_STR_HAS("could not be made durable 1 times", report.notes[0]);
+}
+
 static void a_config_that_goes_back_is_named(void)
 {
 	begin();
@@ -213,6 +231,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(one_slot_that_was_never_followed_is_sound),
 	CHECK_TEST(a_promise_that_goes_back_is_named),
 	CHECK_TEST(an_epoch_promised_to_two_is_named),
+	CHECK_TEST(a_count_of_failed_syncs_that_goes_back_is_named),
+	CHECK_TEST(failed_syncs_are_a_note),
 	CHECK_TEST(a_config_that_goes_back_is_named),
 	CHECK_TEST(two_configs_of_one_gen_are_named),
 	CHECK_TEST(a_config_that_was_never_promised_is_named),

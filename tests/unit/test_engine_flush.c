@@ -168,6 +168,46 @@ static void a_flush_that_failed_on_one_evicts_it(void)
 	CHECK_STR_HAS("its FLUSH failed: EIO", harness_status(&h).legs[1].last_error);
 }
 
+/* Its server has noted it, and says so by another boot id: what it had completed was durable before. */
+static void a_replica_that_failed_to_sync_and_lost_nothing_flushes_again(void)
+{
+	start(1, 1);
+	write_block(0, 0);
+	harness_answer_all(&h);
+	flush(1);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[1]);
+	flush(1);
+	answer(0, FRAME_FLUSH, WIRE_EIO);
+	harness_answer_all(&h);
+	CHECK_ERRNO(-EIO, h.errors[1]);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[0].incarnation++;
+	h.replicas[0].boot_id.bytes[12] ^= 1;
+	harness_raise(&h, 0);
+	flush(1);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[1]);
+}
+
+static void the_last_replica_that_failed_to_sync_says_what_is_lost(void)
+{
+	start(1, 1);
+	write_block(0, 0);
+	harness_answer_all(&h);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[0].incarnation++;
+	h.replicas[0].boot_id.bytes[12] ^= 1;
+	h.replicas[0].is_reachable = true;
+	harness_tick(&h, 2000000000ull);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
+	CHECK_STR_HAS("failed to sync its disk", harness_status(&h).waits_for);
+	CHECK_EQ_U64(1, h.event_count[EVENT_LOSS_RECORDED]);
+}
+
 static void a_failed_write_is_never_stable(void)
 {
 	start(1, 2);
@@ -316,6 +356,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_flush_sent_again_proves_what_it_proved_when_it_was_first_sent),
 	CHECK_TEST(a_flush_that_failed_on_all_fails_and_is_never_retried_into_success),
 	CHECK_TEST(a_flush_that_failed_on_one_evicts_it),
+	CHECK_TEST(a_replica_that_failed_to_sync_and_lost_nothing_flushes_again),
+	CHECK_TEST(the_last_replica_that_failed_to_sync_says_what_is_lost),
 	CHECK_TEST(a_failed_write_is_never_stable),
 	CHECK_TEST(the_first_background_sync_comes_an_interval_after_the_attach),
 	CHECK_TEST(completed_writes_are_synced_in_the_background),

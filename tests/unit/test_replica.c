@@ -518,6 +518,7 @@ static void a_failed_last_sync_leaves_no_clean_flag(void)
 	rig_lane_gone(&rig, 0);
 	replica_stop(&rig.replica);
 	mem_store_complete(&rig.mem, mem_store_pending(&rig.mem, 0), -EIO);
+	mem_store_run(&rig.mem);
 	CHECK_TRUE(rig.stopped);
 	CHECK_FALSE(on_disk().clean);
 	rig_fini(&rig);

@@ -81,11 +81,14 @@ static void what_was_encoded_is_decoded(void)
 	rig_superblock(&sb);
 	sb.clean = true;
 	sb.updated_s = 12345678901;
+	sb.failed_syncs = 0x01020304;
 	CHECK_OK(superblock_encode(&sb, slot(0)));
 	CHECK_OK(superblock_decode(slot(0), &back, &reason));
 	CHECK_STR("vol", back.volume_name);
 	CHECK_TRUE(back.clean);
 	CHECK_EQ_U64(12345678901, back.updated_s);
+	CHECK_EQ_U64(0x01020304, back.failed_syncs);
+	CHECK_MEM("\x04\x03\x02\x01", slot(0) + 228, 4);
 	CHECK_EQ_INT(0, config_compare(&sb.config, &back.config));
 	CHECK_STR("10.0.0.1:7420", back.config.voters[0].address);
 }
@@ -309,6 +312,23 @@ static void writes_alternate_between_the_slots(void)
 	CHECK_EQ_U64(SUPERBLOCK_SLOT_SPACING, superblock_slot_offset(3));
 }
 
+static void every_failed_sync_is_another_boot(void)
+{
+	struct superblock sb = {0};
+	struct uuid kernel, first, second;
+
+	for (unsigned i = 0; i < sizeof(kernel.bytes); i++)
+		kernel.bytes[i] = (uint8_t)(17 * i);
+	first = superblock_boot_id(&sb, &kernel);
+	CHECK_TRUE(uuid_equal(&kernel, &first));
+	sb.failed_syncs = 1;
+	first = superblock_boot_id(&sb, &kernel);
+	CHECK_FALSE(uuid_equal(&kernel, &first));
+	sb.failed_syncs = 256;
+	second = superblock_boot_id(&sb, &kernel);
+	CHECK_FALSE(uuid_equal(&kernel, &second) || uuid_equal(&first, &second));
+}
+
 static void random_bytes_never_pass(void)
 {
 	struct check_random random;
@@ -343,6 +363,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(two_damaged_slots_are_refused),
 	CHECK_TEST(a_newer_format_in_either_slot_forbids_writing),
 	CHECK_TEST(writes_alternate_between_the_slots),
+	CHECK_TEST(every_failed_sync_is_another_boot),
 	CHECK_TEST(random_bytes_never_pass),
 };
 

@@ -119,6 +119,7 @@ static void fail_the_disk(void)
 	rig_ask(&rig, 0, MESSAGE_STAMP, 1, 11); /* a sync alone */
 	complete(STORE_SYNC, -EIO);
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
+	complete(STORE_WRITE_SUPERBLOCK, 0); /* notes it */
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 }
 

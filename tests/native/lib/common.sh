@@ -194,6 +194,17 @@ replica_start()
 }
 replica_wrap=(env)
 
+# On tmpfs, where a preloaded library fails the calls that $tmp/fault-NAME says (lib/disk_fault.c).
+faulty_replica_start()
+{
+	mkdir -p "$shm_dir/$1"
+	[[ -e $tmp/$1 ]] || ln -s "$shm_dir/$1" "$tmp/$1"
+	replica_wrap=(env "LD_PRELOAD=$B/tests/native/disk_fault.so" "DISK_FAULT=$tmp/fault-$1"
+		"ASAN_OPTIONS=${ASAN_OPTIONS:-abort_on_error=0}:verify_asan_link_order=0")
+	replica_start "$1"
+	replica_wrap=(env)
+}
+
 replica_kill()
 {
 	end "${2:-KILL}" "${replica_pid[$1]}"

@@ -1,6 +1,6 @@
-/* LD_PRELOAD library: a disk that fails when it is told to. DISK_FAULT names a file; while it holds "OPERATION ERROR"
- * (write, sync or read; EIO, ENOSPC, ...), that operation fails for files named "data". Only calls of libc can fail
- * this way: a replica-server uses them where its directory is on tmpfs. Knows nothing of Lockstep. */
+/* LD_PRELOAD library: a disk that fails when it is told to. DISK_FAULT names a file; while it holds lines "OPERATION
+ * ERROR FILE" (write, sync or read; EIO, ENOSPC, ...), that operation fails for files of that name. Only calls of libc
+ * can fail this way: a replica-server uses them where its directory is on tmpfs. Knows nothing of Lockstep. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +27,10 @@ __attribute__((constructor)) static void find_the_real_ones(void)
 	*(void **)&real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
 }
 
-static bool is_data(int fd)
+static bool has_name(int fd, const char *name)
 {
 	char link[64], path[4096];
+	const char *last;
 	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -37,26 +38,35 @@ static bool is_data(int fd)
 	if (len < 0)
 		return false;
 	path[len] = '\0';
-	return len > 5 && strcmp(path + len - 5, "/data") == 0;
+	last = strrchr(path, '/');
+	return last && strcmp(last + 1, name) == 0;
+}
+
+static int error_named(const char *name)
+{
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (strcmp(name, errors[i].name) == 0)
+			return errors[i].error;
+	}
+	return 0;
 }
 
 /* 0: it works. */
 static int fault_of(const char *operation, int fd)
 {
 	const char *path = getenv("DISK_FAULT");
-	char wanted[16] = "", error[16] = "";
+	char wanted[16], error[16], name[32];
 	FILE *file = path ? fopen(path, "re") : NULL;
-	int words;
+	int ret = 0;
 
 	if (!file)
 		return 0;
-	words = fscanf(file, "%15s %15s", wanted, error);
-	fclose(file);
-	for (unsigned i = 0; words == 2 && i < sizeof(errors) / sizeof(errors[0]); i++) {
-		if (strcmp(wanted, operation) == 0 && strcmp(error, errors[i].name) == 0 && is_data(fd))
-			return errors[i].error;
+	while (!ret && fscanf(file, "%15s %15s %31s", wanted, error, name) == 3) {
+		if (strcmp(wanted, operation) == 0 && has_name(fd, name))
+			ret = error_named(error);
 	}
-	return 0;
+	fclose(file);
+	return ret;
 }
 
 ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int flags)

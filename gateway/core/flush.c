@@ -148,7 +148,9 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 {
 	uint8_t required = MUTANT(flush_without_the_joiner) ? set->members.in_union : set_required(set);
 
-	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT)
+	/* Of a volume that failed nobody is told that anything is durable: slots_fail_all(). */
+	if (part_is_outstanding(part) || set->phase != SET_SERVING || part->state != PART_SENT ||
+	    engine->state == VOLUME_FAILED)
 		return;
 	if (((part->acked | part->failed) & required) != required && !(MUTANT(flush_of_one_copy) && part->acked))
 		return;

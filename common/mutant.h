@@ -52,6 +52,9 @@
 	X(commit_without_the_counted, "R3.5: ... when a majority has, though a counted member has not")                \
 	X(attach_counts_the_forgetful, "R3.3: a member that restarted is counted in sync beside others")               \
 	X(out_replica_counted, "R3.3: a replica that the adopted config has out is counted in sync")                   \
+	X(rolled_back_is_counted,                                                                                      \
+	  "R3.3: a member whose disk was set back to before the adopted config is counted in sync")                    \
+	X(rolled_back_by_stamps, "R7: a replica whose disk was set back while it was out is compared by stamps")       \
 	X(lost_lists_are_empty, "R3.3: when no member kept its list, nothing is uncertain")                            \
 	X(doubt_not_passed_on, "R3.3: a successor is not told that nobody's list tells what is uncertain")             \
 	X(long_out_not_compared,                                                                                       \

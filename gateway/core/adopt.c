@@ -114,6 +114,48 @@ static bool is_same_process(const struct leg *leg, const struct voter *voter)
 	       (voter->incarnation == leg->hello_incarnation && is_same_boot(leg, voter));
 }
 
+bool adopt_is_rolled_back(const struct engine *engine, const struct set *set, const struct leg *leg)
+{
+	const struct ballot *had = &set->adopted.ballot, *has = &leg->promised;
+	const struct voter *voter = voter_of(engine, &set->adopted, leg);
+
+	return !leg->is_witness && voter && voter->state == VOTER_IN && !MUTANT(rolled_back_is_counted) &&
+	       (has->epoch < had->epoch || (has->epoch == had->epoch && has->nonce != had->nonce));
+}
+
+/* What they say after they promised is about this attach's epoch. */
+static uint8_t rolled_back(struct engine *engine, const struct set *set, uint8_t answered)
+{
+	uint8_t ret = 0;
+
+	for (unsigned i = 0; i < set->leg_count && engine->phase == PHASE_PROBE; i++) {
+		if (answered & 1u << i && adopt_is_rolled_back(engine, set, set_leg(engine, set, i)))
+			ret |= (uint8_t)(1u << i);
+	}
+	return ret;
+}
+
+bool adopt_may_lack(const struct engine *engine, const struct config *config, const struct leg *leg)
+{
+	const struct voter *voter = voter_of(engine, config, leg), *own = voter_of(engine, &leg->config, leg);
+
+	if (leg->is_witness || !leg_has_vote(leg) || !voter || voter->state == VOTER_IN ||
+	    voter->compare != COMPARE_STAMPS || MUTANT(rolled_back_by_stamps))
+		return false;
+	if (voter->incarnation == leg->hello_incarnation)
+		return false;
+	return !own || own->in_sync_gen != voter->in_sync_gen || own->compare == COMPARE_EVERYTHING;
+}
+
+bool adopt_is_unaware(struct engine *engine, const struct set *set, const struct config *config)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (adopt_may_lack(engine, config, set_leg(engine, set, i)))
+			return true;
+	}
+	return false;
+}
+
 /* What is known of the in-sync replicas of the adopted config. */
 struct members {
 	uint8_t in, answered, unchanged, same_boot;
@@ -270,15 +312,22 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	const struct leg *best;
 	int error = check_majority(engine, set, answered, err);
 
+	set->rolled_back = 0;
 	if (error)
 		return error;
 	best = leg_with_highest(engine, set, answered);
 	set->adopted = best->config;
+	set->adopted_no = best->told_no;
 	error = check_agree(engine, set, answered, best, err);
 	if (!error)
 		error = check_nonce(engine, set, &set->adopted, err);
 	if (!error)
 		error = take_gens(engine, set, answered, err);
+	if (error)
+		return error;
+	set->rolled_back = rolled_back(engine, set, answered);
+	answered &= (uint8_t)~set->rolled_back;
+	error = check_majority(engine, set, answered, err);
 	if (error)
 		return error;
 	members = look_at_members(engine, set, answered);
@@ -342,7 +391,7 @@ void adopt_config(struct engine *engine, struct set *set, struct config *ret)
 		if (voter->state == VOTER_IN && !MUTANT(absent_not_compared))
 			voter->compare = COMPARE_ITS_LIST;
 		voter->state = VOTER_OUT;
-		if (set->compare_all & leg_bit(leg))
+		if (set->compare_all & leg_bit(leg) || adopt_may_lack(engine, ret, leg))
 			voter->compare = COMPARE_EVERYTHING;
 	}
 }
@@ -365,5 +414,7 @@ void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t 
 			voter->state = VOTER_OUT;
 			voter->compare = COMPARE_STAMPS;
 		}
+		if (adopt_may_lack(engine, ret, leg))
+			voter->compare = COMPARE_EVERYTHING;
 	}
 }

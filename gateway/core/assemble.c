@@ -57,9 +57,25 @@ static int adopt_all_probed(struct engine *engine, struct err *err)
 {
 	int error = 0;
 
-	for (unsigned i = 0; !error && i < engine->spec.set_count; i++)
-		error = adopt_set(engine, &engine->sets[i], probed_legs(engine, &engine->sets[i]), err);
+	for (unsigned i = 0; !error && i < engine->spec.set_count; i++) {
+		struct set *set = &engine->sets[i];
+
+		error = adopt_set(engine, set, probed_legs(engine, set), err);
+		for (unsigned j = 0; j < set->leg_count; j++) {
+			if (set->rolled_back & 1u << j)
+				attach_rolled_back(engine, set_leg(engine, set, j));
+		}
+	}
 	return error;
+}
+
+static bool is_probing_again(const struct engine *engine)
+{
+	for (unsigned i = 0; i < engine->leg_count; i++) {
+		if (engine->legs[i].step == STEP_PROBE && engine->legs[i].is_probed_again)
+			return true;
+	}
+	return false;
 }
 
 static void bind_epoch(struct engine *engine)
@@ -92,9 +108,12 @@ void assemble_progress(struct engine *engine)
 		return;
 	for (unsigned i = 0; i < engine->leg_count; i++)
 		is_settled &= engine->legs[i].is_probed || engine->legs[i].is_refused;
-	if (!is_settled && engine->now_ns - engine->phase_ns < engine->options.attach_wait_ns)
+	if ((!is_settled && engine->now_ns - engine->phase_ns < engine->options.attach_wait_ns) ||
+	    is_probing_again(engine))
 		return;
 	error = adopt_all_probed(engine, &err);
+	if (is_probing_again(engine))
+		return;
 	if (!error)
 		bind_epoch(engine);
 	else if (error == -EAGAIN)
@@ -299,9 +318,14 @@ static void spread(struct engine *engine, struct set *set)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		if (leg_has_vote(leg) && !(set->members.accepted_by & leg_bit(leg)))
+		if (leg_has_vote(leg) && !(set->members.accepted_by & leg_bit(leg)) &&
+		    !adopt_may_lack(engine, &set->members.proposed, leg))
 			attach_accept(engine, leg, &set->members.proposed);
 	}
+	/* Its vote may be needed. */
+	if (adopt_is_unaware(engine, set, &set->members.proposed) &&
+	    engine->now_ns - set->phase_ns > 2 * engine->options.answer_deadline_ns)
+		assemble_again(engine, "a replica that must be compared in full came late");
 }
 
 void assemble_set(struct engine *engine, struct set *set)

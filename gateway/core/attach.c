@@ -32,6 +32,31 @@ static void ask_step(struct engine *engine, struct leg *leg, enum message_kind k
 	leg_step_to(leg, step, engine->now_ns);
 }
 
+/* Its answer is compared with what others said before it was asked. */
+void attach_probe(struct engine *engine, struct leg *leg)
+{
+	attach_ask(engine, leg, MESSAGE_PROBE, engine->told);
+	leg_step_to(leg, STEP_PROBE, engine->now_ns);
+}
+
+static void refuse_rolled_back(struct engine *engine, struct leg *leg)
+{
+	refuse(engine, leg, -EINVAL,
+	       "its state is older than what it had stored; its disk was rolled back: put the newer one back");
+}
+
+void attach_rolled_back(struct engine *engine, struct leg *leg)
+{
+	leg->is_probed = false;
+	if (leg->probe_no >= leg_set(engine, leg)->adopted_no) {
+		refuse_rolled_back(engine, leg);
+		return;
+	}
+	leg->is_probed_again = true;
+	if (leg->step != STEP_PROBE)
+		attach_probe(engine, leg);
+}
+
 void attach_hello(struct engine *engine, struct leg *leg, enum lane lane)
 {
 	struct message_hello *hello = &engine->message.hello;
@@ -143,12 +168,8 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct leg
 		return;
 	leg->hello_incarnation = welcome->incarnation;
 	leg->hello_boot_id = welcome->boot_id;
+	leg->is_probed_again = false;
 	attach_probe(engine, leg);
-}
-
-void attach_probe(struct engine *engine, struct leg *leg)
-{
-	ask_step(engine, leg, MESSAGE_PROBE, STEP_PROBE);
 }
 
 /* What PROBE and PROMISE report must be this volume's, and of the process that said WELCOME. False: dealt with. */
@@ -168,6 +189,7 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	}
 	leg->promised = state->promised;
 	leg->config = state->config;
+	leg->told_no = ++engine->told;
 	return true;
 }
 
@@ -186,12 +208,18 @@ static void got_probe(struct engine *engine, struct leg *leg, const struct leg_a
 {
 	if (!take_state(engine, leg, &message->state))
 		return;
+	leg->probe_no = ask->tag;
+	leg_step_to(leg, STEP_PROBED, engine->now_ns);
+	leg->is_probed_again = false;
+	if (engine->phase == PHASE_BOUND && is_rolled_back(engine, leg)) {
+		refuse_rolled_back(engine, leg);
+		return;
+	}
+	if (engine->phase == PHASE_BOUND && adopt_is_rolled_back(engine, leg_set(engine, leg), leg)) {
+		attach_rolled_back(engine, leg);
+		return;
+	}
 	if (engine->phase == PHASE_BOUND) {
-		if (is_rolled_back(engine, leg)) {
-			refuse(engine, leg, -EINVAL,
-			       "its state is older than what it had stored; its disk was rolled back");
-			return;
-		}
 		if (adopt_is_foreign(engine, &leg->promised)) {
 			assemble_contended(engine, leg, &leg->promised);
 			return;
@@ -200,7 +228,6 @@ static void got_probe(struct engine *engine, struct leg *leg, const struct leg_a
 		return;
 	}
 	leg->is_probed = true;
-	leg_step_to(leg, STEP_PROBED, engine->now_ns);
 	assemble_progress(engine);
 }
 

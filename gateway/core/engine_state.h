@@ -105,7 +105,9 @@ struct set {
 
 	/* Attach (R3). */
 	struct config adopted; /* PHASE_BOUND, from SET_LIST on */
+	uint32_t adopted_no;   /* of the report that had it */
 	uint8_t counted;       /* legs counted in sync */
+	uint8_t rolled_back;   /* legs in sync by the adopted config that say that they never promised its epoch */
 	uint8_t compare_all;   /* legs that must be compared in full */
 	bool lost_lists;       /* no counted member is the process that it was: everything is uncertain */
 	bool lost_data;	       /* ... nor on the kernel it was on */
@@ -171,6 +173,7 @@ struct engine {
 	char obstacle[256]; /* what an attach, the first or another one, could not go on without when it last looked */
 
 	struct ballot ballot; /* epoch 0: not chosen yet */
+	uint32_t told;	      /* reports of voters about their state, so far */
 	struct layout layout;
 	unsigned leg_count;
 	struct leg *legs;
@@ -315,6 +318,9 @@ void attach_probe(struct engine *engine, struct leg *leg);
 void attach_promise(struct engine *engine, struct leg *leg);
 void attach_accept(struct engine *engine, struct leg *leg, const struct config *config);
 void attach_open(struct engine *engine, struct leg *leg);
+/* By its answer to PROBE its disk is older than the adopted config. Refused; asked again if the answer may be older
+ * than that config itself. */
+void attach_rolled_back(struct engine *engine, struct leg *leg);
 /* STAMP of the next runs of `map` from leg->job_from on, with `gen`; JOB_DONE after the last. */
 void attach_stamp(struct engine *engine, struct leg *leg, const struct region_map *map, uint32_t gen, bool sync);
 
@@ -333,12 +339,21 @@ void assemble_again(struct engine *engine, const char *cause);
 
 /* adopt.c: which epoch and config an attachment gets. Pure decisions. */
 int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *err) must_check;
-/* What a set can be made of, of the voters in `answered`: fills `adopted`, `counted`, `compare_all`, `lost_lists`,
- * `lost_data`, `is_forced`, `new_gen`. */
+/* What a set can be made of, of the voters in `answered`: fills `adopted`, `rolled_back` (who is not counted for that),
+ * `counted`, `compare_all`, `lost_lists`, `lost_data`, `is_forced`, `new_gen`. */
 int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct err *err) must_check;
 void adopt_config(struct engine *engine, struct set *set, struct config *ret);
 /* The config with `in` in sync, as a change of the chosen one. */
 void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t in, struct config *ret);
+/* Out by `config` and to be compared by stamps, but its disk may have been set back to an older copy meanwhile: it does
+ * not know that it was in sync for so long. No config that says so may be stored there before one that has it compared
+ * in full: afterwards nobody could tell. */
+bool adopt_may_lack(const struct engine *engine, const struct config *config, const struct leg *leg);
+/* `config` does not say so of everybody who votes. */
+bool adopt_is_unaware(struct engine *engine, const struct set *set, const struct config *config);
+/* Who is in sync by a config had durably promised its epoch before it was proposed; `leg` has not, by its answer to
+ * PROBE. */
+bool adopt_is_rolled_back(const struct engine *engine, const struct set *set, const struct leg *leg);
 bool adopt_is_ours(const struct engine *engine, const struct ballot *ballot);
 /* Somebody else's, and it keeps ours from being promised. */
 bool adopt_is_foreign(const struct engine *engine, const struct ballot *promised);

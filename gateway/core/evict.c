@@ -189,7 +189,7 @@ static bool needs_change(struct engine *engine, const struct set *set, uint8_t w
 
 	return want != members->in || (members->in_union != members->in && !MUTANT(proposal_not_withdrawn)) ||
 	       (members->stamp_gen > members->chosen.gen && !MUTANT(proposal_not_withdrawn)) ||
-	       identity_is_stale(engine, set, want);
+	       identity_is_stale(engine, set, want) || adopt_is_unaware(engine, set, &members->chosen);
 }
 
 static void begin_change(struct engine *engine, struct set *set, uint8_t want)
@@ -263,7 +263,7 @@ static void spread(struct engine *engine, struct set *set)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		if (leg_has_vote(leg) && leg->accepted_gen < config->gen &&
+		if (leg_has_vote(leg) && leg->accepted_gen < config->gen && !adopt_may_lack(engine, config, leg) &&
 		    !(MUTANT(leaving_may_not_vote) && set->evicting & leg_bit(leg)))
 			attach_accept(engine, leg, config);
 	}
@@ -354,7 +354,8 @@ void evict_progress(struct engine *engine, struct set *set)
 	open_members(engine, set, keep);
 	want = wanted(engine, set, keep, is_short);
 	if (want && needs_change(engine, set, want)) {
-		if (set->change == CHANGE_NONE || set->target != want)
+		if (set->change == CHANGE_NONE || set->target != want ||
+		    (set->change == CHANGE_ACCEPT && adopt_is_unaware(engine, set, &set->members.proposed)))
 			begin_change(engine, set, want);
 		go_on(engine, set);
 	} else {

@@ -124,6 +124,7 @@ struct leg {
 
 	/* What the replica said. */
 	bool is_probed;	       /* in this round of the attach */
+	bool is_probed_again;  /* asked once more: what it said may be out of date */
 	bool has_promised;     /* this ballot; durable there, so kept across connections */
 	uint32_t accepted_gen; /* highest answered under this ballot */
 	uint64_t lease_end_ns; /* what it had granted when it promised */
@@ -134,6 +135,8 @@ struct leg {
 	struct uuid hello_boot_id;
 	struct ballot promised;
 	struct config config; /* as last reported */
+	uint32_t told_no;     /* of that report, among all that the engine got */
+	uint32_t probe_no;    /* reports that the engine had when it sent the PROBE that was answered last */
 
 	uint32_t session;
 	uint64_t ping_id; /* 0: none outstanding */

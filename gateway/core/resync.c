@@ -383,6 +383,9 @@ static void invite(struct engine *engine, struct set *set, struct leg *leg)
 {
 	if (!evict_is_fit(engine, leg) || engine->now_ns < leg->rejoin.retry_ns)
 		return;
+	/* The config is about to say what it must be compared in. */
+	if (adopt_may_lack(engine, &set->members.chosen, leg))
+		return;
 	if (set->change == CHANGE_NONE && !set->members.is_proposed && set_readable(set))
 		attach_open(engine, leg);
 }

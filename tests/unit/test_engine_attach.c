@@ -66,6 +66,7 @@ static void a_config_that_only_one_replica_stored_is_adopted_for_all(void)
 	h.replicas[1].config.gen = 3;
 	h.replicas[1].config.loss_count = 4;
 	h.replicas[1].promised = (struct ballot){7, 8};
+	h.replicas[0].promised = (struct ballot){7, 8};
 	harness_attach(&h);
 	CHECK_EQ_U64(8, h.replicas[0].config.ballot.epoch);
 	CHECK_EQ_U64(4, h.replicas[0].config.gen);

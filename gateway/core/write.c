@@ -179,13 +179,14 @@ static void copy_again(struct engine *engine, struct set *set, const struct part
 	}
 }
 
-/* R12: what failed may differ between the legs: nobody reads it before it was made equal, and nothing from here on
- * counts as stable. */
+/* R12: what failed may differ between the legs, or from what an older gateway still reads (R9): nobody reads it before
+ * it was made equal, or that gateway's lease is over; and nothing from here on counts as stable. */
 static void fail_write(struct engine *engine, struct set *set, struct part *part, int error)
 {
 	if (part->wseq < set->failed_from && !MUTANT(failed_write_is_stable))
 		set->failed_from = part->wseq;
-	if (__builtin_popcount(set_required(set)) > 1 && !MUTANT(failed_write_is_read))
+	if ((__builtin_popcount(set_required(set)) > 1 || !set_has_outlived(engine, set)) &&
+	    !MUTANT(failed_write_is_read))
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
 	copy_again(engine, set, part);
 	/* Who has it is read from now on: it is something to be made durable, and to be lost (P4, R8). While nobody is

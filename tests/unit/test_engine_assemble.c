@@ -325,6 +325,27 @@ static void what_may_differ_on_the_only_copy_is_read_when_the_longest_lease_is_o
 	CHECK_STR("one copy is left, and equal to itself", h.last_event_text[EVENT_RECONCILED]);
 }
 
+/* Nor what failed on it meanwhile: seed 512313. */
+static void what_failed_on_the_only_copy_is_read_when_the_longest_lease_is_over(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[1].is_reachable = false;
+	h.replicas[2].lease_left_ms = 2500;
+	scene_attach(&h);
+	scene_wait(&h, h.options.attach_wait_ns);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_ENOSPC);
+	CHECK_ERRNO(-ENOSPC, h.errors[0]);
+	harness_submit(&h, 1, REQUEST_READ, 0, 0, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_wait(&h, 2500000000ull);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[1]);
+}
+
 /* No connection tells that a machine lost power, and what it said would be waited for: seed 104400. */
 static void a_voter_that_was_probed_and_is_gone_is_not_waited_for(void)
 {
@@ -438,6 +459,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(what_may_differ_is_read_when_the_longest_lease_is_over),
 	CHECK_TEST(a_flush_from_before_an_attach_in_place_does_not_forget_the_lists),
 	CHECK_TEST(what_may_differ_on_the_only_copy_is_read_when_the_longest_lease_is_over),
+	CHECK_TEST(what_failed_on_the_only_copy_is_read_when_the_longest_lease_is_over),
 	CHECK_TEST(a_voter_that_was_probed_and_is_gone_is_not_waited_for),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
 };

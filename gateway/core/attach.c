@@ -172,6 +172,15 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct leg
 	attach_probe(engine, leg);
 }
 
+/* What is accepted was promised before; but for the config that a replica was created with. */
+static bool was_promised(const struct message_state *state)
+{
+	const struct ballot *accepted = &state->config.ballot, *promised = &state->promised;
+
+	return promised->epoch == 0 || accepted->epoch < promised->epoch ||
+	       (accepted->epoch == promised->epoch && accepted->nonce == promised->nonce);
+}
+
 /* What PROBE and PROMISE report must be this volume's, and of the process that said WELCOME. False: dealt with. */
 static bool take_state(struct engine *engine, struct leg *leg, const struct message_state *state)
 {
@@ -185,6 +194,12 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	error = volume_spec_match(&engine->spec, leg->set, &state->config, &err);
 	if (error) {
 		refuse(engine, leg, error, err.text);
+		return false;
+	}
+	if (!was_promised(state)) {
+		refuse(engine, leg, -EINVAL,
+		       "its config was never promised: its promise went back, or its superblock was put together from "
+		       "parts; look at it with replica check");
 		return false;
 	}
 	leg->promised = state->promised;

@@ -264,6 +264,18 @@ static void a_config_that_is_not_the_files_is_refused(void)
 	attach_is_refused(-EINVAL, "replica r0: is not a voter");
 }
 
+static void a_promise_that_went_back_behind_its_config_is_refused(void)
+{
+	start(1, 2);
+	h.replicas[1].config.ballot = (struct ballot){4, 44};
+	h.replicas[1].promised = (struct ballot){3, 33};
+	attach_is_refused(-EINVAL, "r1 (10.0.0.2:7420): its config was never promised");
+	start(1, 2);
+	h.replicas[1].config.ballot = (struct ballot){4, 44};
+	h.replicas[1].promised = (struct ballot){4, 45};
+	attach_is_refused(-EINVAL, "its promise went back");
+}
+
 static void a_replica_that_is_out_of_sync_is_not_counted(void)
 {
 	start(1, 2);
@@ -380,6 +392,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(another_protocol_version_is_refused),
 	CHECK_TEST(a_server_with_small_payloads_is_refused),
 	CHECK_TEST(a_config_that_is_not_the_files_is_refused),
+	CHECK_TEST(a_promise_that_went_back_behind_its_config_is_refused),
 	CHECK_TEST(a_replica_that_is_out_of_sync_is_not_counted),
 	CHECK_TEST(two_values_of_one_gen_are_refused),
 	CHECK_TEST(used_up_epochs_and_gens_are_refused),

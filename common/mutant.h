@@ -101,7 +101,16 @@
 	X(joiner_gets_no_stamps, "R7: the source's stamps are not raised on the replica that comes back")              \
 	X(joiner_misses_what_is_under_way, "R7: ... nor is it sent the writes under way")                              \
 	X(joiner_misses_new_writes, "R7: ... nor the new ones")                                                        \
+	/* P10: verify */                                                                                              \
 	X(verify_of_the_uncertain, "R12: what a failed write left may be called a difference of replicas in sync")     \
+	X(verify_believes_the_first, "P10: what differs from the first replica is wrong, whoever has the majority")    \
+	X(verify_half_is_right, "P10: half of the replicas are a majority: of two the first is right")                 \
+	X(verify_believes_the_named, "P10: the replica that people named is right, against a majority")                \
+	X(verify_repairs_unasked, "P10: a verify repairs though nobody asked for it")                                  \
+	X(verify_forgets_the_stopped, "P10: a region whose comparison was stopped counts as compared")                 \
+	X(verify_ends_early, "P10: the last region is not compared")                                                   \
+	X(verify_beside_a_rejoin, "P10: a verify does not wait until a replica was taken back")                        \
+	X(verify_without_patience, "P8: a verify waits for ever for what may never come")                              \
 	X(rejoin_of_the_uncertain, "R7: it is made equal to a source that is not yet equal to the other ones")         \
 	X(rejoin_without_flush, "R7: it is proposed before its FLUSH is answered")                                     \
 	X(joiner_not_required, "R7: its acknowledgements are not required from the sending of that FLUSH on")          \

@@ -73,7 +73,7 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 	copy->targets = targets;
 	copy->legs = targets | (uint8_t)(1u << source);
 	copy->purpose = purpose;
-	copy->is_read_only = purpose == COPY_VERIFY && !engine->verify.order.repair;
+	copy->is_read_only = purpose == COPY_VERIFY && !engine->verify.order.repair && !MUTANT(verify_repairs_unasked);
 	copy->is_stopped = false;
 	copy->round++;
 	copy->digests_asked = copy->digests_held = 0;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
 #define PATIENCE_NS 60000000000ull /* with what may never come: a second replica in sync, a majority */
@@ -150,7 +151,7 @@ static const char *what_it_waits_for(const struct set *set, bool *ret_may_never_
 	*ret_may_never_come = false;
 	if (!region_map_is_empty(&set->uncertain))
 		return "replicas are being made equal after a gateway was lost";
-	if (set->syncing)
+	if (set->syncing && !MUTANT(verify_beside_a_rejoin))
 		return "a replica is being taken back";
 	*ret_may_never_come = true;
 	if (set->phase != SET_SERVING || set->is_suspended)
@@ -178,12 +179,17 @@ static bool must_wait(struct engine *engine, const struct set *set)
 	return what != NULL;
 }
 
+static uint64_t regions_to_compare(const struct set *set)
+{
+	return set->uncertain.region_count - MUTANT(verify_ends_early);
+}
+
 /* The number of regions: none is left to begin. */
 static uint64_t take_region(struct verify *verify, const struct set *set)
 {
 	if (verify->retry_count > 0)
 		return verify->retry[--verify->retry_count];
-	return verify->next < set->uncertain.region_count ? verify->next++ : set->uncertain.region_count;
+	return verify->next < regions_to_compare(set) ? verify->next++ : set->uncertain.region_count;
 }
 
 static void give_back(struct verify *verify, uint64_t region)
@@ -218,7 +224,7 @@ static bool set_is_done(const struct engine *engine, const struct set *set)
 	const struct verify *verify = &engine->verify;
 
 	return verify->retry_count == 0 && copy_active(engine, set, COPY_VERIFY) == 0 &&
-	       (!has_mirror(set) || verify->next >= set->uncertain.region_count);
+	       (!has_mirror(set) || verify->next >= regions_to_compare(set));
 }
 
 static void next_set(struct engine *engine)
@@ -254,7 +260,8 @@ void verify_tick(struct engine *engine)
 	if (verify->status.state != VERIFY_RUNNING)
 		return;
 	pace_refill(&verify->pace, engine->now_ns);
-	if (verify->waits_since_ns && engine->now_ns - verify->waits_since_ns > PATIENCE_NS) {
+	if (verify->waits_since_ns && !MUTANT(verify_without_patience) &&
+	    engine->now_ns - verify->waits_since_ns > PATIENCE_NS) {
 		char why[sizeof(verify->status.text)];
 
 		memcpy(why, verify->status.text, sizeof(why));
@@ -286,10 +293,14 @@ static uint8_t legs_equal_to(const struct copy *copy, unsigned leg, unsigned pie
 /* Legs that hold what is right: more than half of them, else those equal to the one that was named. 0: undecided. */
 static uint8_t right_legs(const struct copy *copy, uint8_t named, unsigned piece)
 {
+	if (MUTANT(verify_believes_the_first))
+		named = copy->legs;
+	if ((MUTANT(verify_believes_the_named) || MUTANT(verify_believes_the_first)) && named & copy->legs)
+		return legs_equal_to(copy, (unsigned)__builtin_ctz(named), piece);
 	for (unsigned i = 0; i < SET_VOTERS_MAX; i++) {
 		uint8_t equal = copy->legs & 1u << i ? legs_equal_to(copy, i, piece) : 0;
 
-		if (2 * __builtin_popcount(equal) > __builtin_popcount(copy->legs))
+		if (2 * __builtin_popcount(equal) + MUTANT(verify_half_is_right) > __builtin_popcount(copy->legs))
 			return equal;
 	}
 	return named & copy->legs ? legs_equal_to(copy, (unsigned)__builtin_ctz(named), piece) : 0;
@@ -453,7 +464,8 @@ void verify_region_stopped(struct engine *engine, struct copy *copy)
 	struct verify *verify = &engine->verify;
 	char why[sizeof(verify->status.text)];
 
-	give_back(verify, copy->region);
+	if (!MUTANT(verify_forgets_the_stopped))
+		give_back(verify, copy->region);
 	if (++verify->stops >= STOPS_MAX) {
 		snprintf(why, sizeof(why), "set %u, region at %llu cannot be compared: %.80s", copy->set,
 			 (unsigned long long)(copy->region * REGION_BYTES), last_error_of(engine, copy));

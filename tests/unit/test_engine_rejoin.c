@@ -344,6 +344,26 @@ static void the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync(void)
 	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
 }
 
+/* Asked, answered a second later, and not asked again: three seconds from the asking. */
+static void a_lease_runs_from_the_sending_of_what_was_answered(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	for (unsigned i = 0; i < 3; i++)
+		h.replicas[i].mute_on = MESSAGE_HEARTBEAT;
+	scene_wait(&h, 1000000000);
+	harness_tick(&h, 1000000000);
+	for (unsigned i = 0; i < 3; i++)
+		h.replicas[i].mute_on = 0;
+	harness_pump(&h);
+	for (unsigned i = 0; i < 3; i++)
+		h.replicas[i].mute_on = MESSAGE_HEARTBEAT;
+	scene_wait(&h, 1900000000);
+	CHECK_TRUE(harness_status(&h).sets[0].has_lease);
+	scene_wait(&h, 200000000);
+	CHECK_FALSE(harness_status(&h).sets[0].has_lease);
+}
+
 static void a_recovered_device_drives_its_requests_only_under_its_own_config(void)
 {
 	struct engine_options options = harness_options();
@@ -475,6 +495,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(the_last_replica_does_not_resume_after_a_failed_flush),
 	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),
 	CHECK_TEST(the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync),
+	CHECK_TEST(a_lease_runs_from_the_sending_of_what_was_answered),
 	CHECK_TEST(a_recovered_device_drives_its_requests_only_under_its_own_config),
 	CHECK_TEST(reads_of_a_recovered_device_wait_until_all_its_writes_arrived),
 	CHECK_TEST(by_policy_requests_fail_after_a_while_without_majority),

@@ -100,7 +100,8 @@ static void the_same_epoch_promised_to_another_is_no_promise_either(void)
 	scene_pair(&h, contents, NULL);
 	scene_was_attached(&h, 3);
 	h.replicas[1].incarnation++;
-	h.replicas[1].promised.nonce = 44;
+	set_back(1);
+	h.replicas[1].promised = (struct ballot){3, 44};
 	scene_attach(&h);
 	go_on(1);
 	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);

@@ -30,7 +30,7 @@ check_functions()
 	done < <(grep -oE '`?[a-z][a-z0-9/_-]*/[a-z0-9_-]+\.[ch]`?: ?`?[a-z_][a-z0-9_]*`?\(\)' "$document" | tr -d '`')
 }
 
-# `unit/test_engine: a_write_waits`, `native/some_test.sh`: the test program exists and knows the test.
+# `unit/test_engine: a_write_waits`, `native/some_test.sh`, `sim/options.h: w_power`: the file exists and knows the name.
 check_tests()
 {
 	local document=$1 reference path name source
@@ -42,13 +42,16 @@ check_tests()
 		source=$path
 		[[ -f $source ]] || source=$path.c
 		[[ -f $source ]] || source=$path.sh
+		# sim/sim, crash/crash: the program of a folder.
+		[[ -f $source ]] || source=${path%/*}/main.c
+		[[ -f $source && ($source != */main.c || $path == */"$(basename "${path%/*}")") ]] || source=$path
 		checked=$((checked + 1))
 		if [[ ! -f $source ]]; then
 			complain "$document: no test $path"
 		elif [[ $name ]] && ! grep -qw -- "$name" "$source"; then
 			complain "$document: $source has no test $name"
 		fi
-	done < <(grep -oE '`(tests/)?(unit|native|guest|drivers)/[a-z0-9_.-]+[a-z0-9_](: ?[a-z][a-z0-9_]+)?`' "$document" |
+	done < <(grep -oE '`(tests/)?(unit|native|guest|drivers|sim|drill|crash|fuzz)/[a-z0-9_.-]+[a-z0-9_](: ?[a-z][a-z0-9_]+)?`' "$document" |
 		tr -d '`' | sed 's,^tests/,,')
 }
 

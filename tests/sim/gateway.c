@@ -385,6 +385,7 @@ void gateway_tick(struct world *world, struct gateway *gateway)
 	engine_tick(gateway->engine);
 	if (engine_outlived_leases(gateway->engine))
 		gateway->last_outlived = gateway->nonce;
+	truth_settle(world, gateway);
 	sim_verify_tick(world, gateway);
 	world_post(world, world->options.tick_ms * SIM_MS,
 		   (struct event){.kind = EVENT_TICK, .process = PROCESS_GATEWAY(gateway->index)});

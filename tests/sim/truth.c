@@ -30,6 +30,7 @@ void truth_reset(struct world *world)
 
 	for (unsigned i = 0; i < world->geometry.sets; i++) {
 		world->truth.sets[i].count = 0;
+		world->truth.sets[i].is_unsettled = false;
 		geometry_config(&world->geometry, i, &config);
 		summarize(&config, &world->truth.sets[i].chosen);
 	}
@@ -171,7 +172,31 @@ static void tell_gateways(struct world *world, unsigned set, const struct truth_
 	}
 }
 
-/* What others left unfinished took effect before now or never; what a loss took away may be gone. */
+/* What others left unfinished took effect before the last lease of an older gateway is over, or never. */
+static void settle(struct world *world, unsigned set, unsigned owner)
+{
+	world->truth.sets[set].is_unsettled = false;
+	history_close_writes(world, set, owner);
+}
+
+void truth_settle_all(struct world *world)
+{
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if (world->truth.sets[i].is_unsettled)
+			settle(world, i, gateway_of_nonce(world, world->truth.sets[i].chosen.ballot.nonce));
+	}
+}
+
+void truth_settle(struct world *world, struct gateway *gateway)
+{
+	for (unsigned i = 0; i < world->geometry.sets; i++) {
+		if (world->truth.sets[i].is_unsettled && gateway->engine &&
+		    world->truth.sets[i].chosen.ballot.nonce == gateway->nonce &&
+		    engine_outlived_leases(gateway->engine))
+			settle(world, i, gateway->index);
+	}
+}
+
 static void attached_anew(struct world *world, unsigned set, const struct truth_config *config)
 {
 	unsigned owner = gateway_of_nonce(world, config->ballot.nonce);
@@ -182,7 +207,7 @@ static void attached_anew(struct world *world, unsigned set, const struct truth_
 	}
 	if (owner != SIM_NO_OWNER)
 		world->gateways[owner].device.superseded &= (uint8_t) ~(1u << set);
-	history_close_writes(world, set, owner);
+	world->truth.sets[set].is_unsettled = true;
 }
 
 static void become_chosen(struct world *world, unsigned set, const struct truth_config *config)
@@ -197,8 +222,10 @@ static void become_chosen(struct world *world, unsigned set, const struct truth_
 	check_change(world, set, config);
 	if (config->ballot.nonce != old.ballot.nonce || config->loss_count > old.loss_count)
 		attached_anew(world, set, config);
-	if (config->loss_count > old.loss_count)
+	if (config->loss_count > old.loss_count) {
+		settle(world, set, gateway_of_nonce(world, config->ballot.nonce));
 		history_lose(world, set, config->ballot.epoch);
+	}
 	world->truth.sets[set].chosen = *config;
 	world->truth.sets[set].chosen.stored_by = 0;
 	truth_check_stamps(world);

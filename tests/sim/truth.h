@@ -39,6 +39,7 @@ struct truth_set {
 	struct truth_config recent[SIM_CONFIGS_KEPT]; /* proposed to somebody; oldest are overwritten */
 	unsigned count;
 	struct truth_config chosen;
+	bool is_unsettled; /* its gateway waits for an older one's lease, under which what was before may be read */
 };
 
 struct truth {
@@ -48,6 +49,10 @@ struct truth {
 void truth_reset(struct world *world);
 /* A voter has just made its config durable. */
 void truth_stored(struct world *world, struct server *server);
+/* Now and then, while the gateway runs. */
+void truth_settle(struct world *world, struct gateway *gateway);
+/* The world ends. */
+void truth_settle_all(struct world *world);
 /* Of any moment: who is out differs only where a rejoin would look (R6, R7). */
 void truth_check_stamps(struct world *world);
 /* In-sync replicas hold the same, when nobody is writing. */

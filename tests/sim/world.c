@@ -501,6 +501,7 @@ int world_run(struct world *world, uint64_t seed, const char *overrides)
 	world_post(world, PHASE_TICK_NS, (struct event){.kind = EVENT_PHASE});
 	world_post(world, OPERATOR_TICK_NS, (struct event){.kind = EVENT_OPERATOR});
 	run_events(world);
+	truth_settle_all(world);
 	history_check(world);
 	return 0;
 }

@@ -55,6 +55,7 @@
 	X(rolled_back_is_counted,                                                                                      \
 	  "R3.3: a member whose disk was set back to before the adopted config is counted in sync")                    \
 	X(rolled_back_by_stamps, "R7: a replica whose disk was set back while it was out is compared by stamps")       \
+	X(rolled_back_marked_late, "R7: ... or is told of configs before one that has it compared in full")            \
 	X(lost_lists_are_empty, "R3.3: when no member kept its list, nothing is uncertain")                            \
 	X(doubt_not_passed_on, "R3.3: a successor is not told that nobody's list tells what is uncertain")             \
 	X(long_out_not_compared,                                                                                       \
@@ -89,6 +90,8 @@
 	X(leaving_may_not_vote, "R6: a replica on its way out has no vote")                                            \
 	X(no_turning_round, "R6: a member that comes back while its eviction is stuck is not let in again")            \
 	X(forgetful_returns_beside_others, "R6: a member that lost its list is let in again, not alone")               \
+	X(forgetful_is_named,                                                                                          \
+	  "R6: a member that lost its list, let in again before another, is named as one that has it")                 \
 	X(restart_not_noticed, "R2: a replica that comes back as another process is taken for the same")               \
 	X(power_loss_forgiven, "R8: a last replica that lost completed writes serves on")                              \
 	/* R7: rejoin */                                                                                               \

@@ -347,10 +347,11 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 }
 
 /* The process whose session counts, not one that only knocks. */
-static void set_identity(struct engine *engine, const struct set *set, const struct leg *leg, struct voter *voter,
-			 uint32_t gen)
+static void set_identity(const struct set *set, const struct leg *leg, struct voter *voter, uint32_t gen, uint8_t in)
 {
-	if (voter->state != VOTER_IN || !set->is_doubtful || MUTANT(doubt_not_passed_on))
+	bool is_doubtful = set->is_doubtful && !MUTANT(doubt_not_passed_on);
+
+	if (voter->state != VOTER_IN || !(is_doubtful || set_has_forgetful(set, in & leg_bit(leg), in)))
 		voter->incarnation = leg->incarnation;
 	voter->boot_id = leg->boot_id;
 	voter->state = VOTER_IN;
@@ -385,7 +386,7 @@ void adopt_config(struct engine *engine, struct set *set, struct config *ret)
 		if (!voter || leg->is_witness)
 			continue;
 		if (set->counted & leg_bit(leg)) {
-			set_identity(engine, set, leg, voter, ret->gen);
+			set_identity(set, leg, voter, ret->gen, set->counted);
 			continue;
 		}
 		if (voter->state == VOTER_IN && !MUTANT(absent_not_compared))
@@ -408,7 +409,7 @@ void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t 
 		if (!voter || leg->is_witness)
 			continue;
 		if (in & leg_bit(leg)) {
-			set_identity(engine, set, leg, voter, gen);
+			set_identity(set, leg, voter, gen, in);
 		} else if (voter->state == VOTER_IN) {
 			/* Witnessed: what it lacks is stamped. */
 			voter->state = VOTER_OUT;

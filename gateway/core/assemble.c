@@ -366,7 +366,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 {
 	set->members.stamp_gen = set->members.chosen.gen;
 	set->was_ours = true;
-	set->evicting = 0;
+	set->evicting = set->forgetful = 0;
 	set->change = CHANGE_NONE;
 	set->can_forget = false;
 	doubt_flushes(set);

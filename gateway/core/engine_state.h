@@ -126,6 +126,7 @@ struct set {
 	uint32_t change_gen;
 	struct region_map stamp_map; /* U */
 	uint8_t evicting;	     /* in-sync members that were lost and not let back */
+	uint8_t forgetful;	     /* ... and let back as another process; see set_has_forgetful() */
 	bool is_suspended;
 	bool needs_look;  /* engine_run() looks at it before it returns */
 	bool has_put_off; /* a write is to be repeated, after a copy */
@@ -235,6 +236,13 @@ static inline uint8_t set_required(const struct set *set)
 static inline bool set_has_outlived(const struct engine *engine, const struct set *set)
 {
 	return set->ack_from_ns <= engine->now_ns || MUTANT(reconciled_within_a_lease);
+}
+
+/* Of `legs` some that lost their lists and came back while others were lost, in a config of `in`: only their older
+ * names tell a successor that nobody's list has what they alone had stored. Alone, they have nobody to differ from. */
+static inline bool set_has_forgetful(const struct set *set, uint8_t legs, uint8_t in)
+{
+	return (set->forgetful & legs) && __builtin_popcount(in) > 1 && !MUTANT(forgetful_is_named);
 }
 
 /* Replicas that may answer reads: in sync by the chosen config, with a session. */

@@ -177,7 +177,10 @@ static bool identity_is_stale(struct engine *engine, const struct set *set, uint
 		const struct leg *leg = set_leg(engine, set, i);
 		const struct voter *voter = config_voter(&set->members.chosen, &leg_replica(engine, leg)->uuid);
 
-		if (keep & set->up_legs & leg_bit(leg) && voter && voter->incarnation != leg->incarnation)
+		if (!(keep & set->up_legs & leg_bit(leg)) || !voter)
+			continue;
+		if (!uuid_equal(&voter->boot_id, &leg->boot_id) ||
+		    (voter->incarnation != leg->incarnation && !set_has_forgetful(set, leg_bit(leg), keep)))
 			return true;
 	}
 	return false;
@@ -263,7 +266,8 @@ static void spread(struct engine *engine, struct set *set)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
-		if (leg_has_vote(leg) && leg->accepted_gen < config->gen && !adopt_may_lack(engine, config, leg) &&
+		if (leg_has_vote(leg) && leg->accepted_gen < config->gen &&
+		    (!adopt_may_lack(engine, config, leg) || MUTANT(rolled_back_marked_late)) &&
 		    !(MUTANT(leaving_may_not_vote) && set->evicting & leg_bit(leg)))
 			attach_accept(engine, leg, config);
 	}
@@ -407,6 +411,7 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	}
 	set->change = CHANGE_NONE;
 	set->evicting &= set->members.in;
+	set->forgetful &= __builtin_popcount(set->members.in) > 1 ? set->members.in : 0;
 	tell_chosen(engine, set, was_in);
 	abort_evicted(engine, set, was_union);
 	resync_chosen(engine, set, set->members.in & ~was_in);

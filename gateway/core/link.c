@@ -157,8 +157,12 @@ void link_closed(struct engine *engine, struct leg *leg, enum lane lane, int err
 
 static void note_identity(struct engine *engine, struct leg *leg)
 {
+	struct set *set = leg_set(engine, leg);
+
 	if (MUTANT(acks_forgotten_late) && leg->was_up && !uuid_equal(&leg->boot_id, &leg->hello_boot_id))
 		write_forget_acks(engine, leg);
+	if (!evict_is_same_process(leg) && set->members.in & leg_bit(leg))
+		set->forgetful |= leg_bit(leg);
 	leg->reconnects += leg->was_up;
 	leg->was_up = true;
 	/* Nothing was lost that nobody else has: else it would not be here (R8). */

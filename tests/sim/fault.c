@@ -242,6 +242,14 @@ static void flip(struct world *world)
 	disk_flip_bit(world, server);
 }
 
+static void set_back(struct world *world)
+{
+	struct server *server;
+
+	if (set_back_strike(world, &server))
+		post_heal(world, HEAL_SERVER, server->index);
+}
+
 /* ---- gateways ---- */
 
 static void gateway_ends(struct world *world)
@@ -348,6 +356,7 @@ static const struct {
 	{offsetof(struct options, w_gateway_pause), gateway_pauses},
 	{offsetof(struct options, w_takeover), takeover},
 	{offsetof(struct options, w_split), split},
+	{offsetof(struct options, w_set_back), set_back},
 };
 
 static uint32_t weight(const struct world *world, size_t i)

@@ -167,6 +167,8 @@ void options_draw(struct options *ret, struct random *random)
 	draw_faults(ret, random);
 	ret->verify_ms = PICK(random, 0, 0, 0, 5, 50, 500);
 	ret->verify_repair = (uint32_t)random_below(random, 2);
+	/* Last, and seldom: the other worlds stay what they were. */
+	ret->w_set_back = random_below(random, 16) ? 0 : (uint32_t)random_range(random, 2, 10);
 }
 
 static const struct option *find(const char *name, size_t length)

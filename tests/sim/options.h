@@ -68,6 +68,7 @@
 	X(w_gateway_pause, "the gateway process is stopped")                                                           \
 	X(w_takeover, "the other host attaches, whatever this one does")                                               \
 	X(w_split, "each host reaches some of the voters only, and the other one attaches")                            \
+	X(w_set_back, "the disk of a server is set back to an older copy while it is off")                             \
 	X(detach, "1: the seed ends with a detach")                                                                    \
 	X(chaos_ms, "how long faults strike at most")                                                                  \
 	X(partial, "1: before everything heals, a minority of the voters stays away for a while")                      \

@@ -58,6 +58,7 @@ void server_init(struct world *world, unsigned index)
 	for (unsigned i = 0; i < SIM_BUFFERS_MAX; i++)
 		server->buffers[i] = (struct io_buf){server->buffer_memory + (size_t)i * BUFFER_BYTES, BUFFER_BYTES};
 	disk_init(&server->disk);
+	set_back_init(&server->set_back);
 	server->disk.store.ops = &store_ops;
 }
 
@@ -86,6 +87,7 @@ void server_fini(struct server *server)
 	free(server->buffer_memory);
 	free(server->process.waiting);
 	disk_fini(&server->disk);
+	set_back_fini(&server->set_back);
 }
 
 static void new_boot(struct world *world, struct server *server)
@@ -109,6 +111,7 @@ void server_reset(struct world *world, unsigned index)
 	server->answered_epoch = server->forgotten_epoch = server->started_failed_syncs = 0;
 	new_boot(world, server);
 	disk_reset(world, server);
+	set_back_reset(&server->set_back);
 }
 
 static void nothing_changed(struct replica *replica)
@@ -177,9 +180,10 @@ void server_start(struct world *world, struct server *server)
 	if (sb.promised.epoch < server->answered_epoch)
 		world_violation(world, "server %u: promised epoch %u, but starts with %u", server->index,
 				server->answered_epoch, sb.promised.epoch);
+	disk_reread(world, server, sb.failed_syncs != server->started_failed_syncs);
+	set_back_note_start(world, server);
 	sb.clean = false;
 	disk_write_superblock(&server->disk, &sb);
-	disk_reread(world, server, sb.failed_syncs != server->started_failed_syncs);
 	server->started_failed_syncs = sb.failed_syncs;
 	server->identity.incarnation = random_next(&world->random) | 1;
 	/* The first start was long ago. */

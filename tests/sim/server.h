@@ -10,6 +10,7 @@
 #include "tests/sim/geometry.h"
 #include "tests/sim/net.h"
 #include "tests/sim/process.h"
+#include "tests/sim/set_back.h"
 
 #define SIM_SERVER_LANES 12u
 #define SIM_ASKED_MAX (LANE_VOTER_MAX + 2u)
@@ -58,6 +59,7 @@ struct server {
 	struct served_pool pool;
 	bool has_pool;
 	struct disk disk;
+	struct set_back set_back;
 	struct server_lane lanes[SIM_SERVER_LANES];
 	struct io_buf buffers[SIM_BUFFERS_MAX];
 	struct io_buf *free_buffers[SIM_BUFFERS_MAX];

@@ -228,6 +228,7 @@ static void become_chosen(struct world *world, unsigned set, const struct truth_
 	}
 	world->truth.sets[set].chosen = *config;
 	world->truth.sets[set].chosen.stored_by = 0;
+	set_back_chosen(world, set, config->in);
 	truth_check_stamps(world);
 }
 
@@ -314,7 +315,7 @@ static bool is_covered(const struct server *in, const struct server *out, const 
 {
 	if (has_stamp(in, region, voter->in_sync_gen) || has_stamp(out, region, voter->in_sync_gen))
 		return true;
-	if (voter->compare == COMPARE_EVERYTHING)
+	if (voter->compare == COMPARE_EVERYTHING || set_back_is_compared(out, voter->in_sync_gen))
 		return true;
 	if (voter->compare != COMPARE_ITS_LIST)
 		return false;

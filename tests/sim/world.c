@@ -340,6 +340,7 @@ static void operate(struct world *world)
 	world_post(world, OPERATOR_TICK_NS, (struct event){.kind = EVENT_OPERATOR});
 	if (world->gateways[world->in_use].is_detaching)
 		return;
+	set_back_operate(world);
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++)
 		look_after(world, &world->gateways[i]);
 	if (world->phase == PHASE_CHAOS)

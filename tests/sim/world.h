@@ -43,6 +43,7 @@ struct world_counters {
 		verifies;
 	uint64_t frames_zombie, scribbles, io_errors;
 	uint64_t evictions, rejoins, reattaches, reconciles, suspensions, losses;
+	uint64_t set_backs;
 	uint64_t ticks, served_ticks; /* of the chaos: how much of it the volume is served */
 };
 

@@ -85,8 +85,6 @@
 	X(evict_leaves_out_the_syncing, "R6: replicas being taken back are not stamped")                               \
 	X(proposal_not_required,                                                                                       \
 	  "R6: until a proposal is known chosen, only the last chosen config's replicas are required")                 \
-	X(proposal_not_withdrawn,                                                                                      \
-	  "R6: a config that was proposed and is no longer wanted is not replaced by a higher gen")                    \
 	X(leaving_may_not_vote, "R6: a replica on its way out has no vote")                                            \
 	X(no_turning_round, "R6: a member that comes back while its eviction is stuck is not let in again")            \
 	X(forgetful_returns_beside_others, "R6: a member that lost its list is let in again, not alone")               \

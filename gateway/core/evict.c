@@ -190,8 +190,7 @@ static bool needs_change(struct engine *engine, const struct set *set, uint8_t w
 {
 	const struct membership *members = &set->members;
 
-	return want != members->in || (members->in_union != members->in && !MUTANT(proposal_not_withdrawn)) ||
-	       (members->stamp_gen > members->chosen.gen && !MUTANT(proposal_not_withdrawn)) ||
+	return want != members->in || members->in_union != members->in || members->stamp_gen > members->chosen.gen ||
 	       identity_is_stale(engine, set, want) || adopt_is_unaware(engine, set, &members->chosen);
 }
 

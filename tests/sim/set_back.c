@@ -61,7 +61,8 @@ static void take(const struct world *world, const struct disk *disk, struct disk
 	copy->is_there = true;
 }
 
-/* And as it writes it, with an fsync. What was once acknowledged here stays acknowledged: nobody may know better yet. */
+/* And as it writes it, with an fsync. What was once acknowledged here stays acknowledged: nobody may know better yet.
+ */
 static void put(struct world *world, struct server *server, const struct disk_copy *copy)
 {
 	struct disk *disk = &server->disk;

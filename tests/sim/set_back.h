@@ -1,9 +1,9 @@
 /* A server's disk that is set back to an older copy while the server is off: somebody restored a directory. And the
  * operator, who puts the newer one back when the replica is refused for it.
  *
- * Struck only where replication.md lets one expect that it is found out: the copy is from before the last attachment, and
- * enough others know of that one. What nothing can tell - a copy of the same attachment, a witness's, a majority's - is
- * left out.
+ * Struck only where replication.md lets one expect that it is found out: the copy is from before the last attachment,
+ * and enough others know of that one. What nothing can tell - a copy of the same attachment, a witness's, a majority's
+ * - is left out.
  */
 #ifndef TESTS_SIM_SET_BACK_H
 #define TESTS_SIM_SET_BACK_H

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/check.h"
+#include "tests/unit/sample.h"
 
 static struct harness h;
 static scene_contents contents[LEG_COUNT_MAX];
@@ -249,6 +250,43 @@ static void who_lost_its_list_and_came_back_before_another_is_not_named_as_one_t
 	CHECK_EQ_INT(COMPARE_EVERYTHING, scene_voter(&h, 2, 0)->compare);
 }
 
+static void wait_until_it_is(unsigned leg, enum leg_state state)
+{
+	for (unsigned i = 0; i < 20 && harness_status(&h).legs[leg].state != state; i++)
+		scene_wait(&h, 100000000);
+	CHECK_EQ_INT(state, harness_status(&h).legs[leg].state);
+}
+
+/* R5: its machine lost what it had acknowledged, and the other acknowledgement comes before its new session is open. */
+static void what_a_restarted_machine_acknowledged_counts_no_more_while_its_session_opens(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2; /* so that it is not evicted meanwhile */
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	scene_answer(&h, 0, FRAME_WRITE);
+	harness_kill(&h, 1);
+	harness_kill(&h, 0);
+	harness_sweep(&h);
+	h.replicas[0].incarnation++;
+	h.replicas[0].boot_id = sample_uuid(200);
+	h.replicas[0].mute_on = MESSAGE_OPEN;
+	h.replicas[0].is_reachable = true;
+	wait_until_it_is(0, LEG_VOTING);
+	h.replicas[1].is_reachable = true;
+	wait_until_it_is(1, LEG_UP);
+	CHECK_EQ_INT(LEG_VOTING, harness_status(&h).legs[0].state);
+	scene_answer(&h, 1, FRAME_WRITE);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[0].mute_on = 0;
+	harness_pump(&h);
+	CHECK_EQ_U64(1, h.pending);
+	scene_answer(&h, 0, FRAME_WRITE);
+	CHECK_EQ_U64(0, h.pending);
+}
+
 static void alone_it_is_named_as_it_is(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -350,6 +388,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_read_that_failed_on_the_only_one_left_in_sync_fails),
 	CHECK_TEST(who_was_let_back_before_its_eviction_was_known_rejoins),
 	CHECK_TEST(who_lost_its_list_and_came_back_before_another_is_not_named_as_one_that_has_it),
+	CHECK_TEST(what_a_restarted_machine_acknowledged_counts_no_more_while_its_session_opens),
 	CHECK_TEST(alone_it_is_named_as_it_is),
 	CHECK_TEST(below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it),
 };

@@ -344,6 +344,26 @@ static void the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync(void)
 	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
 }
 
+/* A joiner that was proposed may be in sync by a config that a successor finds with it and the witness: it has to
+ * answer as well. */
+static void a_member_alone_gives_no_lease_while_a_joiner_is_proposed(void)
+{
+	leave_and_return();
+	contents[1][3 * DIGEST_PIECES_MAX] = 7;
+	scene_wait(&h, 2000000000);
+	h.replicas[2].is_silent = true;
+	h.replicas[1].mute_on = MESSAGE_ACCEPT;
+	scene_answer(&h, 1, FRAME_FLUSH);
+	harness_pump(&h);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state); /* one vote */
+	h.replicas[1].is_silent = true;
+	for (unsigned i = 0; i < 8; i++)
+		scene_wait(&h, LEASE_MS * 1000000ull / 6);
+	CHECK_FALSE(harness_status(&h).sets[0].has_lease);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	CHECK_EQ_U64(0, harness_count(&h, FRAME_READ));
+}
+
 /* Asked, answered a second later, and not asked again: three seconds from the asking. */
 static void a_lease_runs_from_the_sending_of_what_was_answered(void)
 {
@@ -495,6 +515,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(the_last_replica_does_not_resume_after_a_failed_flush),
 	CHECK_TEST(the_last_replica_with_its_kernel_alive_resumes),
 	CHECK_TEST(the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync),
+	CHECK_TEST(a_member_alone_gives_no_lease_while_a_joiner_is_proposed),
 	CHECK_TEST(a_lease_runs_from_the_sending_of_what_was_answered),
 	CHECK_TEST(a_recovered_device_drives_its_requests_only_under_its_own_config),
 	CHECK_TEST(reads_of_a_recovered_device_wait_until_all_its_writes_arrived),

@@ -79,6 +79,7 @@ sed -i 's/list_add/list_remove/' "$tree/docs/architecture.md"
 must_find check-docs.sh "list_remove"
 sed -i 's/can_grow/can_shrink/' "$tree/docs/failure-modes.md"
 must_find check-docs.sh "a_list_can_shrink"
+# shellcheck disable=SC2016 # backquotes of the document
 printf '`sim/options.h: w_gone`\n' >>"$tree/docs/failure-modes.md"
 must_find check-docs.sh "sim/options.h"
 printf '[gone](gone.md)\n' >>"$tree/README.md"

@@ -102,6 +102,10 @@
 	X(joiner_gets_no_stamps, "R7: the source's stamps are not raised on the replica that comes back")              \
 	X(joiner_misses_what_is_under_way, "R7: ... nor is it sent the writes under way")                              \
 	X(joiner_misses_new_writes, "R7: ... nor the new ones")                                                        \
+	/* Waits and pauses */                                                                                         \
+	X(unreadable_is_asked_again, "a replica that cannot be read for a comparison is asked again at once")          \
+	X(held_for_ever, "R12: by policy no request waits too long, but for reads of what cannot be made equal")       \
+	X(reattached_for_ever, "R12: ... but for those of a volume that is attached again in place")                   \
 	/* P10: verify */                                                                                              \
 	X(verify_of_the_uncertain, "R12: what a failed write left may be called a difference of replicas in sync")     \
 	X(verify_believes_the_first, "P10: what differs from the first replica is wrong, whoever has the majority")    \

@@ -395,6 +395,9 @@ void assemble_chosen(struct engine *engine, struct set *set)
 		write_forget_acks(engine, leg);
 	}
 	move(engine, set, SET_SERVING);
+	/* evict_progress() says so if it is suspended still, or again. */
+	set->unserved_ns = 0;
+	set->is_failing = set->is_failing && set->is_suspended;
 	lease_refresh(engine, set);
 	set_unhold(engine, set);
 }
@@ -467,6 +470,8 @@ void assemble_restart(struct engine *engine)
 		set->evicting = set->syncing = 0;
 		set->lease_until_ns = 0;
 		copy_stop_all(engine, set);
+		if (set->unserved_ns == 0)
+			set->unserved_ns = engine->now_ns;
 		move(engine, set, SET_WAITING);
 	}
 	engine->phase = PHASE_PROBE;

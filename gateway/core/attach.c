@@ -378,7 +378,9 @@ static int final_error(enum refusal refusal)
 	}
 }
 
-static void got_refused(struct engine *engine, struct leg *leg, const struct message_refused *refused)
+/* `asked`: what this answers; 0: nothing in particular. */
+static void got_refused(struct engine *engine, struct leg *leg, const struct message_refused *refused,
+			enum message_kind asked)
 {
 	int error = final_error(refused->refusal);
 	struct err err;
@@ -394,6 +396,8 @@ static void got_refused(struct engine *engine, struct leg *leg, const struct mes
 		refuse(engine, leg, error, err.text);
 	} else if (refused->refusal == REFUSAL_STORE && leg->state == LEG_VOTING && leg->step != STEP_NONE) {
 		evict_faulty(engine, leg, "%s", err.text); /* OPEN or JOIN: in vain until its server was started anew */
+	} else if (refused->refusal == REFUSAL_STORE && asked == MESSAGE_DIGEST) {
+		resync_unreadable(engine, leg, err.text);
 	} else {
 		link_abort(engine, leg, "%s", err.text);
 	}
@@ -450,7 +454,7 @@ void attach_message(struct engine *engine, struct leg *leg, enum lane lane, cons
 	struct leg_ask ask;
 
 	if (message->kind == MESSAGE_REFUSED) {
-		got_refused(engine, leg, &message->refused);
+		got_refused(engine, leg, &message->refused, lane == LANE_MAIN && oldest ? oldest->kind : 0);
 		return;
 	}
 	if (lane == LANE_BULK) {

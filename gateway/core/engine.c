@@ -382,7 +382,8 @@ void engine_tick(struct engine *engine)
 		struct set *set = &engine->sets[i];
 
 		/* Deadlines of an attach, rests of a leg. */
-		set->needs_look |= set->phase != SET_SERVING || set->members.in != set->data_legs || set->evicting;
+		set->needs_look |= set->phase != SET_SERVING || set->members.in != set->data_legs || set->evicting ||
+				   set->copies_rest_ns;
 		flush_tick(engine, set);
 		evict_tick(engine, set);
 		resync_tick(engine, set);

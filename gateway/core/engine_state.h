@@ -132,14 +132,16 @@ struct set {
 	bool has_put_off; /* a write is to be repeated, after a copy */
 	bool is_failing;  /* R12: suspended for so long that requests fail */
 	uint64_t suspended_ns, resumed_ns;
+	uint64_t unserved_ns;	    /* since when it has been attached again in place; 0: it is not */
 	const char *suspend_reason; /* static text; while suspended */
 	uint64_t lease_until_ns;
 
 	struct unsynced unsynced;
 	struct region_map uncertain;
 	uint64_t reconcile_next, reconcile_total, reconcile_ns, reconcile_bytes;
-	bool can_forget; /* everything uncertain was made equal, and then durable */
-	uint8_t syncing; /* legs being taken back */
+	uint64_t copies_rest_ns; /* no copy before: a replica that nobody can do without could not be read; 0: none */
+	bool can_forget;	 /* everything uncertain was made equal, and then durable */
+	uint8_t syncing;	 /* legs being taken back */
 
 	uint64_t next_wseq;
 	uint64_t stable_upto;	   /* R5 */
@@ -402,6 +404,8 @@ void resync_barrier_answered(struct engine *engine, struct leg *leg, const struc
 /* Legs whose last FLUSH was answered: they go in with the next config. */
 uint8_t resync_joiners(struct engine *engine, const struct set *set);
 void resync_copied(struct engine *engine, struct copy *copy);
+/* Its disk could not be read to be compared, and its connection ends with `why`. */
+void resync_unreadable(struct engine *engine, struct leg *leg, const char *why);
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,
 		enum copy_purpose purpose) must_check;
 void copy_locked(struct engine *engine, struct copy *copy);
@@ -437,6 +441,8 @@ void verify_region_done(struct engine *engine, struct copy *copy);
 void verify_region_stopped(struct engine *engine, struct copy *copy);
 /* Begins nothing new; over when nothing of it is under way. `why` is copied. */
 void verify_end(struct engine *engine, const char *why);
+/* One of two that are compared cannot be read. */
+void verify_unreadable(struct engine *engine, const struct set *set, const char *why);
 
 /* read.c */
 void read_start(struct engine *engine, struct part *part);

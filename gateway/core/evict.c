@@ -481,20 +481,50 @@ static void watch_slowness(struct engine *engine, struct set *set)
 	}
 }
 
+static bool is_over(const struct engine *engine, uint64_t since_ns)
+{
+	return since_ns && engine->now_ns - since_ns > engine->options.quorum_wait_ns;
+}
+
+/* R12: reads of what cannot be made equal, though nothing is suspended for long enough. */
+static void fail_held(struct engine *engine, struct set *set)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->held) {
+		struct part *part = container_of(it, struct part, node);
+
+		if (is_over(engine, part->held_ns) && !MUTANT(held_for_ever))
+			part_done(engine, part, -EIO);
+	}
+}
+
+/* By policy nobody waits for longer than he was told, whatever it is that does not come. */
+static void keep_deadline(struct engine *engine, struct set *set)
+{
+	if (!engine->options.fails_without_quorum || !engine->is_attached || engine->is_recovering)
+		return;
+	if (is_over(engine, set->is_suspended		  ? set->suspended_ns
+			    : MUTANT(reattached_for_ever) ? 0
+							  : set->unserved_ns)) {
+		set->is_failing = true;
+		write_fail_all(engine, set);
+	}
+	fail_held(engine, set);
+}
+
 void evict_tick(struct engine *engine, struct set *set)
 {
+	keep_deadline(engine, set);
 	if (set->phase != SET_SERVING)
 		return;
+	if (engine->now_ns >= set->copies_rest_ns)
+		set->copies_rest_ns = 0;
 	watch_slowness(engine, set);
 	/* The copy that passed it may be over. */
 	if (set->has_put_off) {
 		set->has_put_off = false;
 		write_recheck(engine, set);
-	}
-	if (set->is_suspended && engine->options.fails_without_quorum && engine->is_attached &&
-	    engine->now_ns - set->suspended_ns > engine->options.quorum_wait_ns) {
-		set->is_failing = true;
-		write_fail_all(engine, set);
 	}
 	if (set->ack_from_ns && engine->now_ns >= set->ack_from_ns) {
 		set->ack_from_ns = 0;

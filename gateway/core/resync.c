@@ -232,6 +232,28 @@ static uint64_t next_region(const struct engine *engine, const struct set *set, 
 	return region;
 }
 
+static bool copies_rest(const struct engine *engine, const struct set *set)
+{
+	return engine->now_ns < set->copies_rest_ns;
+}
+
+void resync_unreadable(struct engine *engine, struct leg *leg, const char *why)
+{
+	struct set *set = leg_set(engine, leg);
+	unsigned others = (unsigned)__builtin_popcount(set->members.in & set->up_legs & ~leg_bit(leg));
+	uint64_t until = MUTANT(unreadable_is_asked_again) ? 0 : engine->now_ns + engine->options.slow_rest_ns;
+
+	/* Who can be spared leaves, and is not asked again and again. Where nobody can, it serves what it can read, and
+	 * what would compare it rests. */
+	if (!(set->members.in_union & leg_bit(leg)) || others >= evict_least(engine, set))
+		leg->rest_until_ns = until;
+	else
+		set->copies_rest_ns = until;
+	if (others < 2)
+		verify_unreadable(engine, set, why);
+	link_abort(engine, leg, "%s", why);
+}
+
 static void reconcile(struct engine *engine, struct set *set)
 {
 	uint8_t members = set->members.in_union;
@@ -239,7 +261,7 @@ static void reconcile(struct engine *engine, struct set *set)
 
 	/* R3.7, R9: what it leaves is read, and may be of a write that was never acknowledged because another gateway's
 	 * lease was still running. That one reads what was there before. */
-	if (region_map_is_empty(&set->uncertain) || !set_has_outlived(engine, set))
+	if (region_map_is_empty(&set->uncertain) || !set_has_outlived(engine, set) || copies_rest(engine, set))
 		return;
 	if (__builtin_popcount(set_required(set)) == 1) {
 		region_map_clear(&set->uncertain);
@@ -369,7 +391,7 @@ static void rejoin(struct engine *engine, struct set *set, struct leg *leg)
 		ask_page(engine, leg, source, MESSAGE_STAMPED_REGIONS);
 		break;
 	case REJOIN_COPY:
-		if (are_agreed(set) && set->change == CHANGE_NONE)
+		if (are_agreed(set) && set->change == CHANGE_NONE && !copies_rest(engine, set))
 			copy_some(engine, set, leg);
 		break;
 	case REJOIN_NONE:

@@ -87,6 +87,7 @@ static void part_reset(struct engine *engine, struct part *part, const struct la
 	part->acked = part->failed = 0;
 	part->crc_resends = 0;
 	part->tried = 0;
+	part->held_ns = 0;
 	part->owns_window = false;
 	/* Pinned memory may still be borrowed by the slot's last use; those releases carry an older id. */
 	for (unsigned i = 0; i < SET_VOTERS_MAX; i++)
@@ -130,6 +131,8 @@ static void hold(struct engine *engine, struct part *part)
 	struct set *set = set_of(engine, part);
 
 	part->state = PART_HELD;
+	if (part->held_ns == 0)
+		part->held_ns = engine->now_ns;
 	list_add_tail(&set->held, &part->node);
 	set->needs_look = true;
 }

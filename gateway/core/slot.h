@@ -59,6 +59,7 @@ struct part {
 	unsigned crc_resends;
 
 	/* READ. */
+	uint64_t held_ns; /* since when it waits for its regions to be made equal; 0: it has not */
 	uint8_t tried;	  /* legs that answered with an error */
 	uint8_t read_leg; /* the leg asked, by its number in the set */
 	uint32_t arrived_bytes;

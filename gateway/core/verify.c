@@ -446,6 +446,16 @@ void verify_region_done(struct engine *engine, struct copy *copy)
 	end_if_idle(engine);
 }
 
+void verify_unreadable(struct engine *engine, const struct set *set, const char *why)
+{
+	char text[sizeof(engine->verify.status.text)];
+
+	if (engine->verify.set != set->index || copy_active(engine, set, COPY_VERIFY) == 0)
+		return;
+	snprintf(text, sizeof(text), "set %u cannot be compared: %.100s", set->index, why);
+	verify_end(engine, text);
+}
+
 static const char *last_error_of(struct engine *engine, const struct copy *copy)
 {
 	const struct set *set = &engine->sets[copy->set];

@@ -191,7 +191,7 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 	copy_again(engine, set, part);
 	/* Who has it is read from now on: it is something to be made durable, and to be lost (P4, R8). While nobody is
 	 * there to be read it is counted when he comes back: let_return(). */
-	if (set->up_legs & set->members.in_union && !MUTANT(failed_write_not_counted))
+	if ((set->up_legs & set->members.in_union || set->phase != SET_SERVING) && !MUTANT(failed_write_not_counted))
 		set->completed_writes++;
 	set->needs_look = true;
 	part_done(engine, part, error);

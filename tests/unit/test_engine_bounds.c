@@ -153,14 +153,15 @@ static void by_policy_requests_fail_in_time_while_their_volume_is_attached_again
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	h.replicas[1].is_reachable = h.replicas[2].is_reachable = false;
 	h.replicas[0].promised = (struct ballot){7, 77};
-	harness_break(&h, 1, LANE_MAIN);
-	harness_break(&h, 2, LANE_MAIN);
-	harness_break(&h, 0, LANE_MAIN);
-	pass(3);
+	harness_break(&h, 0, LANE_MAIN); /* all connections end when it begins again */
+	scene_wait(&h, NS_PER_S);
+	scene_wait(&h, NS_PER_S);
+	harness_sweep(&h);
 	CHECK_TRUE(h.is_pending[0]);
 	CHECK_EQ_U64(1, harness_status(&h).reattaches);
+	CHECK_EQ_U64(0, h.event_count[EVENT_SUSPENDED]);
 	harness_submit(&h, 1, REQUEST_READ, 0, 4096, 4096);
-	pass(4);
+	pass(6);
 	CHECK_FALSE(h.is_pending[0]);
 	CHECK_ERRNO(-EIO, h.errors[0]);
 	CHECK_FALSE(h.is_pending[1]);

@@ -293,3 +293,32 @@ unsigned rig_status(const struct rig_lane *lane)
 {
 	return lane->reply_count ? lane->replies[(lane->reply_count - 1) % RIG_REPLIES].frame.status : UINT_MAX;
 }
+
+struct rig_lane *rig_begin_promised(struct rig *rig)
+{
+	struct rig_lane *lane;
+
+	rig_init(rig);
+	lane = rig_lane(rig, 0, REPLICA_LANE_MAIN);
+	rig_promise(rig, 0, 1, 11);
+	mem_store_run(&rig->mem);
+	lane->answer_count = 0;
+	return lane;
+}
+
+void rig_check_refused(const struct rig_lane *lane, enum refusal refusal, const char *part)
+{
+	CHECK_EQ_INT(MESSAGE_REFUSED, lane->answer.kind);
+	CHECK_STR(refusal_name(refusal), refusal_name(lane->answer.refused.refusal));
+	CHECK_STR_HAS(part, lane->answer.refused.text);
+	CHECK_STR_HAS("vol", lane->answer.refused.text);
+	CHECK_TRUE(lane->closing);
+}
+
+void rig_complete(struct rig *rig, enum store_kind kind, int error)
+{
+	struct store_op *op = mem_store_find(&rig->mem, kind);
+
+	CHECK_NOT_NULL(op);
+	mem_store_complete(&rig->mem, op, error);
+}

@@ -64,6 +64,8 @@ void rig_join(struct rig *rig, unsigned idx, uint32_t epoch, uint64_t nonce, uin
 void rig_message(struct rig *rig, unsigned idx, const struct message *message);
 /* A request of voter.h with this ballot and otherwise the smallest contents. */
 void rig_ask(struct rig *rig, unsigned idx, enum message_kind kind, uint32_t epoch, uint64_t nonce);
+/* A new rig whose lane 0 is promised epoch 1, nonce 11, and has opened nothing; its answers forgotten. */
+struct rig_lane *rig_begin_promised(struct rig *rig);
 /* Lane 0 promised and opened: epoch 1, nonce 11, session 1; its lanes' answers forgotten. */
 void rig_serve(struct rig *rig);
 /* ... and lane 1 joined as bulk lane. */
@@ -77,5 +79,9 @@ struct frame rig_read(uint64_t offset, uint32_t length);
 struct frame rig_flush(void);
 /* Status of the last reply; UINT_MAX when there is none. */
 unsigned rig_status(const struct rig_lane *lane);
+/* The lane was refused, is closing, and was told why and which volume. */
+void rig_check_refused(const struct rig_lane *lane, enum refusal refusal, const char *part);
+/* The store has done one operation of this kind, or failed it. */
+void rig_complete(struct rig *rig, enum store_kind kind, int error);
 
 #endif

@@ -8,41 +8,6 @@
 static struct rig rig;
 static struct message message;
 
-/* Lane 0 is promised epoch 1, nonce 11, and opened nothing. */
-static struct rig_lane *begin(void)
-{
-	struct rig_lane *lane;
-
-	rig_init(&rig);
-	lane = rig_lane(&rig, 0, REPLICA_LANE_MAIN);
-	rig_promise(&rig, 0, 1, 11);
-	mem_store_run(&rig.mem);
-	lane->answer_count = 0;
-	return lane;
-}
-
-static void check_refused(const struct rig_lane *lane, enum refusal refusal, const char *part)
-{
-	CHECK_EQ_INT(MESSAGE_REFUSED, lane->answer.kind);
-	CHECK_STR(refusal_name(refusal), refusal_name(lane->answer.refused.refusal));
-	CHECK_STR_HAS(part, lane->answer.refused.text);
-	CHECK_STR_HAS("vol", lane->answer.refused.text);
-	CHECK_TRUE(lane->closing);
-}
-
-static struct store_op *pending(enum store_kind kind)
-{
-	return mem_store_find(&rig.mem, kind);
-}
-
-static void complete(enum store_kind kind, int error)
-{
-	struct store_op *op = pending(kind);
-
-	CHECK_NOT_NULL(op);
-	mem_store_complete(&rig.mem, op, error);
-}
-
 static void stamp(uint64_t first, uint32_t count, uint32_t gen, bool sync)
 {
 	message = (struct message){.kind = MESSAGE_STAMP};
@@ -67,7 +32,7 @@ static const enum message_kind answers[] = {MESSAGE_BEAT,    MESSAGE_REGIONS,  M
 
 static void each_request_has_its_answer_without_a_session(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
 		rig_ask(&rig, 0, kinds[i], 1, 11);
@@ -81,11 +46,11 @@ static void each_request_has_its_answer_without_a_session(void)
 
 static void nothing_is_granted_under_a_ballot_never_promised(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
 		rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 		rig_ask(&rig, 1, kinds[i], 2, 11);
-		check_refused(&rig.lanes[1], REFUSAL_NOT_PROMISED, "never promised");
+		rig_check_refused(&rig.lanes[1], REFUSAL_NOT_PROMISED, "never promised");
 		rig_lane_gone(&rig, 1);
 	}
 	CHECK_EQ_U64(0, rig.mem.pending_count);
@@ -95,11 +60,11 @@ static void nothing_is_granted_under_a_ballot_never_promised(void)
 
 static void nothing_is_granted_under_the_same_epoch_of_another(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
 		rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 		rig_ask(&rig, 1, kinds[i], 1, 12);
-		check_refused(&rig.lanes[1], REFUSAL_STALE_EPOCH, "attachment is over");
+		rig_check_refused(&rig.lanes[1], REFUSAL_STALE_EPOCH, "attachment is over");
 		CHECK_EQ_U64(1, rig.lanes[1].answer.refused.seen.epoch);
 		CHECK_EQ_U64(11, rig.lanes[1].answer.refused.seen.nonce);
 		rig_lane_gone(&rig, 1);
@@ -114,17 +79,17 @@ static void nothing_is_granted_while_the_promise_is_not_durable(void)
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 0, 1, 11);
 	rig_ask(&rig, 1, MESSAGE_HEARTBEAT, 1, 11);
-	check_refused(&rig.lanes[1], REFUSAL_NOT_PROMISED, "being promised");
+	rig_check_refused(&rig.lanes[1], REFUSAL_NOT_PROMISED, "being promised");
 	rig_fini(&rig);
 }
 
 static void a_bulk_lane_asks_none_of_this(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
 		rig_lane(&rig, 1, REPLICA_LANE_BULK);
 		rig_ask(&rig, 1, kinds[i], 1, 11);
-		check_refused(&rig.lanes[1], REFUSAL_ORDER, "bulk lane");
+		rig_check_refused(&rig.lanes[1], REFUSAL_ORDER, "bulk lane");
 		rig_lane_gone(&rig, 1);
 	}
 	rig_fini(&rig);
@@ -174,13 +139,13 @@ static void what_older_epochs_left_is_listed_until_it_is_forgotten(void)
 
 static void a_stamp_is_answered_when_it_is_durable(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	stamp(1, 2, 7, false);
 	CHECK_EQ_U64(0, lane->answer_count);
-	complete(STORE_WRITE_STAMPS, 0);
+	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
 	CHECK_EQ_INT(MESSAGE_STAMPED, lane->answer.kind);
-	CHECK_NULL(pending(STORE_SYNC));
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
 	CHECK_EQ_U64(0, stamps_get(&rig.replica.stamps, 0));
 	CHECK_EQ_U64(7, stamps_get(&rig.replica.stamps, 1));
 	CHECK_EQ_U64(7, stamps_get(&rig.replica.stamps, 2));
@@ -190,7 +155,7 @@ static void a_stamp_is_answered_when_it_is_durable(void)
 
 static void a_stamp_is_never_lowered(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	stamp(1, 1, 7, false);
 	mem_store_run(&rig.mem);
 	stamp(1, 1, 6, false);
@@ -202,7 +167,7 @@ static void a_stamp_is_never_lowered(void)
 
 static void a_stamp_that_is_there_already_waits_for_nothing(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	stamp(1, 1, 7, false);
 	mem_store_run(&rig.mem);
 	stamp(1, 1, 7, false);
@@ -212,12 +177,12 @@ static void a_stamp_that_is_there_already_waits_for_nothing(void)
 
 static void a_stamp_with_sync_waits_for_the_data_too(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	stamp(0, 1, 7, true);
-	complete(STORE_WRITE_STAMPS, 0);
+	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
 	CHECK_EQ_U64(0, lane->answer_count);
-	complete(STORE_SYNC, 0);
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_INT(MESSAGE_STAMPED, lane->answer.kind);
 	rig_fini(&rig);
 }
@@ -233,54 +198,54 @@ static void a_sync_covers_the_changes_that_came_before_it(void)
 	stamp(0, 0, 0, true);
 	after = rig_write(&rig, 8192, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &after, 2));
-	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_WRITE, 0);
-	CHECK_NOT_NULL(pending(STORE_WRITE)); /* the later one is not waited for */
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
+	rig_complete(&rig, STORE_WRITE, 0);
+	CHECK_NOT_NULL(mem_store_find(&rig.mem, STORE_WRITE)); /* the later one is not waited for */
 	CHECK_EQ_U64(0, rig.lanes[0].answer_count);
-	complete(STORE_SYNC, 0);
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_INT(MESSAGE_STAMPED, rig.lanes[0].answer.kind);
 	rig_fini(&rig);
 }
 
 static void a_failed_sync_fails_the_replica(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	stamp(0, 0, 0, true);
-	complete(STORE_SYNC, -EIO);
-	check_refused(lane, REFUSAL_STORE, "restart");
+	rig_complete(&rig, STORE_SYNC, -EIO);
+	rig_check_refused(lane, REFUSAL_STORE, "restart");
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
 	rig_fini(&rig);
 }
 
 static void a_stamp_that_cannot_be_written_fails_the_replica(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	stamp(0, 1, 7, true);
-	complete(STORE_WRITE_STAMPS, -EIO);
-	check_refused(lane, REFUSAL_STORE, "stamps");
-	CHECK_NULL(pending(STORE_SYNC));
+	rig_complete(&rig, STORE_WRITE_STAMPS, -EIO);
+	rig_check_refused(lane, REFUSAL_STORE, "stamps");
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
 	rig_fini(&rig);
 }
 
 static void a_stamp_beyond_the_set_is_refused_whole(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	message = (struct message){.kind = MESSAGE_STAMP};
 	message.stamp = (struct message_stamp){.ballot = {1, 11}, .count = 2};
 	message.stamp.runs[0] = (struct region_run){.first = 0, .count = 1, .gen = 9};
 	message.stamp.runs[1] = (struct region_run){.first = 3, .count = 2, .gen = 9};
 	rig_message(&rig, 0, &message);
-	check_refused(lane, REFUSAL_MALFORMED, "beyond the end");
+	rig_check_refused(lane, REFUSAL_MALFORMED, "beyond the end");
 	CHECK_EQ_U64(0, stamps_get(&rig.replica.stamps, 0));
 	rig_fini(&rig);
 }
 
 static void stamped_regions_are_told_with_their_stamps(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	stamp(1, 2, 7, false);
 	mem_store_run(&rig.mem);
 	message = (struct message){.kind = MESSAGE_STAMPED_REGIONS};
@@ -301,7 +266,7 @@ static void equal_pieces_have_equal_digests_and_others_do_not(void)
 {
 	struct message_digested *got = &rig.lanes[0].answer.digested;
 
-	begin();
+	rig_begin_promised(&rig);
 	memset(rig.mem.data + MIB, 5, DIGEST_PIECE_BYTES);
 	memset(rig.mem.data + MIB + DIGEST_PIECE_BYTES, 5, DIGEST_PIECE_BYTES);
 	rig.mem.data[MIB + 2 * DIGEST_PIECE_BYTES] = 1;
@@ -321,7 +286,7 @@ static void a_short_file_is_equal_to_one_of_zeros(void)
 {
 	uint8_t zeros[DIGEST_BYTES];
 
-	begin();
+	rig_begin_promised(&rig);
 	digest(0, DIGEST_PIECE_BYTES);
 	mem_store_run(&rig.mem);
 	memcpy(zeros, rig.lanes[0].answer.digested.digests[0], DIGEST_BYTES);
@@ -337,48 +302,48 @@ static void a_short_file_is_equal_to_one_of_zeros(void)
 
 static void a_digest_beyond_the_set_is_refused(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(RIG_SET_BYTES - DIGEST_PIECE_BYTES, 2 * DIGEST_PIECE_BYTES);
-	check_refused(lane, REFUSAL_MALFORMED, "beyond the end");
+	rig_check_refused(lane, REFUSAL_MALFORMED, "beyond the end");
 	rig_fini(&rig);
 }
 
 static void a_digest_that_ends_inside_a_piece_is_refused(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES + 4096);
-	check_refused(lane, REFUSAL_MALFORMED, "inside a piece");
+	rig_check_refused(lane, REFUSAL_MALFORMED, "inside a piece");
 	rig_fini(&rig);
 }
 
 static void a_digest_that_cannot_be_read_is_refused_and_the_replica_goes_on(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES);
-	complete(STORE_DIGEST, -EIO);
-	check_refused(lane, REFUSAL_STORE, "cannot be read");
+	rig_complete(&rig, STORE_DIGEST, -EIO);
+	rig_check_refused(lane, REFUSAL_STORE, "cannot be read");
 	CHECK_EQ_INT(REPLICA_SERVING, rig.replica.state);
 	rig_fini(&rig);
 }
 
 static void a_digest_of_an_attachment_that_is_over_is_not_answered(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES);
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 1, 2, 22);
-	complete(STORE_DIGEST, 0);
-	check_refused(lane, REFUSAL_STALE_EPOCH, "over");
+	rig_complete(&rig, STORE_DIGEST, 0);
+	rig_check_refused(lane, REFUSAL_STALE_EPOCH, "over");
 	rig_fini(&rig);
 }
 
 static void the_asker_of_a_digest_may_vanish_meanwhile(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	digest(0, DIGEST_PIECE_BYTES);
 	stamp(0, 1, 7, false);
 	rig_lane_gone(&rig, 0);
@@ -391,14 +356,14 @@ static void the_asker_of_a_digest_may_vanish_meanwhile(void)
 
 static void answers_come_in_the_order_of_their_requests(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES);
 	rig_ask(&rig, 0, MESSAGE_HEARTBEAT, 1, 11);
 	digest(MIB, DIGEST_PIECE_BYTES);
 	mem_store_complete(&rig.mem, mem_store_pending(&rig.mem, 1), 0);
 	CHECK_EQ_U64(0, lane->answer_count);
-	complete(STORE_DIGEST, 0);
+	rig_complete(&rig, STORE_DIGEST, 0);
 	CHECK_EQ_U64(3, lane->answer_count);
 	CHECK_EQ_INT(MESSAGE_DIGESTED, lane->answer.kind);
 	CHECK_EQ_U64(MIB, lane->answer.digested.offset);
@@ -415,7 +380,7 @@ static void data_frames_pass_while_a_digest_is_read(void)
 	CHECK_FALSE(rig.lanes[0].lane.data_blocked);
 	frame = rig_write(&rig, 0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE, 0);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(1, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(0, rig.lanes[0].answer_count);
 	rig_fini(&rig);
@@ -435,12 +400,12 @@ static void an_accept_waits_for_the_answers_before_it_and_lets_data_pass(void)
 	rig_accept(&rig, 0, 1, 11, &config);
 	CHECK_FALSE(lane_takes_control(&rig.lanes[0].lane));
 	CHECK_FALSE(rig.lanes[0].lane.data_blocked);
-	CHECK_NULL(pending(STORE_WRITE_SUPERBLOCK));
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_WRITE_SUPERBLOCK));
 	frame = rig_write(&rig, 0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_DIGEST, 0);
+	rig_complete(&rig, STORE_DIGEST, 0);
 	CHECK_EQ_INT(MESSAGE_DIGESTED, rig.lanes[0].answer.kind);
-	complete(STORE_WRITE_SUPERBLOCK, 0);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0);
 	CHECK_EQ_INT(MESSAGE_ACCEPTED, rig.lanes[0].answer.kind);
 	CHECK_TRUE(lane_takes_control(&rig.lanes[0].lane));
 	rig_fini(&rig);
@@ -448,12 +413,12 @@ static void an_accept_waits_for_the_answers_before_it_and_lets_data_pass(void)
 
 static void a_session_opens_after_the_answers_before_it_and_holds_data_back(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES);
 	rig_open(&rig, 0, 1, 11, 1);
 	CHECK_TRUE(lane->lane.data_blocked);
-	complete(STORE_DIGEST, 0);
+	rig_complete(&rig, STORE_DIGEST, 0);
 	CHECK_EQ_INT(MESSAGE_OPENED, lane->answer.kind);
 	CHECK_EQ_U64(2, lane->answer_count);
 	CHECK_FALSE(lane->lane.data_blocked);
@@ -462,24 +427,24 @@ static void a_session_opens_after_the_answers_before_it_and_holds_data_back(void
 
 static void a_refused_lane_does_not_open_what_was_waiting(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	digest(0, DIGEST_PIECE_BYTES);
 	rig_open(&rig, 0, 1, 11, 1);
-	complete(STORE_DIGEST, -EIO);
-	check_refused(lane, REFUSAL_STORE, "cannot be read");
+	rig_complete(&rig, STORE_DIGEST, -EIO);
+	rig_check_refused(lane, REFUSAL_STORE, "cannot be read");
 	CHECK_EQ_INT(SESSION_CLOSED, rig.replica.session.state);
 	rig_fini(&rig);
 }
 
 static void a_lane_takes_so_many_requests_and_no_more(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	for (unsigned i = 0; i < LANE_VOTER_MAX; i++)
 		digest(0, DIGEST_PIECE_BYTES);
 	CHECK_FALSE(lane_takes_control(&lane->lane));
-	complete(STORE_DIGEST, 0);
+	rig_complete(&rig, STORE_DIGEST, 0);
 	CHECK_TRUE(lane_takes_control(&lane->lane));
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(LANE_VOTER_MAX, lane->answer_count);
@@ -490,7 +455,7 @@ static void too_many_lanes_with_too_many_requests_are_refused(void)
 {
 	unsigned lanes = REPLICA_VOTER_MAX / LANE_VOTER_MAX;
 
-	begin();
+	rig_begin_promised(&rig);
 	for (unsigned idx = 0; idx < lanes; idx++) {
 		if (idx > 0)
 			rig_lane(&rig, idx, REPLICA_LANE_MAIN);
@@ -499,18 +464,18 @@ static void too_many_lanes_with_too_many_requests_are_refused(void)
 	}
 	rig_lane(&rig, lanes, REPLICA_LANE_MAIN);
 	rig_ask(&rig, lanes, MESSAGE_HEARTBEAT, 1, 11);
-	check_refused(&rig.lanes[lanes], REFUSAL_LIMIT, "try again");
+	rig_check_refused(&rig.lanes[lanes], REFUSAL_LIMIT, "try again");
 	rig_fini(&rig);
 }
 
 static void a_stop_waits_for_what_the_store_still_does(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	digest(0, DIGEST_PIECE_BYTES);
 	replica_stop(&rig.replica);
 	rig_lane_gone(&rig, 0);
-	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_DIGEST, 0);
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
+	rig_complete(&rig, STORE_DIGEST, 0);
 	mem_store_run(&rig.mem);
 	CHECK_TRUE(rig.stopped);
 	rig_fini(&rig);

@@ -14,41 +14,6 @@ static struct rig rig;
 static const enum message_kind kinds[] = {MESSAGE_HEARTBEAT, MESSAGE_LIST_REGIONS, MESSAGE_STAMPED_REGIONS,
 					  MESSAGE_STAMP,     MESSAGE_DIGEST,	   MESSAGE_FORGET};
 
-/* Lane 0 is promised epoch 1, nonce 11, and opened nothing. */
-static struct rig_lane *begin(void)
-{
-	struct rig_lane *lane;
-
-	rig_init(&rig);
-	lane = rig_lane(&rig, 0, REPLICA_LANE_MAIN);
-	rig_promise(&rig, 0, 1, 11);
-	mem_store_run(&rig.mem);
-	lane->answer_count = 0;
-	return lane;
-}
-
-static void check_refused(const struct rig_lane *lane, enum refusal refusal, const char *part)
-{
-	CHECK_EQ_INT(MESSAGE_REFUSED, lane->answer.kind);
-	CHECK_STR(refusal_name(refusal), refusal_name(lane->answer.refused.refusal));
-	CHECK_STR_HAS(part, lane->answer.refused.text);
-	CHECK_STR_HAS("vol", lane->answer.refused.text);
-	CHECK_TRUE(lane->closing);
-}
-
-static struct store_op *pending(enum store_kind kind)
-{
-	return mem_store_find(&rig.mem, kind);
-}
-
-static void complete(enum store_kind kind, int error)
-{
-	struct store_op *op = pending(kind);
-
-	CHECK_NOT_NULL(op);
-	mem_store_complete(&rig.mem, op, error);
-}
-
 static uint32_t lease_left(unsigned idx)
 {
 	rig_ask(&rig, idx, MESSAGE_PROBE, 0, 0);
@@ -60,7 +25,7 @@ static uint32_t lease_left(unsigned idx)
 
 static void a_heartbeat_grants_a_lease_with_the_drift_on_top(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 
 	rig_ask(&rig, 0, MESSAGE_HEARTBEAT, 1, 11);
 	CHECK_EQ_INT(MESSAGE_BEAT, lane->answer.kind);
@@ -74,7 +39,7 @@ static void a_heartbeat_grants_a_lease_with_the_drift_on_top(void)
 
 static void a_promise_tells_what_is_left_and_clears_nothing(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	rig_ask(&rig, 0, MESSAGE_HEARTBEAT, 1, 11);
 	rig.replica.now_ns += LEASE_NS / 2;
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
@@ -83,14 +48,14 @@ static void a_promise_tells_what_is_left_and_clears_nothing(void)
 	CHECK_EQ_INT(MESSAGE_STATE, rig.lanes[1].answer.kind);
 	CHECK_EQ_U64(LEASE_NS / 2 / 1000000, rig.lanes[1].answer.state.lease_left_ms);
 	rig_ask(&rig, 0, MESSAGE_HEARTBEAT, 1, 11);
-	check_refused(&rig.lanes[0], REFUSAL_STALE_EPOCH, "over");
+	rig_check_refused(&rig.lanes[0], REFUSAL_STALE_EPOCH, "over");
 	CHECK_EQ_U64(LEASE_NS / 2 / 1000000, lease_left(1));
 	rig_fini(&rig);
 }
 
 static void a_server_that_has_just_started_counts_a_lease_from_its_start(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	rig.server.started_ns = rig.replica.now_ns - 1000000000ull;
 	CHECK_EQ_U64(LEASE_NS / 1000000 - 1000, lease_left(0));
 	rig_ask(&rig, 0, MESSAGE_HEARTBEAT, 1, 11);
@@ -102,7 +67,7 @@ static void a_server_that_has_just_started_counts_a_lease_from_its_start(void)
 
 static void a_connection_may_vote_beside_the_open_session(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	rig_open(&rig, 0, 1, 11, 1);
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 1, 1, 11);
@@ -117,9 +82,9 @@ static void a_connection_may_vote_beside_the_open_session(void)
 static void fail_the_disk(void)
 {
 	rig_ask(&rig, 0, MESSAGE_STAMP, 1, 11); /* a sync alone */
-	complete(STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_SYNC, -EIO);
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
-	complete(STORE_WRITE_SUPERBLOCK, 0); /* notes it */
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0); /* notes it */
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 }
 
@@ -127,7 +92,7 @@ static void a_replica_whose_disk_failed_still_votes(void)
 {
 	struct config config;
 
-	begin();
+	rig_begin_promised(&rig);
 	fail_the_disk();
 	rig_promise(&rig, 1, 2, 22);
 	mem_store_run(&rig.mem);
@@ -144,19 +109,19 @@ static void a_replica_whose_disk_failed_still_votes(void)
 	rig_ask(&rig, 1, MESSAGE_LIST_REGIONS, 2, 22);
 	CHECK_EQ_INT(MESSAGE_REGIONS, rig.lanes[1].answer.kind);
 	rig_open(&rig, 1, 2, 22, 1);
-	check_refused(&rig.lanes[1], REFUSAL_STORE, "restart");
+	rig_check_refused(&rig.lanes[1], REFUSAL_STORE, "restart");
 	rig_fini(&rig);
 }
 
 static void a_replica_whose_disk_failed_stamps_and_digests_nothing(void)
 {
-	begin();
+	rig_begin_promised(&rig);
 	fail_the_disk();
 	rig_ask(&rig, 1, MESSAGE_STAMP, 1, 11);
-	check_refused(&rig.lanes[1], REFUSAL_STORE, "restart");
+	rig_check_refused(&rig.lanes[1], REFUSAL_STORE, "restart");
 	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_ask(&rig, 2, MESSAGE_DIGEST, 1, 11);
-	check_refused(&rig.lanes[2], REFUSAL_STORE, "restart");
+	rig_check_refused(&rig.lanes[2], REFUSAL_STORE, "restart");
 	CHECK_EQ_U64(0, rig.mem.pending_count);
 	rig_fini(&rig);
 }
@@ -165,16 +130,16 @@ static void a_replica_whose_superblock_failed_does_not_vote(void)
 {
 	struct rig_lane *lane;
 
-	begin();
+	rig_begin_promised(&rig);
 	rig_promise(&rig, 0, 2, 22);
-	complete(STORE_WRITE_SUPERBLOCK, -EIO);
-	check_refused(&rig.lanes[0], REFUSAL_STORE, "superblock");
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, -EIO);
+	rig_check_refused(&rig.lanes[0], REFUSAL_STORE, "superblock");
 	lane = rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_ask(&rig, 1, MESSAGE_HEARTBEAT, 2, 22);
-	check_refused(lane, REFUSAL_STORE, "superblock");
+	rig_check_refused(lane, REFUSAL_STORE, "superblock");
 	lane = rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	rig_promise(&rig, 2, 3, 33);
-	check_refused(lane, REFUSAL_STORE, "superblock");
+	rig_check_refused(lane, REFUSAL_STORE, "superblock");
 	rig_fini(&rig);
 }
 
@@ -199,9 +164,9 @@ static void a_copy_is_stamped_stored_and_not_listed(void)
 	rig_init(&rig);
 	rig_serve(&rig);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0xab));
-	CHECK_NULL(pending(STORE_WRITE));
-	complete(STORE_WRITE_STAMPS, 0);
-	complete(STORE_WRITE, 0);
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_WRITE));
+	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(WIRE_OK, rig_status(&rig.lanes[0]));
 	CHECK_TRUE(rig.lanes[0].replies[0].frame.crc != 0);
 	CHECK_EQ_U64(0xab, rig.mem.data[MIB]);
@@ -217,8 +182,8 @@ static void a_copy_of_a_region_that_was_never_stamped_writes_no_stamp(void)
 	rig_init(&rig);
 	rig_serve(&rig);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	CHECK_NULL(pending(STORE_WRITE_STAMPS));
-	complete(STORE_WRITE, 0);
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_WRITE_STAMPS));
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(WIRE_OK, rig_status(&rig.lanes[0]));
 	rig_fini(&rig);
 }
@@ -231,9 +196,9 @@ static void a_flush_waits_for_the_copies_before_it(void)
 	rig_serve(&rig);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_WRITE, 0);
-	complete(STORE_SYNC, 0);
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
+	rig_complete(&rig, STORE_WRITE, 0);
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
 	rig_fini(&rig);
 }
@@ -273,15 +238,15 @@ static void a_witness_refuses_everything_about_data(void)
 			continue;
 		rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 		rig_ask(&rig, 1, kinds[i], 1, 11);
-		check_refused(&rig.lanes[1], REFUSAL_ORDER, "witness");
+		rig_check_refused(&rig.lanes[1], REFUSAL_ORDER, "witness");
 		rig_lane_gone(&rig, 1);
 	}
 	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
 	rig_open(&rig, 1, 1, 11, 1);
-	check_refused(&rig.lanes[1], REFUSAL_ORDER, "witness");
+	rig_check_refused(&rig.lanes[1], REFUSAL_ORDER, "witness");
 	rig_lane(&rig, 2, REPLICA_LANE_BULK);
 	rig_join(&rig, 2, 1, 11, 1);
-	check_refused(&rig.lanes[2], REFUSAL_ORDER, "witness");
+	rig_check_refused(&rig.lanes[2], REFUSAL_ORDER, "witness");
 	CHECK_EQ_U64(0, rig.mem.pending_count);
 	rig_fini(&rig);
 }
@@ -306,7 +271,7 @@ static void a_witness_stops_clean_without_a_sync(void)
 	replica_info(&rig.replica, &info);
 	CHECK_TRUE(info.is_witness);
 	replica_stop(&rig.replica);
-	CHECK_NULL(pending(STORE_SYNC));
+	CHECK_NULL(mem_store_find(&rig.mem, STORE_SYNC));
 	mem_store_run(&rig.mem);
 	CHECK_TRUE(rig.stopped);
 	CHECK_OK(superblock_choose(rig.mem.superblock, &sb, &slots));
@@ -317,7 +282,7 @@ static void a_witness_stops_clean_without_a_sync(void)
 
 static void a_config_never_turns_a_replica_into_a_witness(void)
 {
-	struct rig_lane *lane = begin();
+	struct rig_lane *lane = rig_begin_promised(&rig);
 	struct config config = rig.sb.config;
 
 	config.ballot = (struct ballot){1, 11};
@@ -327,7 +292,7 @@ static void a_config_never_turns_a_replica_into_a_witness(void)
 	config.voter_count = 2;
 	config.voters[0].kind = VOTER_WITNESS;
 	rig_accept(&rig, 0, 1, 11, &config);
-	check_refused(lane, REFUSAL_BAD_CONFIG, "witness");
+	rig_check_refused(lane, REFUSAL_BAD_CONFIG, "witness");
 	rig_fini(&rig);
 }
 

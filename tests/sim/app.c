@@ -266,6 +266,7 @@ static void give(struct world *world, struct gateway *gateway, unsigned index)
 	if (!slot->is_active || slot->is_given || !gateway->engine || gateway->process.is_paused)
 		return;
 	slot->is_given = true;
+	slot->ticks = 0;
 	memset(slot->seq, 0, sizeof(slot->seq[0]) * world->geometry.blocks);
 	gateway_set_clock(world, gateway);
 	engine_submit(gateway->engine, &slot->request);
@@ -427,6 +428,7 @@ static void check_change(struct world *world, struct gateway *gateway, struct ap
 
 	if (slot->seq[block] == 0)
 		world_violation(world, "write %u completes, and block %u of it was never sent", slot->write_no, block);
+	history_whole(world, block, slot->seq[block]);
 	if (!check_replicas(world, gateway, slot, block) || slot->orphaned & 1u << set)
 		return;
 	if (world->history.completed_seq[block] < slot->seq[block])
@@ -529,6 +531,24 @@ static void check_held(struct world *world, const struct gateway *gateway, const
 	if (world->now_ns - from > bound + lease_part_ns(world, gateway, from))
 		world_violation(world, "a request was held for %llu ms, with a majority alive",
 				(unsigned long long)((world->now_ns - from) / SIM_MS));
+}
+
+/* R12. Beyond the policy's deadline: what a slow replica may take to be lost, and the lease of a gateway before. */
+void app_check_deadline(struct world *world, struct gateway *gateway)
+{
+	const struct options *o = &world->options;
+	uint64_t bound_ms = (uint64_t)o->quorum_ms + 12 * o->deadline_ms + 4000;
+
+	if (!o->fails || !gateway->is_attached || gateway->is_detaching)
+		return;
+	for (unsigned i = 0; i < SIM_SLOTS_MAX; i++) {
+		struct app_slot *slot = &gateway->device.slots[i];
+
+		if (slot->is_active && slot->is_given && (uint64_t)++slot->ticks * o->tick_ms > bound_ms)
+			world_violation(world,
+					"gateway %u slot %u: a request waits for %llu ms, by policy %u ms are enough",
+					gateway->index, i, (unsigned long long)slot->ticks * o->tick_ms, o->quorum_ms);
+	}
 }
 
 void app_completed(struct world *world, struct gateway *gateway, unsigned index, int error)

@@ -43,6 +43,7 @@ struct app_slot {
 	uint32_t write_no; /* in the history */
 	uint64_t start;	   /* tick */
 	uint64_t start_ns;
+	unsigned ticks; /* of a running process that had attached, since it was given to it */
 	unsigned scribbles;
 	uint64_t seq[SIM_BLOCKS_MAX]; /* of a change, by block, as last sent */
 	/* Of a FLUSH: what must be durable when it completes. */
@@ -71,6 +72,8 @@ void app_begin(struct world *world, struct gateway *gateway);
 void app_next(struct world *world, struct gateway *gateway, unsigned slot);
 /* Gives the engine everything that it has not got yet: after a restart, in any order. */
 void app_give_all(struct world *world, struct gateway *gateway);
+/* At each tick of its process: nobody waits longer than the policy says. */
+void app_check_deadline(struct world *world, struct gateway *gateway);
 void app_completed(struct world *world, struct gateway *gateway, unsigned slot, int error);
 /* The device and its requests are gone with the host, or must not go on: their outcome stays unknown. */
 void app_abandon(struct world *world, struct gateway *gateway);

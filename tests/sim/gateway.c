@@ -383,6 +383,7 @@ void gateway_tick(struct world *world, struct gateway *gateway)
 {
 	gateway_set_clock(world, gateway);
 	engine_tick(gateway->engine);
+	app_check_deadline(world, gateway);
 	if (engine_outlived_leases(gateway->engine))
 		gateway->last_outlived = gateway->nonce;
 	truth_settle(world, gateway);

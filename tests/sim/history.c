@@ -52,7 +52,7 @@ static void begin_again(struct world *world, unsigned block, uint32_t write_no, 
 	it->count = it->zero_count = 0;
 	it->is_tainted = it->may_be_torn = false;
 	it->valid_from = now;
-	it->torn_until = 0;
+	it->torn_until = it->torn_seq = 0;
 	push_op(it, (struct zone_op){
 			    .value = write_no,
 			    .start = write->start,
@@ -137,9 +137,6 @@ static void note_completed(struct world *world, uint32_t write_no)
 
 		if (!(write->blocks & 1ull << i))
 			continue;
-		if (it->may_be_torn)
-			it->torn_until = world->tick;
-		it->may_be_torn = false;
 		if (write->start > it->completed_start)
 			it->completed_start = write->start;
 	}
@@ -222,6 +219,7 @@ static void lose_block(struct world *world, unsigned block)
 	it->valid_from = ++world->tick;
 	it->completed_start = it->flushed_start;
 	it->may_be_torn = world->geometry.block_bytes > SIM_SECTOR_BYTES;
+	it->torn_seq = 0;
 }
 
 void history_lose(struct world *world, unsigned set, uint32_t epoch)
@@ -257,8 +255,24 @@ void history_taint(struct world *world, unsigned block)
 
 void history_torn(struct world *world, unsigned block, uint64_t seq)
 {
-	if (seq > world->history.completed_seq[block])
-		world->history.blocks[block].may_be_torn = world->geometry.block_bytes > SIM_SECTOR_BYTES;
+	struct block_history *it = &world->history.blocks[block];
+
+	if (seq <= world->history.completed_seq[block] || world->geometry.block_bytes <= SIM_SECTOR_BYTES)
+		return;
+	it->may_be_torn = true;
+	it->torn_seq = seq > it->torn_seq ? seq : it->torn_seq;
+}
+
+/* An older gateway may be told late that an older one had completed. */
+void history_whole(struct world *world, unsigned block, uint64_t seq)
+{
+	struct block_history *it = &world->history.blocks[block];
+
+	if (!it->may_be_torn || seq < it->torn_seq)
+		return;
+	it->torn_until = world->tick;
+	it->may_be_torn = false;
+	it->torn_seq = 0;
 }
 
 bool history_keeps(const struct world *world, unsigned block, uint64_t seq)

@@ -40,6 +40,7 @@ struct block_history {
 	size_t zero_count, zero_capacity;
 	bool is_tainted;
 	bool may_be_torn;      /* by a power loss: a recorded loss, or a write that had not completed */
+	uint64_t torn_seq;     /* ... by disk_seq(): only a later one makes it whole */
 	uint64_t torn_until;   /* reads that began earlier may have seen it torn */
 	uint64_t valid_from;   /* earlier reads are not judged */
 	uint64_t whole_from;   /* earlier changes, by disk_seq(), may be lost */
@@ -82,6 +83,8 @@ void history_lose(struct world *world, unsigned set, uint32_t epoch);
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start);
 
 void history_taint(struct world *world, unsigned block);
+/* Change `seq` completes: what it replaced is not torn any more. */
+void history_whole(struct world *world, unsigned block, uint64_t seq);
 /* A power loss tore change `seq` on one disk. Nobody was told that it is there, and unless it completes yet, nobody can
  * say what is: no disk keeps more than its sectors whole. */
 void history_torn(struct world *world, unsigned block, uint64_t seq);

@@ -117,6 +117,8 @@ static int put_state(struct arena *arena, const struct message *from, void *ret)
 	to->lease_left_ms = state->lease_left_ms;
 	to->list_is_everything = state->list_is_everything;
 	to->unstable_extents = state->unstable_extents;
+	to->life = state->life;
+	to->is_blank = state->is_blank;
 	return error ? error : put_config(arena, &state->config, &to->config);
 }
 
@@ -193,6 +195,7 @@ static int put_replica(struct arena *arena, const struct replica_info *info, Loc
 	to->allocated_bytes = info->allocated_bytes;
 	to->session_open = info->session_open;
 	to->is_witness = info->is_witness;
+	to->is_blank = info->is_blank;
 	return error ? error : PUT_TEXT(arena, info->health, &to->health);
 }
 
@@ -334,6 +337,10 @@ static const struct {
 	[MESSAGE_DIGESTED] = {&lockstep__wire__digested__descriptor, put_digested},
 	[MESSAGE_FORGET] = {&lockstep__wire__promise__descriptor, put_promise},
 	[MESSAGE_FORGOTTEN] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_REPLACE] = {&lockstep__wire__create__descriptor, put_create},
+	[MESSAGE_REPLACED] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_SEED] = {&lockstep__wire__accept__descriptor, put_accept},
+	[MESSAGE_SEEDED] = {&lockstep__wire__empty__descriptor, put_empty},
 };
 
 int codec_pack(const struct message *message, uint8_t *out, size_t cap)

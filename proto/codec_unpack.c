@@ -12,7 +12,7 @@
 
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_HELLO == (int)MESSAGE_HELLO, "kinds are field numbers, the first");
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_OPEN == (int)MESSAGE_OPEN, "in the middle");
-static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_FORGOTTEN == (int)MESSAGE_FORGOTTEN, "and the last");
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_SEEDED == (int)MESSAGE_SEEDED, "and the last");
 
 /* Regions of the largest set. */
 #define REGION_COUNT_MAX (VOLUME_BYTES_MAX / REGION_BYTES)
@@ -167,8 +167,12 @@ static const char *get_state(const void *pb, struct message *ret)
 	state->lease_left_ms = from->lease_left_ms;
 	state->list_is_everything = from->list_is_everything;
 	state->unstable_extents = from->unstable_extents;
+	state->life = from->life;
+	state->is_blank = from->is_blank;
 	TRY(get_ballot(from->promised, &state->promised));
 	TRY(get_identity(from->incarnation, &from->boot_id, &state->incarnation, &state->boot_id));
+	if (state->is_blank && (state->promised.epoch || state->life))
+		return "a blank replica with a promise or a life";
 	return get_config(&from->config, &state->config);
 }
 
@@ -244,6 +248,7 @@ static const char *get_replica(const Lockstep__Wire__ReplicaInfo *from, struct r
 	ret->allocated_bytes = from->allocated_bytes;
 	ret->session_open = from->session_open;
 	ret->is_witness = from->is_witness;
+	ret->is_blank = from->is_blank;
 	TRY(GET_TEXT(&from->volume_name, ret->volume_name));
 	if (ret->volume_name[0] != '\0' && !name_is_valid(ret->volume_name))
 		return "a volume name that is not one";
@@ -398,6 +403,10 @@ static const char *(*const unpackers[MESSAGE_KIND_COUNT])(const void *pb, struct
 	[MESSAGE_DIGESTED] = get_digested,
 	[MESSAGE_FORGET] = get_promise,
 	[MESSAGE_FORGOTTEN] = get_empty,
+	[MESSAGE_REPLACE] = get_create,
+	[MESSAGE_REPLACED] = get_empty,
+	[MESSAGE_SEED] = get_accept,
+	[MESSAGE_SEEDED] = get_empty,
 };
 
 static void *allocate(void *arena, size_t bytes)

@@ -50,6 +50,7 @@ struct wire_voter {
 #define HEAD_BYTES sizeof(struct wire_head)
 #define VOTER_BYTES sizeof(struct wire_voter)
 #define CRC_BYTES 4u
+#define LIFE_BYTES 8u
 #define RECORD_BYTES(voters) (HEAD_BYTES + (voters)*VOTER_BYTES + CRC_BYTES)
 #define HEAD(field) offsetof(struct wire_head, field)
 #define VOTER(field) offsetof(struct wire_voter, field)
@@ -57,7 +58,25 @@ struct wire_voter {
 static_assert(HEAD_BYTES == 112 && VOTER_BYTES == 320, "no padding");
 static_assert(HEAD(volume_uuid) == 24 && HEAD(set_bytes) == 72 && HEAD(reserved) == 108, "offsets of the head");
 static_assert(VOTER(incarnation) == 32 && VOTER(kind) == 44 && VOTER(address) == 48, "offsets of a voter");
-static_assert(RECORD_BYTES(SET_VOTERS_MAX) <= CONFIG_BYTES_MAX, "the largest record fits its slot");
+static_assert(RECORD_BYTES(SET_VOTERS_MAX) + SET_VOTERS_MAX * LIFE_BYTES <= CONFIG_BYTES_MAX,
+	      "the largest record fits its slot");
+
+/* The voters' lives follow them. Not there as long as nobody was replaced: any version reads it then. */
+#define FEATURE_LIVES (1ull << 0)
+
+static bool has_lives(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->voter_count; i++) {
+		if (config->voters[i].life)
+			return true;
+	}
+	return false;
+}
+
+static size_t record_bytes(uint64_t features, uint32_t voter_count)
+{
+	return RECORD_BYTES((size_t)voter_count) + (features & FEATURE_LIVES ? voter_count * LIFE_BYTES : 0);
+}
 
 static void store_uuid(uint8_t *out, const struct uuid *uuid)
 {
@@ -72,12 +91,12 @@ static struct uuid load_uuid(const uint8_t *in)
 	return uuid;
 }
 
-static void store_head(uint8_t *out, const struct config *config)
+static void store_head(uint8_t *out, const struct config *config, uint64_t features)
 {
 	store_le32(out + HEAD(magic), CONFIG_MAGIC);
 	store_le32(out + HEAD(version), CONFIG_VERSION);
-	store_le64(out + HEAD(features), 0);
-	store_le32(out + HEAD(total_bytes), RECORD_BYTES(config->voter_count));
+	store_le64(out + HEAD(features), features);
+	store_le32(out + HEAD(total_bytes), (uint32_t)record_bytes(features, config->voter_count));
 	store_le32(out + HEAD(voter_count), config->voter_count);
 	store_uuid(out + HEAD(volume_uuid), &config->volume_uuid);
 	store_uuid(out + HEAD(set_uuid), &config->set_uuid);
@@ -110,16 +129,21 @@ static void store_voter(uint8_t *out, const struct voter *voter)
 
 int config_encode(const struct config *config, uint8_t *out, size_t cap)
 {
+	uint64_t features;
 	size_t bytes;
 
 	if (config->voter_count > SET_VOTERS_MAX)
 		return -EMSGSIZE;
-	bytes = RECORD_BYTES(config->voter_count);
+	features = has_lives(config) ? FEATURE_LIVES : 0;
+	bytes = record_bytes(features, config->voter_count);
 	if (bytes > cap)
 		return -EMSGSIZE;
-	store_head(out, config);
+	store_head(out, config, features);
 	for (uint32_t i = 0; i < config->voter_count; i++)
 		store_voter(out + HEAD_BYTES + i * VOTER_BYTES, &config->voters[i]);
+	for (uint32_t i = 0; features && i < config->voter_count; i++)
+		store_le64(out + HEAD_BYTES + config->voter_count * VOTER_BYTES + i * LIFE_BYTES,
+			   config->voters[i].life);
 	store_le32(out + bytes - CRC_BYTES, crc32c(0, out, bytes - CRC_BYTES));
 	return (int)bytes;
 }
@@ -166,6 +190,24 @@ static const char *load_voter(const uint8_t *in, struct voter *ret)
 	return NULL;
 }
 
+static void load_lives(const uint8_t *in, struct config *ret)
+{
+	for (uint32_t i = 0; i < ret->voter_count; i++)
+		ret->voters[i].life = load_le64(in + HEAD_BYTES + ret->voter_count * VOTER_BYTES + i * LIFE_BYTES);
+}
+
+/* A life begins with a config that was proposed, this one or one before it. */
+static const char *life_misfit(const struct config *config, const struct voter *voter)
+{
+	uint32_t epoch = (uint32_t)(voter->life >> 32), gen = (uint32_t)voter->life;
+
+	if (voter->life == 0)
+		return NULL;
+	return epoch == 0 || gen == 0 || epoch > config->ballot.epoch || gen > config->gen
+		       ? "a voter whose life begins in a config that is yet to come"
+		       : NULL;
+}
+
 static const char *witness_misfit(const struct voter *voter)
 {
 	if (voter->state != VOTER_OUT || voter->compare != 0 || voter->in_sync_gen != 0 || voter->incarnation != 0 ||
@@ -189,7 +231,10 @@ static const char *voter_misfit(const struct config *config, uint32_t idx)
 {
 	const struct voter *voter = &config->voters[idx];
 	struct address address;
+	const char *reason = life_misfit(config, voter);
 
+	if (reason)
+		return reason;
 	if (uuid_is_nil(&voter->uuid))
 		return "a voter without uuid";
 	for (uint32_t i = 0; i < idx; i++) {
@@ -265,6 +310,8 @@ static const char *misfit(const struct config *config)
 /* Everything up to the checksum: after it the bytes are what somebody once encoded. */
 static int check_envelope(const uint8_t *in, size_t len, const char **ret_reason)
 {
+	uint64_t features;
+
 	if (len < RECORD_BYTES(0) || load_le32(in + HEAD(magic)) != CONFIG_MAGIC) {
 		*ret_reason = "not a config record";
 		return -EBADMSG;
@@ -273,12 +320,13 @@ static int check_envelope(const uint8_t *in, size_t len, const char **ret_reason
 		*ret_reason = "an unknown version of the config record";
 		return -EPROTONOSUPPORT;
 	}
-	if (load_le64(in + HEAD(features)) != 0) {
+	features = load_le64(in + HEAD(features));
+	if (features & ~FEATURE_LIVES) {
 		*ret_reason = "unknown feature bits in the config record";
 		return -EPROTONOSUPPORT;
 	}
 	if (load_le32(in + HEAD(voter_count)) > SET_VOTERS_MAX || load_le32(in + HEAD(total_bytes)) != len ||
-	    len != RECORD_BYTES(load_le32(in + HEAD(voter_count)))) {
+	    len != record_bytes(features, load_le32(in + HEAD(voter_count)))) {
 		*ret_reason = "the config record's length does not match its voters";
 		return -EBADMSG;
 	}
@@ -300,6 +348,11 @@ int config_decode(const uint8_t *in, size_t len, struct config *ret, const char 
 	load_head(in, ret);
 	for (uint32_t i = 0; i < ret->voter_count && !*ret_reason; i++)
 		*ret_reason = load_voter(in + HEAD_BYTES + i * VOTER_BYTES, &ret->voters[i]);
+	if (!*ret_reason && load_le64(in + HEAD(features)) & FEATURE_LIVES)
+		load_lives(in, ret);
+	/* One config has one encoding. */
+	if (!*ret_reason && load_le64(in + HEAD(features)) & FEATURE_LIVES && !has_lives(ret))
+		*ret_reason = "lives of voters, and all of them 0";
 	if (!*ret_reason)
 		*ret_reason = misfit(ret);
 	return *ret_reason ? -EINVAL : 0;

@@ -39,6 +39,9 @@ struct voter {
 	uint32_t in_sync_gen; /* last gen in which it was in sync */
 	uint64_t incarnation; /* of its server process when last in sync; 0: not known yet */
 	struct uuid boot_id;  /* of its kernel when last in sync */
+	/* Of its directory. 0: as created. Else the one made to replace it, which has its vote by the config of this
+	 * epoch and gen: epoch << 32 | gen. Only the directory that says the same is the voter. */
+	uint64_t life;
 };
 
 struct config {
@@ -66,6 +69,12 @@ int config_decode(const uint8_t *in, size_t len, struct config *ret, const char 
 
 /* <0, 0, >0 by (epoch, gen). */
 int config_compare(const struct config *a, const struct config *b);
+
+/* The life that a voter begins by the config of this number. */
+static inline uint64_t config_life(uint32_t epoch, uint32_t gen)
+{
+	return (uint64_t)epoch << 32 | gen;
+}
 
 /* "replica" or "witness". */
 const char *voter_kind_name(enum voter_kind kind);

@@ -36,6 +36,10 @@ const char *message_kind_name(enum message_kind kind)
 		[MESSAGE_DIGESTED] = "DIGESTED",
 		[MESSAGE_FORGET] = "FORGET",
 		[MESSAGE_FORGOTTEN] = "FORGOTTEN",
+		[MESSAGE_REPLACE] = "REPLACE",
+		[MESSAGE_REPLACED] = "REPLACED",
+		[MESSAGE_SEED] = "SEED",
+		[MESSAGE_SEEDED] = "SEEDED",
 	};
 
 	return (unsigned)kind < MESSAGE_KIND_COUNT && names[kind] ? names[kind] : "?";

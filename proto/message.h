@@ -3,7 +3,7 @@
  *
  * Order on a connection: HELLO -> WELCOME, then either a voter's conversation (PROBE, PROMISE, ACCEPT, and OPEN, after
  * which data frames may flow), or JOIN (the bulk-read lane of an open session), or administration (CREATE, LIST,
- * DELETE). Each request gets exactly one answer, its own kind or REFUSED, in order.
+ * DELETE, REPLACE). Each request gets exactly one answer, its own kind or REFUSED, in order.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
@@ -51,6 +51,11 @@ enum message_kind {
 	MESSAGE_DIGESTED,
 	MESSAGE_FORGET, /* the lists of older epochs have been made equal and durable everywhere */
 	MESSAGE_FORGOTTEN,
+	/* A replica whose directory was lost. */
+	MESSAGE_REPLACE, /* an administrator's: as CREATE, but blank: without a vote until it is seeded */
+	MESSAGE_REPLACED,
+	MESSAGE_SEED, /* a gateway's: the ballot and the chosen config by which the blank directory has its vote */
+	MESSAGE_SEEDED,
 	MESSAGE_KIND_COUNT
 };
 
@@ -88,14 +93,16 @@ struct message_state {
 	uint32_t lease_left_ms;
 	bool list_is_everything; /* the list of unstable extents overflowed or was lost */
 	uint32_t unstable_extents;
-	struct config config; /* the accepted one */
+	uint64_t life;	      /* of its directory, as in the config */
+	bool is_blank;	      /* made to replace a lost directory: no promise, no config, no data, no vote */
+	struct config config; /* the accepted one; as created when blank */
 };
 
 struct message_ballot { /* PROMISE, HEARTBEAT, FORGET */
 	struct ballot ballot;
 };
 
-struct message_accept {
+struct message_accept { /* ACCEPT, SEED */
 	struct ballot ballot;
 	struct config config;
 };
@@ -115,7 +122,7 @@ struct message_opened { /* OPENED and JOINED */
 	struct uuid boot_id;
 };
 
-struct message_create {
+struct message_create { /* CREATE, REPLACE */
 	char volume_name[VOLUME_NAME_MAX + 1];
 	struct uuid replica_uuid; /* must be a voter of `config` */
 	struct config config;	  /* epoch 0, gen 1 */
@@ -135,6 +142,7 @@ struct replica_info {
 	uint64_t allocated_bytes;
 	bool session_open;
 	bool is_witness;  /* a voter without data */
+	bool is_blank;	  /* waits for a gateway to give it its vote */
 	char health[128]; /* "ok", or why it is not served */
 };
 
@@ -206,11 +214,11 @@ struct message {
 		struct message_stamp stamp;
 		struct message_digest digest;
 		struct message_digested digested;
-		struct message_accept accept;
+		struct message_accept accept; /* ACCEPT, SEED */
 		struct message_accepted accepted;
 		struct message_open open;     /* OPEN, JOIN */
 		struct message_opened opened; /* OPENED, JOINED */
-		struct message_create create;
+		struct message_create create; /* CREATE, REPLACE */
 		struct message_list list;
 		struct message_listing listing; /* large: see codec.h for where to keep a message */
 		struct message_delete delete;

@@ -61,6 +61,7 @@ const char *refusal_name(enum refusal refusal)
 		[REFUSAL_LIMIT] = "limit",
 		[REFUSAL_IN_USE] = "in-use",
 		[REFUSAL_ORDER] = "order",
+		[REFUSAL_BLANK] = "blank",
 	};
 
 	return (unsigned)refusal < REFUSAL_COUNT ? names[refusal] : "?";

@@ -41,6 +41,7 @@ enum refusal {
 	REFUSAL_LIMIT = 13,  /* connections, replicas or memory of this server are used up */
 	REFUSAL_IN_USE = 14, /* delete: a session is open */
 	REFUSAL_ORDER = 15,  /* message not allowed in this state of the connection */
+	REFUSAL_BLANK = 16,  /* the replica's directory is new and has no vote yet */
 	REFUSAL_COUNT
 };
 const char *refusal_name(enum refusal refusal);

@@ -1,5 +1,5 @@
-/* PROMISE, ACCEPT, OPEN and JOIN of one replica, one at a time (replication.md R1, R2). Must not know connections or
- * files. Not on a request's path: what is answered here decides whose requests session.c serves. */
+/* PROMISE, ACCEPT, OPEN, JOIN and SEED of one replica, one at a time (replication.md R1, R2). Must not know connections
+ * or files. Not on a request's path: what is answered here decides whose requests session.c serves. */
 #include "replica-server/core/control.h"
 
 #include <errno.h>
@@ -30,6 +30,8 @@ void control_send_state(const struct replica *replica, struct replica_lane *lane
 	state->lease_left_ms = voter_lease_left_ms(replica);
 	state->list_is_everything = unstable_is_everything(&replica->unstable);
 	state->unstable_extents = unstable_count(&replica->unstable);
+	state->life = replica->sb.life;
+	state->is_blank = superblock_is_blank(&replica->sb);
 	state->config = replica->sb.config;
 	send_message(lane, &message);
 }
@@ -66,10 +68,10 @@ static const char *ballot_misfit(const struct replica *replica, const struct bal
 	return "a higher epoch, or the same of another attachment, was promised; this attachment is over";
 }
 
-/* PROMISE, ACCEPT and HEARTBEAT are a voter's; the rest needs data. */
+/* PROMISE, ACCEPT, HEARTBEAT and SEED are a voter's; the rest needs data. */
 static bool is_about_data(enum message_kind kind)
 {
-	return kind != MESSAGE_PROMISE && kind != MESSAGE_ACCEPT && kind != MESSAGE_HEARTBEAT;
+	return kind != MESSAGE_PROMISE && kind != MESSAGE_ACCEPT && kind != MESSAGE_HEARTBEAT && kind != MESSAGE_SEED;
 }
 
 /* What a replica whose disk failed can no longer do; its memory is as good as ever. */
@@ -91,7 +93,14 @@ enum refusal control_judge(const struct replica *replica, enum message_kind kind
 		*ret_why = replica->health;
 		return REFUSAL_STORE;
 	}
-	if (kind == MESSAGE_PROMISE) /* run_promise() compares */
+	/* What the directory before it promised and accepted is forgotten: until a config that a majority chose without
+	 * it says otherwise, it says nothing. */
+	if (superblock_is_blank(&replica->sb) && kind != MESSAGE_SEED && !MUTANT(blank_votes)) {
+		*ret_why = "its directory is new, made to replace one that was lost, and has no vote yet; an attached "
+			   "gateway gives it one";
+		return REFUSAL_BLANK;
+	}
+	if (kind == MESSAGE_PROMISE || kind == MESSAGE_SEED) /* run_promise() compares, run_seed() needs none */
 		return REFUSAL_NONE;
 	if (MUTANT(fenced_gateway_keeps_lease) && kind == MESSAGE_HEARTBEAT)
 		return REFUSAL_NONE;
@@ -108,7 +117,7 @@ void control_message(struct replica_lane *lane, const struct message *message)
 	control->kind = message->kind;
 	if (message->kind == MESSAGE_PROMISE)
 		control->ballot = message->promise.ballot;
-	if (message->kind == MESSAGE_ACCEPT) {
+	if (message->kind == MESSAGE_ACCEPT || message->kind == MESSAGE_SEED) {
 		control->ballot = message->accept.ballot;
 		control->config = message->accept.config;
 	}
@@ -117,7 +126,7 @@ void control_message(struct replica_lane *lane, const struct message *message)
 		control->session = message->open.session;
 	}
 	lane->control_pending = true;
-	lane->data_blocked = message->kind != MESSAGE_ACCEPT;
+	lane->data_blocked = message->kind != MESSAGE_ACCEPT && message->kind != MESSAGE_SEED;
 	lane->control_deferred = lane->voter_count > 0;
 	if (!lane->control_deferred)
 		control_queue(lane);
@@ -200,6 +209,9 @@ static const char *config_misfit(const struct replica *replica)
 	if ((self->kind == VOTER_WITNESS) != replica->identity.is_witness)
 		return "the config takes a replica for a witness, or a witness for a replica; correct the volume's "
 		       "file";
+	if (replica->control.kind == MESSAGE_ACCEPT && self->life != replica->sb.life)
+		return "the config gives this replica's vote to another directory, made to replace this one; remove "
+		       "or move away the old directory";
 	if (!ballot_equal(&asked->ballot, &replica->control.ballot))
 		return "the config names another attachment than the one that proposes it; the gateway is faulty";
 	if (order < 0)
@@ -226,6 +238,46 @@ static void run_accept(struct replica *replica)
 		control_persisted(replica, 0);
 	else
 		replica_write_superblock(replica, control_persisted);
+}
+
+/* NULL, or why this config gives a blank directory no vote. */
+static const char *seed_misfit(const struct replica *replica)
+{
+	const struct config *asked = &replica->control.config;
+	const struct voter *self = config_voter(asked, &replica->identity.replica_uuid);
+	const char *misfit = config_misfit(replica);
+
+	if (misfit)
+		return misfit;
+	if (self->life == 0)
+		return "the config says nothing of a new directory; the gateway is faulty";
+	if (self->kind == VOTER_REPLICA && (self->state != VOTER_OUT || self->compare != COMPARE_EVERYTHING))
+		return "the config does not say that everything is to be copied to this replica; the gateway is faulty";
+	return NULL;
+}
+
+/* From here on it is a voter again: as one that promised this ballot and stored this config, and that may have granted
+ * a lease until now. One write, so that a crash leaves it blank or a voter. */
+static void run_seed(struct replica *replica)
+{
+	const char *misfit;
+
+	if (!superblock_is_blank(&replica->sb)) {
+		control_refuse(replica, REFUSAL_ORDER,
+			       "its directory is not blank, it has its vote; the gateway is faulty");
+		return;
+	}
+	misfit = seed_misfit(replica);
+	if (misfit) {
+		control_refuse(replica, REFUSAL_BAD_CONFIG, misfit);
+		return;
+	}
+	replica->sb.incompat &= ~SUPERBLOCK_INCOMPAT_BLANK;
+	replica->sb.promised = replica->control.ballot;
+	replica->sb.config = replica->control.config;
+	replica->sb.life = config_voter(&replica->sb.config, &replica->identity.replica_uuid)->life;
+	voter_assume_lease(replica);
+	replica_write_superblock(replica, control_persisted);
 }
 
 static void run_open(struct replica *replica)
@@ -312,6 +364,9 @@ static void control_next(struct replica *replica)
 	case MESSAGE_OPEN:
 		run_open(replica);
 		break;
+	case MESSAGE_SEED:
+		run_seed(replica);
+		break;
 	default:
 		run_join(replica);
 	}
@@ -358,6 +413,9 @@ static void control_persisted(struct replica *replica, int error)
 	}
 	if (replica->control.kind == MESSAGE_PROMISE) {
 		control_send_state(replica, replica->control_lane);
+	} else if (replica->control.kind == MESSAGE_SEED) {
+		message.kind = MESSAGE_SEEDED;
+		send_message(replica->control_lane, &message);
 	} else {
 		message.accepted.gen = replica->sb.config.gen;
 		send_message(replica->control_lane, &message);

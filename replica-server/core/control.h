@@ -4,7 +4,7 @@
 
 #include "replica-server/core/replica.h"
 
-/* PROMISE, ACCEPT, OPEN or JOIN: waits for its turn, is answered through the lane. */
+/* PROMISE, ACCEPT, OPEN, JOIN or SEED: waits for its turn, is answered through the lane. */
 void control_message(struct replica_lane *lane, const struct message *message);
 /* replica->mark is due: its superblock write comes before the next request. */
 void control_mark(struct replica *replica);

@@ -182,7 +182,8 @@ static bool allowed_on(const struct replica_lane *lane, enum message_kind kind)
 {
 	if (lane->role == REPLICA_LANE_BULK)
 		return kind == MESSAGE_JOIN;
-	return kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN || voter_takes(kind);
+	return kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN || kind == MESSAGE_SEED ||
+	       voter_takes(kind);
 }
 
 void replica_message(struct replica_lane *lane, const struct message *message)
@@ -342,6 +343,7 @@ void replica_info(const struct replica *replica, struct replica_info *ret)
 		.set_bytes = replica->identity.set_bytes,
 		.session_open = replica->session.main != NULL,
 		.is_witness = replica->identity.is_witness,
+		.is_blank = superblock_is_blank(&replica->sb),
 	};
 	memcpy(ret->volume_name, replica->identity.volume_name, sizeof(ret->volume_name));
 	memcpy(ret->health, replica->health, sizeof(ret->health));

@@ -36,6 +36,7 @@ enum {
 	AT_VOLUME_NAME = 160,
 	AT_CONFIG_CRC = 224,
 	AT_FAILED_SYNCS = 228,
+	AT_LIFE = 232,
 	AT_CRC = 4092,
 };
 
@@ -97,6 +98,7 @@ int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_B
 	store_le64(out + AT_INCOMPAT, sb->incompat);
 	store_le64(out + AT_SEQUENCE, sb->sequence);
 	encode_identity(sb, out);
+	store_le64(out + AT_LIFE, sb->life);
 	store_le32(out + AT_PROMISE_EPOCH, sb->promised.epoch);
 	store_le64(out + AT_PROMISE_NONCE, sb->promised.nonce);
 	store_le32(out + AT_CONFIG_LENGTH, (uint32_t)length);
@@ -165,6 +167,16 @@ static bool kind_agrees(const struct superblock *sb)
 	return !self || (self->kind == VOTER_WITNESS) == superblock_is_witness(sb);
 }
 
+/* A blank one has promised and accepted nothing; any other stores only configs that name its own life. */
+static bool life_agrees(const struct superblock *sb)
+{
+	const struct voter *self = config_voter(&sb->config, &sb->replica_uuid);
+
+	if (superblock_is_blank(sb))
+		return !sb->life && !sb->promised.epoch && !sb->config.ballot.epoch;
+	return !self || self->life == sb->life;
+}
+
 static int decode_config(const uint8_t *in, struct config *ret, const char **ret_reason)
 {
 	uint32_t length = load_le32(in + AT_CONFIG_LENGTH);
@@ -217,6 +229,11 @@ int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock
 	memcpy(sb.volume_name, in + AT_VOLUME_NAME, VOLUME_NAME_FIELD);
 	sb.promised.epoch = load_le32(in + AT_PROMISE_EPOCH);
 	sb.promised.nonce = load_le64(in + AT_PROMISE_NONCE);
+	sb.life = load_le64(in + AT_LIFE);
+	if (!life_agrees(&sb)) {
+		*ret_reason = "header and config are of different lives of the replica";
+		return -EINVAL;
+	}
 	sb.clean = load_le32(in + AT_FLAGS) & FLAG_CLEAN;
 	sb.created_s = load_le64(in + AT_CREATED);
 	sb.updated_s = load_le64(in + AT_UPDATED);

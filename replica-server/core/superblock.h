@@ -27,13 +27,17 @@
 /* Feature bits. `compat`: an older program may ignore them. `incompat`: it must not serve or write the replica. */
 #define SUPERBLOCK_COMPAT_KNOWN 0ull
 #define SUPERBLOCK_INCOMPAT_WITNESS (1ull << 0) /* the directory holds this file and nothing else */
-#define SUPERBLOCK_INCOMPAT_KNOWN SUPERBLOCK_INCOMPAT_WITNESS
+/* Made in place of a directory that was lost, and not seeded yet: it must not vote as if it had never promised anything
+ * (control.c). Its config says how the set was created and nothing else. */
+#define SUPERBLOCK_INCOMPAT_BLANK (1ull << 1)
+#define SUPERBLOCK_INCOMPAT_KNOWN (SUPERBLOCK_INCOMPAT_WITNESS | SUPERBLOCK_INCOMPAT_BLANK)
 
 struct superblock {
 	uint64_t compat, incompat;
 	uint64_t sequence; /* grows by one with every write of a slot */
 	struct uuid replica_uuid;
 	char volume_name[VOLUME_NAME_MAX + 1];
+	uint64_t life;		/* of this directory, as the config that it was seeded with says; 0: as created */
 	struct ballot promised; /* highest promise; epoch 0: none yet */
 	bool clean;		/* the server stopped in order, nothing unsynced was left */
 	uint64_t created_s;	/* seconds since 1970 */
@@ -47,6 +51,11 @@ struct superblock {
 static inline bool superblock_is_witness(const struct superblock *sb)
 {
 	return sb->incompat & SUPERBLOCK_INCOMPAT_WITNESS;
+}
+
+static inline bool superblock_is_blank(const struct superblock *sb)
+{
+	return sb->incompat & SUPERBLOCK_INCOMPAT_BLANK;
 }
 
 /* Writes one slot image. 0, or -EINVAL (the config does not encode into CONFIG_BYTES_MAX). */

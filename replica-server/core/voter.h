@@ -73,6 +73,9 @@ void voter_message(struct replica_lane *lane, const struct message *message);
 /* What is left of any lease, as a restarted voter must assume it (R9). */
 uint32_t voter_lease_left_ms(const struct replica *replica);
 
+/* Of leases granted by the directory before this one nothing is known, but that they began before now. */
+void voter_assume_lease(struct replica *replica);
+
 /* Stamps became durable, or a change is done. */
 void voter_progress(struct replica *replica);
 void voter_lane_closed(struct replica_lane *lane);

@@ -1,4 +1,5 @@
-/* CREATE, LIST, DELETE for administrators. Must not know sockets: answers through intake.h. Never on a request's path.
+/* CREATE, LIST, DELETE, REPLACE for administrators. Must not know sockets: answers through intake.h. Never on a
+ * request's path.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -7,18 +8,18 @@
 #include "replica-server/drivers/intake.h"
 #include "replica-server/drivers/registry.h"
 
-static void create(struct intake *intake, const struct message_create *request)
+static void create(struct intake *intake, const struct message_create *request, bool is_blank)
 {
-	struct message answer = {.kind = MESSAGE_CREATED};
+	struct message answer = {.kind = is_blank ? MESSAGE_REPLACED : MESSAGE_CREATED};
 	struct err err = {0};
-	enum refusal refusal = registry_create(intake->server, request, &err);
+	enum refusal refusal = registry_create(intake->server, request, is_blank, &err);
 
 	if (refusal) {
 		intake_refuse(intake, refusal, false, "%s", err.text);
 		return;
 	}
-	log_info("event=created volume=%s set=%u peer=%s", request->volume_name, request->config.set_index,
-		 intake->peer);
+	log_info("event=%s volume=%s set=%u peer=%s", is_blank ? "created_blank" : "created", request->volume_name,
+		 request->config.set_index, intake->peer);
 	intake_send(intake, &answer, false);
 }
 
@@ -69,7 +70,10 @@ void admin_request(struct intake *intake, const struct message *message)
 {
 	switch (message->kind) {
 	case MESSAGE_CREATE:
-		create(intake, &message->create);
+		create(intake, &message->create, false);
+		break;
+	case MESSAGE_REPLACE:
+		create(intake, &message->create, true);
 		break;
 	case MESSAGE_LIST:
 		list_replicas(intake, &message->list);

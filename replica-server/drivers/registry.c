@@ -89,6 +89,7 @@ static void fill_info(struct hosted *hosted, const struct err *err)
 		.epoch = sb->promised.epoch,
 		.set_bytes = sb->config.set_bytes,
 		.is_witness = superblock_is_witness(sb),
+		.is_blank = superblock_is_blank(sb),
 		.health = "ok",
 	};
 	memcpy(hosted->info.volume_name, sb->volume_name, sizeof(hosted->info.volume_name));
@@ -289,12 +290,37 @@ static int hand_to_thread(struct server *server, struct hosted *hosted)
 	return mailbox_post(server->threads[hosted->thread_idx]->mailbox, &letter);
 }
 
-enum refusal registry_create(struct server *server, const struct message_create *create, struct err *err)
+/* Asked again, perhaps because the answer was lost. */
+static bool is_this_blank(struct hosted *hosted, const struct message_create *create)
+{
+	bool is_blank;
+
+	(void)pthread_mutex_lock(&hosted->lock);
+	is_blank = hosted->info.is_blank;
+	(void)pthread_mutex_unlock(&hosted->lock);
+	return hosted->is_served && is_blank && uuid_equal(&hosted->identity.replica_uuid, &create->replica_uuid) &&
+	       uuid_equal(&hosted->identity.volume_uuid, &create->config.volume_uuid);
+}
+
+static enum refusal refuse_present(const struct server *server, const struct hosted *hosted, const char *name,
+				   bool is_blank, struct err *err)
+{
+	if (is_blank)
+		err_set(err, -EEXIST,
+			"replica %s: its directory is still there (%s/%s); move it away or remove it, and start the "
+			"server again",
+			name, server->opts->roots[hosted->root_idx], hosted->name);
+	else
+		err_set(err, -EEXIST, "replica %s: exists already on this server; delete it first", name);
+	return REFUSAL_EXISTS;
+}
+
+enum refusal registry_create(struct server *server, const struct message_create *create, bool is_blank, struct err *err)
 {
 	const char *misfit = create_misfit(create);
 	char name[REPLICA_DIR_NAME_MAX + 1];
 	unsigned root_idx = pick_root(server);
-	struct hosted *hosted;
+	struct hosted *hosted = registry_find(server, &create->replica_uuid);
 	int error;
 
 	if (misfit) {
@@ -302,16 +328,16 @@ enum refusal registry_create(struct server *server, const struct message_create 
 		return REFUSAL_BAD_CONFIG;
 	}
 	replica_dir_name(create->volume_name, create->config.set_index, &create->replica_uuid, name);
-	if (registry_find(server, &create->replica_uuid)) {
-		err_set(err, -EEXIST, "replica %s: exists already on this server; delete it first", name);
-		return REFUSAL_EXISTS;
-	}
+	if (hosted && is_blank && is_this_blank(hosted, create))
+		return REFUSAL_NONE;
+	if (hosted)
+		return refuse_present(server, hosted, name, is_blank, err);
 	if (server->replica_count == HOSTED_MAX) {
 		err_set(err, -ENFILE, "replica %s: this server has %u replicas, its limit; use another one", name,
 			HOSTED_MAX);
 		return REFUSAL_LIMIT;
 	}
-	error = replica_dir_create(server->root_fds[root_idx], create, now_s(), err);
+	error = replica_dir_create(server->root_fds[root_idx], create, is_blank, now_s(), err);
 	if (error)
 		return refusal_of(error);
 	hosted = host(server, root_idx, name, err);

@@ -17,7 +17,8 @@ void registry_close(struct server *server);
 /* The served one if there is one, else one that is not. NULL: none. */
 struct hosted *registry_find(const struct server *server, const struct uuid *replica_uuid);
 /* Makes the replica and gives it to its data thread. REFUSAL_NONE, or the reason and the sentence in `err`. */
-enum refusal registry_create(struct server *server, const struct message_create *create, struct err *err);
+enum refusal registry_create(struct server *server, const struct message_create *create, bool is_blank,
+			     struct err *err);
 /* The data thread has let go: removes the directory and frees `hosted`. */
 int registry_remove(struct server *server, struct hosted *hosted, struct err *err) must_check;
 /* Up to MESSAGE_LIST_MAX replicas by uuid, above `after`. */

@@ -47,8 +47,9 @@ void replica_dir_closed(struct replica_dir *ret);
 /* Reads the stamp table into `stamps`; returns how many blocks were damaged, or -errno. */
 int64_t replica_dir_load_stamps(const struct replica_dir *dir, struct stamps *stamps, struct err *err) must_check;
 
-/* Makes the directory, all or nothing, durably. -EEXIST, -ENOSPC, ... */
-int replica_dir_create(int root_fd, const struct message_create *create, uint64_t now_s, struct err *err) must_check;
+/* Makes the directory, all or nothing, durably. `is_blank`: in place of one that was lost. -EEXIST, -ENOSPC, ... */
+int replica_dir_create(int root_fd, const struct message_create *create, bool is_blank, uint64_t now_s, struct err *err)
+	must_check;
 /* Removes it: gone for every later start as soon as this has begun. */
 int replica_dir_remove(int root_fd, const char *name, struct err *err) must_check;
 /* Removes a half-made or half-removed directory. */

@@ -30,7 +30,7 @@ static bool is_witness(const struct message_create *create)
 	return voter && voter->kind == VOTER_WITNESS;
 }
 
-static int fill_superblock(int fd, const struct message_create *create, uint64_t now_s)
+static int fill_superblock(int fd, const struct message_create *create, bool is_blank, uint64_t now_s)
 {
 	struct superblock sb = {
 		.sequence = 1,
@@ -43,7 +43,8 @@ static int fill_superblock(int fd, const struct message_create *create, uint64_t
 	uint8_t slot[SUPERBLOCK_SLOT_BYTES];
 	int error;
 
-	sb.incompat = is_witness(create) ? SUPERBLOCK_INCOMPAT_WITNESS : 0;
+	sb.incompat =
+		(is_witness(create) ? SUPERBLOCK_INCOMPAT_WITNESS : 0) | (is_blank ? SUPERBLOCK_INCOMPAT_BLANK : 0);
 	memcpy(sb.volume_name, create->volume_name, sizeof(sb.volume_name));
 	error = superblock_encode(&sb, slot);
 	if (error)
@@ -70,16 +71,16 @@ static int fill_stamps(int fd, const struct message_create *create)
 	return write_all(fd, block, sizeof(block), 0);
 }
 
-static int fill_file(int fd, unsigned which, const struct message_create *create, uint64_t now_s)
+static int fill_file(int fd, unsigned which, const struct message_create *create, bool is_blank, uint64_t now_s)
 {
 	if (which == 0)
-		return fill_superblock(fd, create, now_s);
+		return fill_superblock(fd, create, is_blank, now_s);
 	if (which == 1)
 		return fill_stamps(fd, create);
 	return ftruncate(fd, (off_t)create->config.set_bytes) ? -errno : 0;
 }
 
-static int make_files(int dir_fd, const struct message_create *create, uint64_t now_s)
+static int make_files(int dir_fd, const struct message_create *create, bool is_blank, uint64_t now_s)
 {
 	unsigned count = is_witness(create) ? 1 : ARRAY_COUNT(files); /* the superblock alone */
 
@@ -88,7 +89,7 @@ static int make_files(int dir_fd, const struct message_create *create, uint64_t 
 
 		if (fd < 0)
 			return -errno;
-		error = fill_file(fd, i, create, now_s);
+		error = fill_file(fd, i, create, is_blank, now_s);
 		if (!error && fsync(fd))
 			error = -errno;
 		(void)close(fd); /* synced, or about to be removed */
@@ -142,7 +143,7 @@ int replica_dir_sweep(int root_fd, const char *name, struct err *err)
 	return 0;
 }
 
-int replica_dir_create(int root_fd, const struct message_create *create, uint64_t now_s, struct err *err)
+int replica_dir_create(int root_fd, const struct message_create *create, bool is_blank, uint64_t now_s, struct err *err)
 {
 	char name[REPLICA_DIR_NAME_MAX + 1], hidden[HIDDEN_NAME_MAX];
 	int dir_fd, error;
@@ -154,7 +155,7 @@ int replica_dir_create(int root_fd, const struct message_create *create, uint64_
 	if (mkdirat(root_fd, hidden, 0700))
 		return explain_create(-errno, name, err);
 	dir_fd = openat(root_fd, hidden, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	error = dir_fd < 0 ? -errno : make_files(dir_fd, create, now_s);
+	error = dir_fd < 0 ? -errno : make_files(dir_fd, create, is_blank, now_s);
 	if (dir_fd >= 0)
 		(void)close(dir_fd);
 	if (!error && renameat(root_fd, hidden, root_fd, name))

@@ -58,6 +58,7 @@ static struct message_state sample_state(void)
 		.lease_left_ms = 12,
 		.list_is_everything = true,
 		.unstable_extents = 13,
+		.life = (3ull << 32) + 4,
 		.config = sample_config(),
 	};
 }
@@ -144,6 +145,7 @@ struct message sample_message(enum message_kind kind)
 		message.promise.ballot = ballot;
 		break;
 	case MESSAGE_ACCEPT:
+	case MESSAGE_SEED:
 		message.accept = (struct message_accept){.ballot = ballot, .config = sample_config()};
 		break;
 	case MESSAGE_ACCEPTED:
@@ -158,6 +160,7 @@ struct message sample_message(enum message_kind kind)
 		message.opened = (struct message_opened){.session = 3, .incarnation = 4, .boot_id = sample_uuid(6)};
 		break;
 	case MESSAGE_CREATE:
+	case MESSAGE_REPLACE:
 		message.create = sample_create();
 		break;
 	case MESSAGE_LIST:

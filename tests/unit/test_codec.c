@@ -54,6 +54,8 @@ static void a_state_keeps_every_field(void)
 	CHECK_EQ_U64(12, got.state.lease_left_ms);
 	CHECK_TRUE(got.state.list_is_everything);
 	CHECK_EQ_U64(13, got.state.unstable_extents);
+	CHECK_EQ_U64(config_life(3, 4), got.state.life);
+	CHECK_FALSE(got.state.is_blank);
 	CHECK_MEM(&message.state.boot_id, &got.state.boot_id, sizeof(struct uuid));
 	CHECK_EQ_U64(3, got.state.config.voter_count);
 	CHECK_STR("[fe80::2]:7421", got.state.config.voters[1].address);

@@ -133,7 +133,8 @@ static void an_envelope_that_does_not_fit_is_refused(void)
 {
 	check_byte_refused(0, 0, -EBADMSG, "not a config record");
 	check_byte_refused(4, 2, -EPROTONOSUPPORT, "version");
-	check_byte_refused(8, 1, -EPROTONOSUPPORT, "feature bits");
+	check_byte_refused(8, 1, -EBADMSG, "length"); /* lives are announced and do not follow */
+	check_byte_refused(8, 2, -EPROTONOSUPPORT, "feature bits");
 	check_byte_refused(15, 0x80, -EPROTONOSUPPORT, "feature bits");
 	check_byte_refused(16, 0x35, -EBADMSG, "length");
 	check_byte_refused(20, 2, -EBADMSG, "length");

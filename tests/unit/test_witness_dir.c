@@ -37,7 +37,7 @@ static void begin(enum voter_kind kind)
 	create = (struct message_create){.volume_name = "vol", .config = sample_config()};
 	create.replica_uuid = voter_of(kind)->uuid;
 	err = (struct err){0};
-	CHECK_OK(replica_dir_create(root_fd, &create, 100, &err));
+	CHECK_OK(replica_dir_create(root_fd, &create, false, 100, &err));
 	replica_dir_name("vol", create.config.set_index, &create.replica_uuid, name);
 	snprintf(path, sizeof(path), "%s/%s", root, name);
 }

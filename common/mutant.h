@@ -142,6 +142,8 @@
 	X(accept_without_promise, "R1: a config is accepted from whoever asks")                                        \
 	X(blank_votes, "a directory that was made to replace a lost one votes as if it had never promised anything")   \
 	X(seeded_knows_no_lease, "R9: ... and knows of no lease when it has its vote again")                           \
+	X(seeded_before_chosen, "... or is given its vote before a majority without it knows of it")                   \
+	X(old_directory_votes, "... or the directory that was replaced votes when it comes back")                      \
 	X(accept_not_durable, "R3.5: a config is accepted before it is durable")                                       \
 	X(session_not_drained, "R2: a new session opens while the requests of the older one run")                      \
 	X(no_session_fence, "P3: connections of older sessions stay, and their frames are served")                     \

@@ -341,6 +341,7 @@ static const struct {
 	[MESSAGE_REPLACED] = {&lockstep__wire__empty__descriptor, put_empty},
 	[MESSAGE_SEED] = {&lockstep__wire__accept__descriptor, put_accept},
 	[MESSAGE_SEEDED] = {&lockstep__wire__empty__descriptor, put_empty},
+	[MESSAGE_CLAIM] = {&lockstep__wire__promise__descriptor, put_promise},
 };
 
 int codec_pack(const struct message *message, uint8_t *out, size_t cap)

@@ -12,7 +12,7 @@
 
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_HELLO == (int)MESSAGE_HELLO, "kinds are field numbers, the first");
 static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_OPEN == (int)MESSAGE_OPEN, "in the middle");
-static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_SEEDED == (int)MESSAGE_SEEDED, "and the last");
+static_assert(LOCKSTEP__WIRE__MESSAGE__BODY_CLAIM == (int)MESSAGE_CLAIM, "and the last");
 
 /* Regions of the largest set. */
 #define REGION_COUNT_MAX (VOLUME_BYTES_MAX / REGION_BYTES)
@@ -171,8 +171,8 @@ static const char *get_state(const void *pb, struct message *ret)
 	state->is_blank = from->is_blank;
 	TRY(get_ballot(from->promised, &state->promised));
 	TRY(get_identity(from->incarnation, &from->boot_id, &state->incarnation, &state->boot_id));
-	if (state->is_blank && (state->promised.epoch || state->life))
-		return "a blank replica with a promise or a life";
+	if (state->is_blank && state->life)
+		return "a blank replica with a life";
 	return get_config(&from->config, &state->config);
 }
 
@@ -407,6 +407,7 @@ static const char *(*const unpackers[MESSAGE_KIND_COUNT])(const void *pb, struct
 	[MESSAGE_REPLACED] = get_empty,
 	[MESSAGE_SEED] = get_accept,
 	[MESSAGE_SEEDED] = get_empty,
+	[MESSAGE_CLAIM] = get_promise,
 };
 
 static void *allocate(void *arena, size_t bytes)

@@ -40,6 +40,7 @@ const char *message_kind_name(enum message_kind kind)
 		[MESSAGE_REPLACED] = "REPLACED",
 		[MESSAGE_SEED] = "SEED",
 		[MESSAGE_SEEDED] = "SEEDED",
+		[MESSAGE_CLAIM] = "CLAIM",
 	};
 
 	return (unsigned)kind < MESSAGE_KIND_COUNT && names[kind] ? names[kind] : "?";

@@ -56,6 +56,7 @@ enum message_kind {
 	MESSAGE_REPLACED,
 	MESSAGE_SEED, /* a gateway's: the ballot and the chosen config by which the blank directory has its vote */
 	MESSAGE_SEEDED,
+	MESSAGE_CLAIM, /* PROMISE of a blank directory, which is no vote: answered by STATE */
 	MESSAGE_KIND_COUNT
 };
 
@@ -94,11 +95,11 @@ struct message_state {
 	bool list_is_everything; /* the list of unstable extents overflowed or was lost */
 	uint32_t unstable_extents;
 	uint64_t life;	      /* of its directory, as in the config */
-	bool is_blank;	      /* made to replace a lost directory: no promise, no config, no data, no vote */
+	bool is_blank;	      /* made to replace a lost directory: no vote; what it promises is to a CLAIM */
 	struct config config; /* the accepted one; as created when blank */
 };
 
-struct message_ballot { /* PROMISE, HEARTBEAT, FORGET */
+struct message_ballot { /* PROMISE, CLAIM, HEARTBEAT, FORGET */
 	struct ballot ballot;
 };
 
@@ -208,7 +209,7 @@ struct message {
 		struct message_welcome welcome;
 		struct message_refused refused;
 		struct message_state state;
-		struct message_ballot promise; /* PROMISE, HEARTBEAT, FORGET */
+		struct message_ballot promise; /* PROMISE, CLAIM, HEARTBEAT, FORGET */
 		struct message_regions_ask regions_ask;
 		struct message_regions regions;
 		struct message_stamp stamp;

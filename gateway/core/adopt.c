@@ -156,6 +156,21 @@ bool adopt_is_unaware(struct engine *engine, const struct set *set, const struct
 	return false;
 }
 
+/* Those of `answered` whose directory is the one that the adopted config gives the vote. */
+static uint8_t with_a_vote(struct engine *engine, const struct set *set, uint8_t answered)
+{
+	uint8_t legs = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		const struct leg *leg = set_leg(engine, set, i);
+		const struct voter *voter = voter_of(engine, &set->adopted, leg);
+
+		if (answered & leg_bit(leg) && ((voter && voter->life == leg->life) || MUTANT(old_directory_votes)))
+			legs |= leg_bit(leg);
+	}
+	return legs;
+}
+
 /* What is known of the in-sync replicas of the adopted config. */
 struct members {
 	uint8_t in, answered, unchanged, same_boot;
@@ -181,6 +196,14 @@ static struct members look_at_members(struct engine *engine, const struct set *s
 	return ret;
 }
 
+/* What is there, and has no vote. */
+static const char *directory_note(const struct leg *leg)
+{
+	if (leg->is_blank)
+		return ", blank";
+	return leg->is_refused && leg->refusal_error == -ESTALE ? ", replaced by another directory" : "";
+}
+
 /* Names of legs for a sentence. */
 static const char *names_of(const struct engine *engine, const struct set *set, uint8_t legs, char *out, size_t cap)
 {
@@ -191,8 +214,8 @@ static const char *names_of(const struct engine *engine, const struct set *set, 
 		const struct replica_spec *replica = &engine->spec.sets[set->index].replicas[i];
 
 		if (legs & 1u << i)
-			used += (size_t)snprintf(out + used, cap - used, "%s%s (%s)", used ? ", " : "", replica->name,
-						 replica->address);
+			used += (size_t)snprintf(out + used, cap - used, "%s%s (%s%s)", used ? ", " : "", replica->name,
+						 replica->address, directory_note(&engine->legs[set->first_leg + i]));
 	}
 	return out;
 }
@@ -219,7 +242,8 @@ static uint8_t latest_out(struct engine *engine, const struct set *set, uint8_t 
 		const struct leg *leg = set_leg(engine, set, i);
 		const struct voter *voter = voter_of(engine, &set->adopted, leg);
 
-		if (leg->is_witness || !voter || !(answered & leg_bit(leg)))
+		/* in_sync_gen 0: its directory is new, and was never in sync. */
+		if (leg->is_witness || !voter || !(answered & leg_bit(leg)) || voter->in_sync_gen == 0)
 			continue;
 		if (best && voter->in_sync_gen <= best->in_sync_gen)
 			continue;
@@ -312,13 +336,17 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	const struct leg *best;
 	int error = check_majority(engine, set, answered, err);
 
-	set->rolled_back = 0;
+	set->rolled_back = set->replaced = 0;
 	if (error)
 		return error;
 	best = leg_with_highest(engine, set, answered);
 	set->adopted = best->config;
 	set->adopted_no = best->told_no;
-	error = check_agree(engine, set, answered, best, err);
+	set->replaced = answered & ~with_a_vote(engine, set, answered);
+	answered &= (uint8_t)~set->replaced;
+	error = check_majority(engine, set, answered, err);
+	if (!error)
+		error = check_agree(engine, set, answered, best, err);
 	if (!error)
 		error = check_nonce(engine, set, &set->adopted, err);
 	if (!error)
@@ -406,7 +434,10 @@ void adopt_change(struct engine *engine, struct set *set, uint32_t gen, uint8_t 
 		const struct leg *leg = set_leg(engine, set, i);
 		struct voter *voter = next_voter(engine, set, ret, i);
 
-		if (!voter || leg->is_witness)
+		if (!voter)
+			continue;
+		replace_fill(leg, voter);
+		if (leg->is_witness)
 			continue;
 		if (in & leg_bit(leg)) {
 			set_identity(set, leg, voter, gen, in);

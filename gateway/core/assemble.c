@@ -53,6 +53,15 @@ static void give_up(struct engine *engine, const struct err *err, bool is_settle
 	}
 }
 
+/* They answered for voters whose votes other directories have by now. */
+static void refuse_replaced(struct engine *engine, struct set *set)
+{
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		if (set->replaced & 1u << i)
+			replace_refuse_old(engine, set_leg(engine, set, i));
+	}
+}
+
 static int adopt_all_probed(struct engine *engine, struct err *err)
 {
 	int error = 0;
@@ -65,6 +74,7 @@ static int adopt_all_probed(struct engine *engine, struct err *err)
 			if (set->rolled_back & 1u << j)
 				attach_rolled_back(engine, set_leg(engine, set, j));
 		}
+		refuse_replaced(engine, set);
 	}
 	return error;
 }
@@ -93,7 +103,8 @@ static void bind_epoch(struct engine *engine)
 	for (unsigned i = 0; i < engine->spec.set_count; i++)
 		move(engine, &engine->sets[i], SET_PROMISE);
 	for (unsigned i = 0; i < engine->leg_count; i++) {
-		if (engine->legs[i].step == STEP_PROBED)
+		/* A blank one's is no vote; another gateway may have seeded it since. */
+		if (engine->legs[i].step == STEP_PROBED || engine->legs[i].step == STEP_BLANK)
 			attach_promise(engine, &engine->legs[i]);
 	}
 }
@@ -107,7 +118,7 @@ void assemble_progress(struct engine *engine)
 	if (engine->phase != PHASE_PROBE || engine->state == VOLUME_FAILED || engine->is_detached)
 		return;
 	for (unsigned i = 0; i < engine->leg_count; i++)
-		is_settled &= engine->legs[i].is_probed || engine->legs[i].is_refused;
+		is_settled &= engine->legs[i].is_probed || engine->legs[i].is_refused || engine->legs[i].is_blank;
 	if ((!is_settled && engine->now_ns - engine->phase_ns < engine->options.attach_wait_ns) ||
 	    is_probing_again(engine))
 		return;
@@ -149,6 +160,7 @@ static void begin_list(struct engine *engine, struct set *set)
 	/* Attached in place: a lease that was being waited out is still another's. */
 	if (first_ack_ns(engine, set) > set->ack_from_ns)
 		set->ack_from_ns = first_ack_ns(engine, set);
+	replace_adopted(engine, set);
 	region_map_clear(&set->uncertain);
 	set->is_whole = set->is_doubtful = set->lost_lists;
 	for (unsigned i = 0; i < set->leg_count; i++) {
@@ -201,6 +213,7 @@ static void promised(struct engine *engine, struct set *set)
 	if (is_waiting && engine->now_ns - set->phase_ns < engine->options.answer_deadline_ns)
 		return;
 	error = adopt_set(engine, set, set_voting(engine, set), &err);
+	refuse_replaced(engine, set);
 	if (!error && has_lost_writes(engine, set))
 		fail_for_loss(engine, set);
 	else if (!error)

@@ -81,7 +81,7 @@ void attach_hello(struct engine *engine, struct leg *leg, enum lane lane)
 void attach_promise(struct engine *engine, struct leg *leg)
 {
 	engine->message.promise = (struct message_ballot){engine->ballot};
-	ask_step(engine, leg, MESSAGE_PROMISE, STEP_PROMISE);
+	ask_step(engine, leg, leg->is_blank ? MESSAGE_CLAIM : MESSAGE_PROMISE, STEP_PROMISE);
 }
 
 /* One at a time: a higher one follows when this one is answered. */
@@ -205,6 +205,20 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	leg->promised = state->promised;
 	leg->config = state->config;
 	leg->told_no = ++engine->told;
+	/* What another directory of it promised and stored is not this one's. */
+	if (leg->life != state->life || state->is_blank) {
+		leg->has_promised = false;
+		leg->accepted_gen = 0;
+	}
+	leg->life = state->life;
+	leg->is_blank = state->is_blank;
+	if (leg->is_blank)
+		return true;
+	if (config_voter(&state->config, &leg_replica(engine, leg)->uuid)->life != state->life &&
+	    !MUTANT(old_directory_votes)) {
+		refuse(engine, leg, -EINVAL, "its config is of another life of its directory; the server is faulty");
+		return false;
+	}
 	return true;
 }
 
@@ -223,6 +237,10 @@ static void got_probe(struct engine *engine, struct leg *leg, const struct leg_a
 {
 	if (!take_state(engine, leg, &message->state))
 		return;
+	if (replace_is_old(engine, leg)) {
+		replace_refuse_old(engine, leg);
+		return;
+	}
 	leg->probe_no = ask->tag;
 	leg_step_to(leg, STEP_PROBED, engine->now_ns);
 	leg->is_probed_again = false;
@@ -230,7 +248,7 @@ static void got_probe(struct engine *engine, struct leg *leg, const struct leg_a
 		refuse_rolled_back(engine, leg);
 		return;
 	}
-	if (engine->phase == PHASE_BOUND && adopt_is_rolled_back(engine, leg_set(engine, leg), leg)) {
+	if (engine->phase == PHASE_BOUND && !leg->is_blank && adopt_is_rolled_back(engine, leg_set(engine, leg), leg)) {
 		attach_rolled_back(engine, leg);
 		return;
 	}
@@ -242,8 +260,18 @@ static void got_probe(struct engine *engine, struct leg *leg, const struct leg_a
 		attach_promise(engine, leg);
 		return;
 	}
+	if (leg->is_blank) {
+		replace_met(engine, leg);
+		return;
+	}
 	leg->is_probed = true;
 	assemble_progress(engine);
+}
+
+static void got_seeded(struct engine *engine, struct leg *leg, const struct leg_ask *ask, const struct message *message)
+{
+	replace_seeded(engine, leg);
+	attach_probe(engine, leg);
 }
 
 static void got_promise(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
@@ -257,6 +285,15 @@ static void got_promise(struct engine *engine, struct leg *leg, const struct leg
 	}
 	if (!take_state(engine, leg, state))
 		return;
+	if (leg->is_blank) {
+		replace_met(engine, leg);
+		return;
+	}
+	/* The config was adopted meanwhile. */
+	if (replace_is_old(engine, leg)) {
+		replace_refuse_old(engine, leg);
+		return;
+	}
 	/* Kept at its highest: this connection's answer may be about a lease of ours. */
 	if (!leg->has_promised)
 		leg->lease_end_ns = engine->now_ns + (uint64_t)state->lease_left_ms * 1000000;
@@ -418,6 +455,8 @@ static const struct {
 	[MESSAGE_STAMP] = {MESSAGE_STAMPED, got_stamped},
 	[MESSAGE_DIGEST] = {MESSAGE_DIGESTED, got_digested},
 	[MESSAGE_FORGET] = {MESSAGE_FORGOTTEN, got_forgotten},
+	[MESSAGE_SEED] = {MESSAGE_SEEDED, got_seeded},
+	[MESSAGE_CLAIM] = {MESSAGE_STATE, got_promise},
 };
 
 static void unexpected(struct engine *engine, struct leg *leg, const struct message *message)

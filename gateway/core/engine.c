@@ -317,7 +317,7 @@ const char *engine_event_name(enum engine_event_kind kind)
 		[EVENT_RESUMED] = "resumed",	       [EVENT_LOSS_RECORDED] = "loss-recorded",
 		[EVENT_CRC_REPAIRED] = "crc-repaired", [EVENT_VERIFYING] = "verifying",
 		[EVENT_VERIFIED] = "verified",	       [EVENT_VERIFY_ENDED] = "verify-ended",
-		[EVENT_DIFFERENCE] = "difference",
+		[EVENT_DIFFERENCE] = "difference",     [EVENT_REPLACED] = "replaced",
 	};
 
 	return (unsigned)kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";

@@ -90,6 +90,7 @@ enum engine_event_kind {
 	EVENT_VERIFYING,
 	EVENT_VERIFIED,	    /* everything was compared */
 	EVENT_VERIFY_ENDED, /* ... was not */
+	EVENT_REPLACED,	    /* the new directory of a replica that lost its own has its vote */
 	EVENT_DIFFERENCE,   /* between replicas in sync, found by a verify */
 	EVENT_KIND_COUNT
 };

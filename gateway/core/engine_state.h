@@ -6,9 +6,9 @@
  * into the next request.
  *
  * Who decides what: attach.c speaks with one voter; assemble.c brings a set from the first answer to a chosen config
- * (R3); evict.c keeps the config true to who is there (R6, R7, R8); lease.c says when reads may start (R9); resync.c
- * and copy.c make replicas equal (R3.7, R7), verify.c sees whether they are, pace.c lets the application go first;
- * read.c, write.c and flush.c move its data.
+ * (R3); evict.c keeps the config true to who is there (R6, R7, R8); replace.c gives a vote to a new directory; lease.c
+ * says when reads may start (R9); resync.c and copy.c make replicas equal (R3.7, R7), verify.c sees whether they are,
+ * pace.c lets the application go first; read.c, write.c and flush.c move its data.
  */
 #ifndef GATEWAY_CORE_ENGINE_STATE_H
 #define GATEWAY_CORE_ENGINE_STATE_H
@@ -108,6 +108,7 @@ struct set {
 	uint32_t adopted_no;   /* of the report that had it */
 	uint8_t counted;       /* legs counted in sync */
 	uint8_t rolled_back;   /* legs in sync by the adopted config that say that they never promised its epoch */
+	uint8_t replaced;      /* legs that answered and are directories that others have replaced */
 	uint8_t compare_all;   /* legs that must be compared in full */
 	bool lost_lists;       /* no counted member is the process that it was: everything is uncertain */
 	bool lost_data;	       /* ... nor on the kernel it was on */
@@ -349,8 +350,8 @@ void assemble_again(struct engine *engine, const char *cause);
 
 /* adopt.c: which epoch and config an attachment gets. Pure decisions. */
 int adopt_epoch(const struct engine *engine, uint32_t *ret_epoch, struct err *err) must_check;
-/* What a set can be made of, of the voters in `answered`: fills `adopted`, `rolled_back` (who is not counted for that),
- * `counted`, `compare_all`, `lost_lists`, `lost_data`, `is_forced`, `new_gen`. */
+/* What a set can be made of, of the voters in `answered`: fills `adopted`, `replaced` and `rolled_back` (who are not
+ * counted for that), `counted`, `compare_all`, `lost_lists`, `lost_data`, `is_forced`, `new_gen`. */
 int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct err *err) must_check;
 void adopt_config(struct engine *engine, struct set *set, struct config *ret);
 /* The config with `in` in sync, as a change of the chosen one. */
@@ -367,6 +368,24 @@ bool adopt_is_rolled_back(const struct engine *engine, const struct set *set, co
 bool adopt_is_ours(const struct engine *engine, const struct ballot *ballot);
 /* Somebody else's, and it keeps ours from being promised. */
 bool adopt_is_foreign(const struct engine *engine, const struct ballot *promised);
+
+/* replace.c: a replica whose directory was lost and made anew */
+/* It says that it is blank. */
+void replace_met(struct engine *engine, struct leg *leg);
+/* By the config that the set adopted: which directories have the votes. */
+void replace_adopted(struct engine *engine, struct set *set);
+/* Another directory has its vote, as far as is known by now. */
+bool replace_is_old(struct engine *engine, const struct leg *leg);
+void replace_refuse_old(struct engine *engine, struct leg *leg);
+/* A blank one waits for a config that gives it its vote. */
+bool replace_is_due(struct engine *engine, const struct set *set);
+/* The config of `gen` will: it is about to be proposed. */
+void replace_name(struct engine *engine, struct set *set, uint32_t gen);
+void replace_fill(const struct leg *leg, struct voter *voter);
+/* To blank ones whose config is chosen. */
+void replace_seed(struct engine *engine, struct set *set);
+void replace_seeded(struct engine *engine, struct leg *leg);
+void replace_lost(struct leg *leg);
 
 /* evict.c: the config follows who is there (R6, R8) */
 void evict_progress(struct engine *engine, struct set *set);

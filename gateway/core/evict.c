@@ -90,7 +90,8 @@ static void check_loss(struct engine *engine, struct set *set, struct leg *leg)
 		const struct leg *other = set_leg(engine, set, i);
 
 		/* Another one may still have it. */
-		if (set->members.in & leg_bit(other) && (other->state != LEG_VOTING || has_kept(other)))
+		if (set->members.in & leg_bit(other) && !other->is_blank &&
+		    (other->state != LEG_VOTING || has_kept(other)))
 			return;
 	}
 	snprintf(text, sizeof(text),
@@ -150,7 +151,7 @@ static bool rest_can_only_rejoin(struct engine *engine, const struct set *set)
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
 
-		if (!(set->members.in & set->evicting & leg_bit(leg)))
+		if (!(set->members.in & set->evicting & leg_bit(leg)) || leg->is_blank)
 			continue;
 		if (leg->state != LEG_VOTING || (evict_is_same_process(leg) && !leg->is_faulty))
 			return false;
@@ -191,7 +192,8 @@ static bool needs_change(struct engine *engine, const struct set *set, uint8_t w
 	const struct membership *members = &set->members;
 
 	return want != members->in || members->in_union != members->in || members->stamp_gen > members->chosen.gen ||
-	       identity_is_stale(engine, set, want) || adopt_is_unaware(engine, set, &members->chosen);
+	       identity_is_stale(engine, set, want) || adopt_is_unaware(engine, set, &members->chosen) ||
+	       replace_is_due(engine, set);
 }
 
 static void begin_change(struct engine *engine, struct set *set, uint8_t want)
@@ -277,6 +279,7 @@ static void go_on(struct engine *engine, struct set *set)
 	struct config *config = &engine->message.accept.config; /* scratch */
 
 	if (set->change == CHANGE_STAMP && stamp_all(engine, set)) {
+		replace_name(engine, set, set->change_gen);
 		adopt_change(engine, set, set->change_gen, set->target, config);
 		membership_propose(&set->members, config, set->target, 0);
 		set->change = CHANGE_ACCEPT;
@@ -365,6 +368,7 @@ void evict_progress(struct engine *engine, struct set *set)
 		set->change = CHANGE_NONE;
 	}
 	spread(engine, set);
+	replace_seed(engine, set);
 	note_suspension(engine, set, is_short);
 	engine_refresh_state(engine);
 }

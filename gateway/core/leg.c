@@ -62,6 +62,7 @@ bool leg_step_has_deadline(enum leg_step step)
 	switch (step) {
 	case STEP_NONE:
 	case STEP_PROBED:
+	case STEP_BLANK:
 		return false;
 	default:
 		return true;
@@ -76,6 +77,8 @@ const char *leg_step_name(enum leg_step step)
 		[STEP_HELLO] = "HELLO",
 		[STEP_PROBE] = "PROBE",
 		[STEP_PROBED] = "waiting for the other voters' state",
+		[STEP_BLANK] = "waiting for the other voters to give it its vote",
+		[STEP_SEED] = "SEED",
 		[STEP_PROMISE] = "PROMISE",
 		[STEP_OPEN] = "OPEN",
 		[STEP_BULK_CONNECT] = "connect (bulk)",

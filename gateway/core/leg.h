@@ -25,12 +25,14 @@
 
 enum lane_state { LANE_STATE_CLOSED, LANE_STATE_OPENING, LANE_STATE_OPEN, LANE_STATE_ABORTING };
 
-/* What the leg's connections wait for: an answer of this leg, or (STEP_PROBED) the other legs. */
+/* What the leg's connections wait for: an answer of this leg, or (STEP_PROBED, STEP_BLANK) the other legs. */
 enum leg_step {
 	STEP_NONE, /* no connection, or nothing to wait for */
 	STEP_CONNECT,
 	STEP_HELLO,
 	STEP_PROBE,
+	STEP_BLANK, /* a config that gives it its vote is to be chosen by the others (replace.c) */
+	STEP_SEED,
 	STEP_PROBED, /* the epoch is chosen when enough voters were probed */
 	STEP_PROMISE,
 	STEP_OPEN,
@@ -137,6 +139,14 @@ struct leg {
 	struct config config; /* as last reported */
 	uint32_t told_no;     /* of that report, among all that the engine got */
 	uint32_t probe_no;    /* reports that the engine had when it sent the PROBE that was answered last */
+	uint64_t life;	      /* of its directory, as last reported */
+
+	/* Which directory has its vote (replace.c). */
+	bool is_blank;	 /* the one that it is connected to was made to replace a lost one and has none yet */
+	bool is_claimed; /* ... and has promised, which is no vote: nobody older seeds it */
+	bool is_named;	 /* a config that was proposed since gives it the vote, with `life_gen` */
+	uint32_t life_gen;
+	uint64_t voting_life; /* by the config that was adopted, or a later proposal */
 
 	uint32_t session;
 	uint64_t ping_id; /* 0: none outstanding */

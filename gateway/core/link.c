@@ -115,6 +115,7 @@ static void tell_lost(struct engine *engine, struct leg *leg)
 	struct set *set = leg_set(engine, leg);
 
 	leg_forget_talk(leg);
+	replace_lost(leg);
 	assemble_lost(engine, leg);
 	copy_leg_lost(engine, leg);
 	resync_lost(engine, leg);

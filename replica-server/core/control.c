@@ -53,11 +53,17 @@ static bool ballot_equal(const struct ballot *a, const struct ballot *b)
 	return a->epoch == b->epoch && (a->nonce == b->nonce || MUTANT(nonce_ignored));
 }
 
+/* A blank one's is no vote, and otherwise the same. */
+static bool is_promise(enum message_kind kind)
+{
+	return kind == MESSAGE_PROMISE || kind == MESSAGE_CLAIM;
+}
+
 /* NULL: the promise stands and was given. Else why nothing may be done under this ballot. */
 static const char *ballot_misfit(const struct replica *replica, const struct ballot *asked, enum refusal *ret)
 {
 	const struct ballot *promised = &replica->sb.promised;
-	bool is_being_given = replica->control_running && replica->control.kind == MESSAGE_PROMISE;
+	bool is_being_given = replica->control_running && is_promise(replica->control.kind);
 
 	*ret = REFUSAL_NOT_PROMISED;
 	if (ballot_equal(asked, promised) && asked->epoch)
@@ -71,7 +77,7 @@ static const char *ballot_misfit(const struct replica *replica, const struct bal
 /* PROMISE, ACCEPT, HEARTBEAT and SEED are a voter's; the rest needs data. */
 static bool is_about_data(enum message_kind kind)
 {
-	return kind != MESSAGE_PROMISE && kind != MESSAGE_ACCEPT && kind != MESSAGE_HEARTBEAT && kind != MESSAGE_SEED;
+	return !is_promise(kind) && kind != MESSAGE_ACCEPT && kind != MESSAGE_HEARTBEAT && kind != MESSAGE_SEED;
 }
 
 /* What a replica whose disk failed can no longer do; its memory is as good as ever. */
@@ -94,13 +100,13 @@ enum refusal control_judge(const struct replica *replica, enum message_kind kind
 		return REFUSAL_STORE;
 	}
 	/* What the directory before it promised and accepted is forgotten: until a config that a majority chose without
-	 * it says otherwise, it says nothing. */
-	if (superblock_is_blank(&replica->sb) && kind != MESSAGE_SEED && !MUTANT(blank_votes)) {
+	 * it says otherwise, it says nothing. A claim is no vote; it keeps older attachments from seeding it. */
+	if (superblock_is_blank(&replica->sb) && kind != MESSAGE_SEED && kind != MESSAGE_CLAIM) {
 		*ret_why = "its directory is new, made to replace one that was lost, and has no vote yet; an attached "
 			   "gateway gives it one";
 		return REFUSAL_BLANK;
 	}
-	if (kind == MESSAGE_PROMISE || kind == MESSAGE_SEED) /* run_promise() compares, run_seed() needs none */
+	if (is_promise(kind)) /* run_promise() compares */
 		return REFUSAL_NONE;
 	if (MUTANT(fenced_gateway_keeps_lease) && kind == MESSAGE_HEARTBEAT)
 		return REFUSAL_NONE;
@@ -115,7 +121,7 @@ void control_message(struct replica_lane *lane, const struct message *message)
 	struct control_request *control = &lane->control;
 
 	control->kind = message->kind;
-	if (message->kind == MESSAGE_PROMISE)
+	if (is_promise(message->kind))
 		control->ballot = message->promise.ballot;
 	if (message->kind == MESSAGE_ACCEPT || message->kind == MESSAGE_SEED) {
 		control->ballot = message->accept.ballot;
@@ -209,7 +215,7 @@ static const char *config_misfit(const struct replica *replica)
 	if ((self->kind == VOTER_WITNESS) != replica->identity.is_witness)
 		return "the config takes a replica for a witness, or a witness for a replica; correct the volume's "
 		       "file";
-	if (replica->control.kind == MESSAGE_ACCEPT && self->life != replica->sb.life)
+	if (replica->control.kind == MESSAGE_ACCEPT && self->life != replica->sb.life && !MUTANT(old_directory_votes))
 		return "the config gives this replica's vote to another directory, made to replace this one; remove "
 		       "or move away the old directory";
 	if (!ballot_equal(&asked->ballot, &replica->control.ballot))
@@ -273,7 +279,6 @@ static void run_seed(struct replica *replica)
 		return;
 	}
 	replica->sb.incompat &= ~SUPERBLOCK_INCOMPAT_BLANK;
-	replica->sb.promised = replica->control.ballot;
 	replica->sb.config = replica->control.config;
 	replica->sb.life = config_voter(&replica->sb.config, &replica->identity.replica_uuid)->life;
 	voter_assume_lease(replica);
@@ -356,6 +361,7 @@ static void control_next(struct replica *replica)
 	}
 	switch (replica->control.kind) {
 	case MESSAGE_PROMISE:
+	case MESSAGE_CLAIM:
 		run_promise(replica);
 		break;
 	case MESSAGE_ACCEPT:
@@ -385,11 +391,11 @@ static void control_drained(struct replica *replica)
 		control_refuse(replica, REFUSAL_STORE, replica->health);
 		return;
 	}
-	if (replica->control.kind == MESSAGE_PROMISE && MUTANT(promise_not_durable)) {
+	if (is_promise(replica->control.kind) && MUTANT(promise_not_durable)) {
 		control_persisted(replica, 0);
 		return;
 	}
-	if (replica->control.kind == MESSAGE_PROMISE) {
+	if (is_promise(replica->control.kind)) {
 		replica_write_superblock(replica, control_persisted);
 		return;
 	}
@@ -411,7 +417,7 @@ static void control_persisted(struct replica *replica, int error)
 		control_refuse(replica, REFUSAL_STORE, replica->health);
 		return;
 	}
-	if (replica->control.kind == MESSAGE_PROMISE) {
+	if (is_promise(replica->control.kind)) {
 		control_send_state(replica, replica->control_lane);
 	} else if (replica->control.kind == MESSAGE_SEED) {
 		message.kind = MESSAGE_SEEDED;

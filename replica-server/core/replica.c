@@ -183,7 +183,7 @@ static bool allowed_on(const struct replica_lane *lane, enum message_kind kind)
 	if (lane->role == REPLICA_LANE_BULK)
 		return kind == MESSAGE_JOIN;
 	return kind == MESSAGE_PROMISE || kind == MESSAGE_ACCEPT || kind == MESSAGE_OPEN || kind == MESSAGE_SEED ||
-	       voter_takes(kind);
+	       kind == MESSAGE_CLAIM || voter_takes(kind);
 }
 
 void replica_message(struct replica_lane *lane, const struct message *message)

@@ -167,14 +167,14 @@ static bool kind_agrees(const struct superblock *sb)
 	return !self || (self->kind == VOTER_WITNESS) == superblock_is_witness(sb);
 }
 
-/* A blank one has promised and accepted nothing; any other stores only configs that name its own life. */
+/* A blank one has accepted nothing; any other stores only configs that name its own life. */
 static bool life_agrees(const struct superblock *sb)
 {
 	const struct voter *self = config_voter(&sb->config, &sb->replica_uuid);
 
 	if (superblock_is_blank(sb))
-		return !sb->life && !sb->promised.epoch && !sb->config.ballot.epoch;
-	return !self || self->life == sb->life;
+		return !sb->life && !sb->config.ballot.epoch;
+	return !self || self->life == sb->life || MUTANT(old_directory_votes);
 }
 
 static int decode_config(const uint8_t *in, struct config *ret, const char **ret_reason)

@@ -13,6 +13,7 @@
 
 #include "common/compiler.h"
 #include "common/limits.h"
+#include "common/mutant.h"
 #include "common/uuid.h"
 #include "proto/config.h"
 
@@ -55,7 +56,7 @@ static inline bool superblock_is_witness(const struct superblock *sb)
 
 static inline bool superblock_is_blank(const struct superblock *sb)
 {
-	return sb->incompat & SUPERBLOCK_INCOMPAT_BLANK;
+	return sb->incompat & SUPERBLOCK_INCOMPAT_BLANK && !MUTANT(blank_votes);
 }
 
 /* Writes one slot image. 0, or -EINVAL (the config does not encode into CONFIG_BYTES_MAX). */

@@ -16,7 +16,8 @@ void disk_init(struct disk *disk)
 	disk->cache = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
 	disk->durable = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
 	disk->superblock = calloc(1, SUPERBLOCK_FILE_BYTES);
-	if (!disk->cache || !disk->durable || !disk->superblock)
+	disk->old_superblock = calloc(1, SUPERBLOCK_FILE_BYTES);
+	if (!disk->cache || !disk->durable || !disk->superblock || !disk->old_superblock)
 		abort();
 }
 
@@ -25,6 +26,7 @@ void disk_fini(struct disk *disk)
 	free(disk->cache);
 	free(disk->durable);
 	free(disk->superblock);
+	free(disk->old_superblock);
 }
 
 static uint8_t *block_at(const struct world *world, uint8_t *bytes, unsigned block)
@@ -46,12 +48,13 @@ void disk_write_superblock(struct disk *disk, struct superblock *sb)
 	assert(!error);
 }
 
-static void create_files(struct world *world, struct server *server)
+void disk_create(struct world *world, struct server *server, uint64_t incompat)
 {
 	struct disk *disk = &server->disk;
 	bool has_data = geometry_has_data(&world->geometry, server->index);
-	struct superblock sb = {
-		.volume_name = "sim", .created_s = 1, .incompat = has_data ? 0 : SUPERBLOCK_INCOMPAT_WITNESS};
+	struct superblock sb = {.volume_name = "sim",
+				.created_s = 1,
+				.incompat = incompat | (has_data ? 0 : SUPERBLOCK_INCOMPAT_WITNESS)};
 	struct stamps_header header;
 
 	geometry_config(&world->geometry, server->set, &sb.config);
@@ -78,7 +81,7 @@ void disk_reset(struct world *world, struct server *server)
 	memset(disk->blocks, 0, sizeof(disk->blocks));
 	memset(disk->cache, 0, bytes);
 	memset(disk->durable, 0, bytes);
-	create_files(world, server);
+	disk_create(world, server, 0);
 }
 
 static bool is_change(const struct store_op *op)

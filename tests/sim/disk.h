@@ -53,11 +53,23 @@ struct disk {
 	/* Always written durably, so that only a write in flight can be torn. */
 	uint8_t *superblock; /* SUPERBLOCK_FILE_BYTES */
 	uint8_t stamps[SIM_STAMPS_BYTES];
+	/* Of the directory that was lost. */
+	uint8_t *old_superblock;
+	uint8_t old_stamps[SIM_STAMPS_BYTES];
 };
 
 void disk_init(struct disk *disk);
 void disk_fini(struct disk *disk);
 void disk_reset(struct world *world, struct server *server);
+/* The metadata of a new directory. */
+void disk_create(struct world *world, struct server *server, uint64_t incompat);
+/* Its directory is gone, and a blank one is there; nothing may be in flight. */
+void disk_replace(struct world *world, struct server *server);
+/* A blank directory held some blocks' bytes from the start, zeros, and was found equal in them: they are those writes'.
+ */
+void disk_found_equal(struct world *world, struct server *server, const struct server *source);
+/* The metadata of the directory before the last disk_replace() take the place of this one's, or go back again. */
+void disk_swap(struct server *server);
 
 void disk_submit(struct world *world, struct server *server, struct store_op *op);
 /* The operation's time has come: takes effect, is reported. */

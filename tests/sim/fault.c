@@ -4,6 +4,8 @@
 
 #include "tests/sim/world.h"
 
+#define REPLACE_TRIES 8u /* outages, until the others must have gone on without it */
+
 /* What EVENT_HEAL undoes. */
 enum heal {
 	HEAL_BLOCK,
@@ -13,6 +15,8 @@ enum heal {
 	HEAL_GATEWAY,
 	HEAL_GATEWAY_PAUSE,
 	HEAL_DISK,
+	HEAL_REPLACE, /* or loses its directory for good */
+	HEAL_RETURN,
 	HEAL_CALM
 };
 
@@ -168,6 +172,37 @@ static void rack_power(struct world *world)
 		server_power_loss(world, &world->servers[i]);
 		post_heal(world, HEAL_SERVER, i);
 	}
+}
+
+/* Its host is broken; whether its directory was lost with it, the operator sees when the others do without it. */
+static void directory_lost(struct world *world)
+{
+	struct server *server = any_server(world);
+
+	if (!server->process.is_up || server->is_old)
+		return;
+	TRACE(world, "fault: the directory of server % is about to be lost", server->index);
+	if (random_below(&world->random, 2))
+		server_kill(world, server);
+	else
+		server_power_loss(world, server);
+	post_heal(world, HEAL_REPLACE, (uint64_t)REPLACE_TRIES << 8 | server->index);
+}
+
+/* From a backup, or with the old disk. */
+static void directory_returns(struct world *world)
+{
+	struct server *server = any_server(world);
+
+	struct superblock sb;
+
+	/* Before the new one has its vote, the old one would rightly have its own again. */
+	if (!server->has_old || server->is_old || disk_read_superblock(&server->disk, &sb) || sb.life == 0)
+		return;
+	TRACE(world, "fault: server % is started with the directory that it had lost", server->index);
+	server_swap(world, server);
+	server_start(world, server);
+	post_heal(world, HEAL_RETURN, server->index);
 }
 
 /* One operation of a kind will fail. */
@@ -357,6 +392,8 @@ static const struct {
 	{offsetof(struct options, w_takeover), takeover},
 	{offsetof(struct options, w_split), split},
 	{offsetof(struct options, w_set_back), set_back},
+	{offsetof(struct options, w_replace), directory_lost},
+	{offsetof(struct options, w_return), directory_returns},
 };
 
 static uint32_t weight(const struct world *world, size_t i)
@@ -406,6 +443,29 @@ static void heal_disk(struct world *world, struct server *server)
 	}
 }
 
+static void heal_replace(struct world *world, struct server *server, uint64_t tries)
+{
+	if (server->process.is_up || server->is_away || server->is_old)
+		return;
+	if (truth_can_replace(world, server)) {
+		server_replace(world, server);
+	} else if (tries > 0 && !world->faults.over) {
+		post_heal(world, HEAL_REPLACE, (tries - 1) << 8 | server->index);
+		return;
+	}
+	server_start(world, server);
+}
+
+/* The operator puts the new one back. */
+static void heal_return(struct world *world, struct server *server)
+{
+	if (!server->is_old)
+		return;
+	server_swap(world, server);
+	if (!server->is_away)
+		server_start(world, server);
+}
+
 void faults_heal(struct world *world, uint64_t kind, uint64_t object)
 {
 	switch ((enum heal)kind) {
@@ -430,6 +490,12 @@ void faults_heal(struct world *world, uint64_t kind, uint64_t object)
 	case HEAL_GATEWAY_PAUSE:
 		process_resume(world, PROCESS_GATEWAY((uint32_t)object));
 		break;
+	case HEAL_REPLACE:
+		heal_replace(world, &world->servers[object & 0xff], object >> 8);
+		break;
+	case HEAL_RETURN:
+		heal_return(world, &world->servers[object]);
+		break;
 	case HEAL_CALM: /* before the storm */
 		if (!world->faults.over)
 			split_now(world);
@@ -447,88 +513,19 @@ static void heal_server(struct world *world, struct server *server)
 	server->disk.slow_until_ns = 0;
 	process_resume(world, PROCESS_SERVER(server->index));
 	heal_disk(world, server);
+	heal_return(world, server);
 	server_start(world, server);
 	for (unsigned j = 0; j < SIM_GATEWAYS; j++)
 		heal_block(world, j, server->index);
-}
-
-/* How many of the set must stay, of those that remember what they had: at least one, and min_in_sync of them. */
-static unsigned least_of(const struct world *world)
-{
-	unsigned least = world->options.min_in_sync;
-
-	return least < world->geometry.replicas ? least : world->geometry.replicas;
-}
-
-/* Enough that are in sync by the config and remember what they had. */
-static bool is_enough(struct world *world, unsigned set, const struct truth_config *config, uint8_t gone)
-{
-	uint8_t kept = 0;
-
-	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		if (config->in & ~gone & 1u << i && truth_is_same_process_by(world, config, set, i))
-			kept |= (uint8_t)(1u << i);
-	}
-	return kept && (unsigned)__builtin_popcount(kept) >= least_of(world);
-}
-
-/* The set can go on without these: by the chosen config, and by a proposal that those who stay would adopt. */
-static bool can_lose(struct world *world, unsigned set, uint8_t gone)
-{
-	struct truth_config adopted;
-
-	if (2 * (unsigned)__builtin_popcount(gone) >= world->geometry.voters)
-		return false;
-	truth_highest(world, set, gone, &adopted);
-	return is_enough(world, set, &world->truth.sets[set].chosen, gone) && is_enough(world, set, &adopted, gone);
-}
-
-static void send_away(struct world *world, struct server *server)
-{
-	TRACE(world, "server % stays away for now", server->index);
-	if (random_below(&world->random, 3) == 0)
-		server_power_loss(world, server);
-	else if (random_below(&world->random, 2))
-		server_kill(world, server);
-	else
-		process_pause(world, PROCESS_SERVER(server->index));
-	server->is_away = true;
-}
-
-void faults_send_away(struct world *world)
-{
-	for (unsigned set = 0; set < world->geometry.sets; set++) {
-		uint8_t gone = 0;
-
-		for (unsigned n = 0; n < world->geometry.voters; n++) {
-			unsigned i = (unsigned)random_below(&world->random, world->geometry.voters);
-
-			if (gone & 1u << i || !can_lose(world, set, gone | (uint8_t)(1u << i)))
-				continue;
-			gone |= (uint8_t)(1u << i);
-			send_away(world, &world->servers[set * world->geometry.voters + i]);
-		}
-	}
-}
-
-bool faults_can_do_without(struct world *world)
-{
-	bool can = true;
-
-	for (unsigned set = 0; set < world->geometry.sets; set++) {
-		uint8_t gone = 0;
-
-		for (unsigned i = 0; i < world->geometry.voters; i++)
-			gone |= (uint8_t)((unsigned)world->servers[set * world->geometry.voters + i].is_away << i);
-		can &= can_lose(world, set, gone);
-	}
-	return can;
 }
 
 void faults_call_back(struct world *world)
 {
 	for (unsigned i = 0; i < world->geometry.servers; i++) {
 		world->servers[i].is_away = false;
+		if (world->options.w_replace && !world->servers[i].process.is_up && random_below(&world->random, 2) &&
+		    truth_can_replace(world, &world->servers[i]))
+			server_replace(world, &world->servers[i]);
 		heal_server(world, &world->servers[i]);
 	}
 }

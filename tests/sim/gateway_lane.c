@@ -381,7 +381,7 @@ static const char *const event_texts[EVENT_KIND_COUNT] = {
 	[EVENT_RESUMED] = EVENT_TEXT("resumed"),	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
 	[EVENT_CRC_REPAIRED] = EVENT_TEXT("repaired:"), [EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
 	[EVENT_VERIFIED] = EVENT_TEXT("verified:"),	[EVENT_VERIFY_ENDED] = EVENT_TEXT("verify ended:"),
-	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"),
+	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"), [EVENT_REPLACED] = EVENT_TEXT("replaced:"),
 };
 
 static void op_event(void *ctx, const struct engine_event *event)

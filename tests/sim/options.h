@@ -67,6 +67,8 @@
 	X(w_gateway_death, "the gateway's host dies")                                                                  \
 	X(w_gateway_pause, "the gateway process is stopped")                                                           \
 	X(w_takeover, "the other host attaches, whatever this one does")                                               \
+	X(w_replace, "a server's directory is lost once the others do without it, and made anew")                      \
+	X(w_return, "... and the lost one comes back for a while")                                                     \
 	X(w_split, "each host reaches some of the voters only, and the other one attaches")                            \
 	X(w_set_back, "the disk of a server is set back to an older copy while it is off")                             \
 	X(detach, "1: the seed ends with a detach")                                                                    \

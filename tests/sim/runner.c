@@ -157,7 +157,7 @@ static void print_totals(FILE *file, const struct totals *t, double seconds, uns
 		"ops=%llu reads_checked=%llu faults=%llu attaches=%llu gateway_starts=%llu power_losses=%llu "
 		"zombies=%llu scribbles=%llu io_errors=%llu taints=%llu zero_reads_left_out=%llu served_percent=%llu "
 		"evictions=%llu rejoins=%llu reattaches=%llu reconciles=%llu suspensions=%llu losses=%llu "
-		"set_backs=%llu\n",
+		"set_backs=%llu replaced=%llu seeded=%llu\n",
 		(unsigned long long)t->seeds, (unsigned long long)t->violations, (unsigned long long)t->twice, seconds,
 		jobs, (double)t->seeds * 60 / seconds / jobs, (unsigned long long)c->events, (unsigned long long)c->ops,
 		(unsigned long long)c->reads_checked, (unsigned long long)c->faults, (unsigned long long)c->attaches,
@@ -167,7 +167,8 @@ static void print_totals(FILE *file, const struct totals *t, double seconds, uns
 		(unsigned long long)c->skipped_zero_reads,
 		(unsigned long long)(c->ticks ? c->served_ticks * 100 / c->ticks : 0), (unsigned long long)c->evictions,
 		(unsigned long long)c->rejoins, (unsigned long long)c->reattaches, (unsigned long long)c->reconciles,
-		(unsigned long long)c->suspensions, (unsigned long long)c->losses, (unsigned long long)c->set_backs);
+		(unsigned long long)c->suspensions, (unsigned long long)c->losses, (unsigned long long)c->set_backs,
+		(unsigned long long)c->replaced, (unsigned long long)c->seeded);
 }
 
 static void write_ledger(const struct runner_options *o, const struct totals *totals, double seconds)

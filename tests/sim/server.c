@@ -109,6 +109,7 @@ void server_reset(struct world *world, unsigned index)
 	server->host_is_up = true;
 	server->refuses = server->is_away = false;
 	server->answered_epoch = server->forgotten_epoch = server->started_failed_syncs = 0;
+	server->has_old = server->is_old = false;
 	new_boot(world, server);
 	disk_reset(world, server);
 	set_back_reset(&server->set_back);

@@ -71,6 +71,9 @@ struct server {
 	/* What it has answered: nothing below this may be executed any more. */
 	uint32_t answered_epoch;
 	uint32_t answered_session;
+	/* A directory of it was lost, and perhaps is back (w_replace, w_return). */
+	bool has_old, is_old;
+	uint32_t old_answered_epoch;
 	bool has_failed;	       /* an fsync failed since the process started */
 	uint32_t started_failed_syncs; /* as its superblock counted them then */
 	/* FLUSHes that came, and after how many requests of the session. */
@@ -98,6 +101,12 @@ void server_kill(struct world *world, struct server *server);
 /* As kill, and what was not synced is lost, kept or torn. */
 void server_power_loss(struct world *world, struct server *server);
 
+/* While it is down: its directory is lost, and the operator makes a blank one. */
+void server_replace(struct world *world, struct server *server);
+/* Ends it; the directory that was lost is in the place of the new one, or the new one is back. */
+void server_swap(struct world *world, struct server *server);
+/* Is the directory that it has the one that a config with this life gives the vote? */
+bool server_is_voter(const struct server *server, uint64_t life);
 /* That it reports, or would if it were started now. */
 struct uuid server_boot_id(const struct server *server);
 uint64_t server_clock(const struct world *world, const struct server *server);

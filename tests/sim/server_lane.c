@@ -167,6 +167,19 @@ static void check_accepted(struct server_lane *lane, uint32_t gen)
 				gen);
 }
 
+/* A directory that was blank is one that promised. */
+static void check_seeded(struct server_lane *lane)
+{
+	struct server *server = lane->server;
+	struct superblock sb;
+
+	if (disk_read_superblock(&server->disk, &sb) || superblock_is_blank(&sb) || sb.life == 0 ||
+	    sb.promised.epoch != server->answered_epoch)
+		world_violation(lane->world, "server %u says that it has its vote, which is not durable",
+				server->index);
+	lane->world->counters.seeded++;
+}
+
 /* R5: what older attachments left is forgotten when all in sync hold the same, on their disks. */
 static void check_forgotten(struct server_lane *lane)
 {
@@ -199,10 +212,12 @@ static void check_answer(struct server_lane *lane, enum message_kind asked, cons
 {
 	struct server *server = lane->server;
 
-	if (message->kind == MESSAGE_STATE && asked == MESSAGE_PROMISE)
+	if (message->kind == MESSAGE_STATE && (asked == MESSAGE_PROMISE || asked == MESSAGE_CLAIM))
 		check_promise(lane, &message->state);
 	if (message->kind == MESSAGE_ACCEPTED)
 		check_accepted(lane, message->accepted.gen);
+	if (message->kind == MESSAGE_SEEDED)
+		check_seeded(lane);
 	if (message->kind == MESSAGE_FORGOTTEN)
 		check_forgotten(lane);
 	if (message->kind == MESSAGE_OPENED) {

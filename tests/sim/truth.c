@@ -19,8 +19,8 @@ static void summarize(const struct config *config, struct truth_config *ret)
 
 		if (voter->kind == VOTER_REPLICA && voter->state == VOTER_IN)
 			ret->in |= (uint8_t)(1u << i);
-		ret->voters[i] =
-			(struct truth_voter){voter->compare, voter->in_sync_gen, voter->incarnation, voter->boot_id};
+		ret->voters[i] = (struct truth_voter){voter->compare, voter->in_sync_gen, voter->incarnation,
+						      voter->boot_id, voter->life};
 	}
 }
 
@@ -121,6 +121,10 @@ static void check_joiner(struct world *world, unsigned set, unsigned in_set)
 {
 	struct server *joiner = server_at(world, set, in_set);
 
+	for (unsigned i = 0; i < world->geometry.replicas && joiner->has_old; i++) {
+		if (world->truth.sets[set].chosen.in & 1u << i)
+			disk_found_equal(world, joiner, server_at(world, set, i));
+	}
 	for (unsigned i = 0; i < world->geometry.in_set_count[set]; i++) {
 		unsigned block = world->geometry.in_set[set][i];
 		uint64_t seq = world->history.completed_seq[block];
@@ -254,8 +258,16 @@ void truth_stored(struct world *world, struct server *server)
 
 uint8_t truth_in_sync(const struct world *world, const struct gateway *gateway, unsigned set)
 {
-	(void)world;
-	return gateway->own[set].in;
+	uint8_t in = gateway->own[set].in;
+
+	/* A directory was lost after others had chosen to do without it, which this gateway may not have heard of. */
+	for (unsigned i = 0; i < world->geometry.replicas; i++) {
+		const struct server *server = &world->servers[set * world->geometry.voters + i];
+
+		if (!server->is_old && !server_is_voter(server, gateway->own[set].voters[i].life))
+			in &= (uint8_t) ~(1u << i);
+	}
+	return in;
 }
 
 bool truth_is_owner(const struct world *world, const struct gateway *gateway)
@@ -274,6 +286,58 @@ bool truth_all_in_sync(const struct world *world)
 			return false;
 	}
 	return true;
+}
+
+uint8_t truth_without_a_vote(struct world *world, unsigned set)
+{
+	uint8_t ret = 0;
+
+	for (unsigned i = 0; i < world->geometry.voters; i++) {
+		if (!server_is_voter(server_at(world, set, i), world->truth.sets[set].chosen.voters[i].life))
+			ret |= (uint8_t)(1u << i);
+	}
+	return ret;
+}
+
+/* By the config on its disk, at least the chosen one: that replica is out, and all have the votes that they think. */
+static bool allows_loss(struct world *world, unsigned set, const struct server *other, unsigned in_set, bool *ret_stale)
+{
+	const struct truth_config *chosen = &world->truth.sets[set].chosen;
+	const struct config *config;
+	struct superblock sb;
+
+	*ret_stale = true;
+	if (disk_read_superblock(&other->disk, &sb))
+		return false;
+	config = &sb.config;
+	*ret_stale = config->ballot.epoch < chosen->ballot.epoch ||
+		     (config->ballot.epoch == chosen->ballot.epoch && config->gen < chosen->gen);
+	for (unsigned i = 0; i < config->voter_count; i++) {
+		if (!server_is_voter(server_at(world, set, i), config->voters[i].life))
+			return false;
+	}
+	return config->voters[in_set].state == VOTER_OUT;
+}
+
+bool truth_can_replace(struct world *world, struct server *server)
+{
+	const struct truth_config *chosen = &world->truth.sets[server->set].chosen;
+	unsigned in_set = server->index % world->geometry.voters, fresh = 0;
+
+	for (unsigned i = 0; i < world->geometry.voters; i++) {
+		struct server *other = server_at(world, server->set, i);
+		bool is_stale, is_out;
+
+		if (other == server)
+			continue;
+		if (other->is_old || !server_is_voter(other, chosen->voters[i].life))
+			return false;
+		is_out = allows_loss(world, server->set, other, in_set, &is_stale);
+		if (!is_out && !is_stale)
+			return false;
+		fresh += is_out && !is_stale;
+	}
+	return server_is_voter(server, chosen->voters[in_set].life) && 2 * fresh > world->geometry.voters;
 }
 
 void truth_highest(struct world *world, unsigned set, uint8_t gone, struct truth_config *ret)
@@ -354,7 +418,9 @@ void truth_check_stamps(struct world *world)
 			for (unsigned j = 0; j < world->geometry.replicas; j++) {
 				struct server *out = server_at(world, set, j);
 
-				if (!(in & 1u << j) && out->has_replica)
+				/* A directory without a vote is not one that a rejoin would look at. */
+				if (!(in & 1u << j) && out->has_replica &&
+				    server_is_voter(out, world->truth.sets[set].chosen.voters[j].life))
 					check_pair(world, set, member, out);
 			}
 		}

@@ -24,6 +24,7 @@ struct truth_voter {
 	uint32_t in_sync_gen;
 	uint64_t incarnation;
 	struct uuid boot_id;
+	uint64_t life;
 };
 
 /* A config, as far as it matters. Voters are bits, by their number in the set. */
@@ -67,6 +68,11 @@ bool truth_all_in_sync(const struct world *world);
 bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_set);
 bool truth_is_same_process_by(const struct world *world, const struct truth_config *config, unsigned set,
 			      unsigned in_set);
+/* Voters whose directory is blank, or the one that was lost. */
+uint8_t truth_without_a_vote(struct world *world, unsigned set);
+/* May its directory be lost without the operator's word that data may be? The others have it out, and are a majority
+ * that can give a new one its vote. */
+bool truth_can_replace(struct world *world, struct server *server);
 /* The highest config that anybody but `gone` has stored. */
 void truth_highest(struct world *world, unsigned set, uint8_t gone, struct truth_config *ret);
 

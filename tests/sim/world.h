@@ -40,7 +40,7 @@ enum phase {
 
 struct world_counters {
 	uint64_t events, ops, reads_checked, faults, attaches, restarts, power_losses, taints, skipped_zero_reads,
-		verifies;
+		verifies, replaced, seeded;
 	uint64_t frames_zombie, scribbles, io_errors;
 	uint64_t evictions, rejoins, reattaches, reconciles, suspensions, losses;
 	uint64_t set_backs;

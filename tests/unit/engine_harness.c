@@ -94,6 +94,23 @@ static void init_replicas(struct harness *harness)
 	}
 }
 
+void harness_replace(struct harness *harness, unsigned leg)
+{
+	struct harness_replica *replica = &harness->replicas[leg];
+	unsigned set;
+
+	if (harness->lanes[leg][LANE_MAIN].state != HARNESS_CLOSED)
+		harness_kill(harness, leg);
+	(void)volume_leg_replica(&harness->spec, leg, &set);
+	replica->config = first_config(&harness->spec, set);
+	replica->promised = (struct ballot){0};
+	replica->life = 0;
+	replica->is_blank = replica->is_reachable = true;
+	replica->session = 0;
+	memset(replica->stamps, 0, sizeof(replica->stamps));
+	memset(replica->list, 0, sizeof(replica->list));
+}
+
 struct engine_options harness_options(void)
 {
 	struct engine_options options;
@@ -137,7 +154,8 @@ static void on_send_message(void *ctx, unsigned leg, enum lane lane, const struc
 	*it = (struct harness_message){.leg = leg, .lane = lane, .kind = message->kind};
 	if (message->kind == MESSAGE_HELLO)
 		it->hello = message->hello;
-	if (message->kind == MESSAGE_PROMISE || message->kind == MESSAGE_HEARTBEAT || message->kind == MESSAGE_FORGET)
+	if (message->kind == MESSAGE_PROMISE || message->kind == MESSAGE_CLAIM || message->kind == MESSAGE_HEARTBEAT ||
+	    message->kind == MESSAGE_FORGET)
 		it->ballot = message->promise.ballot;
 	if (message->kind == MESSAGE_LIST_REGIONS || message->kind == MESSAGE_STAMPED_REGIONS) {
 		it->ballot = message->regions_ask.ballot;
@@ -155,7 +173,7 @@ static void on_send_message(void *ctx, unsigned leg, enum lane lane, const struc
 		it->ballot = message->open.ballot;
 		it->session = message->open.session;
 	}
-	if (message->kind == MESSAGE_ACCEPT) {
+	if (message->kind == MESSAGE_ACCEPT || message->kind == MESSAGE_SEED) {
 		it->ballot = message->accept.ballot;
 		it->config = message->accept.config;
 	}

@@ -58,7 +58,9 @@ struct harness_replica {
 	uint32_t stamps[HARNESS_REGIONS];
 	bool list[HARNESS_REGIONS];
 	bool list_is_everything;
-	unsigned heartbeats, forgets, syncs, accepts;
+	uint64_t life;
+	bool is_blank;
+	unsigned heartbeats, forgets, syncs, accepts, seeds;
 	enum message_kind mute_on;   /* this request and what follows on its connection stay unanswered */
 	enum message_kind refuse_on; /* this request gets REFUSED with `refusal` */
 	enum refusal refusal;
@@ -158,6 +160,8 @@ void harness_release(struct harness *harness, struct harness_sent *sent);
 int harness_raw_reply(struct harness *harness, unsigned leg, enum lane lane, const struct frame *reply);
 /* Everything answered, placed, released and zeroed until nothing is left. */
 void harness_answer_all(struct harness *harness);
+/* The replica's directory is lost, and made anew: blank. As harness_kill(), and reachable at once. */
+void harness_replace(struct harness *harness, unsigned leg);
 /* Forgets what needs nothing any more. Pointers into `sent` change. */
 void harness_sweep(struct harness *harness);
 void harness_zero(struct harness *harness, int error);

@@ -13,6 +13,8 @@ static void fill_state(const struct harness_replica *replica, struct message *an
 		.incarnation = replica->incarnation,
 		.boot_id = replica->boot_id,
 		.lease_left_ms = replica->lease_left_ms,
+		.life = replica->life,
+		.is_blank = replica->is_blank,
 		.config = replica->config,
 	};
 }
@@ -105,6 +107,19 @@ static void accept(struct harness_replica *replica, const struct harness_message
 	answer->accepted.gen = asked->config.gen;
 }
 
+static void seed(struct harness_replica *replica, const struct harness_message *asked, struct message *answer)
+{
+	CHECK_TRUE(replica->is_blank);
+	replica->config = asked->config;
+	replica->life = 0;
+	for (unsigned i = 0; i < asked->config.voter_count; i++)
+		replica->life =
+			asked->config.voters[i].life > replica->life ? asked->config.voters[i].life : replica->life;
+	replica->is_blank = false;
+	replica->seeds++;
+	answer->kind = MESSAGE_SEEDED;
+}
+
 static void welcome(const struct harness_replica *replica, const struct harness_message *asked, struct message *answer)
 {
 	answer->kind = MESSAGE_WELCOME;
@@ -122,8 +137,13 @@ static void welcome(const struct harness_replica *replica, const struct harness_
 static void answer_message(struct harness *harness, struct harness_replica *replica,
 			   const struct harness_message *asked, struct message *answer)
 {
+	if (replica->is_blank && asked->kind != MESSAGE_HELLO && asked->kind != MESSAGE_PROBE &&
+	    asked->kind != MESSAGE_CLAIM && asked->kind != MESSAGE_SEED) {
+		fill_refused(replica, REFUSAL_BLANK, answer);
+		return;
+	}
 	if (asked->kind != MESSAGE_HELLO && asked->kind != MESSAGE_PROBE && asked->kind != MESSAGE_PROMISE &&
-	    !is_promised(replica, &asked->ballot)) {
+	    asked->kind != MESSAGE_CLAIM && !is_promised(replica, &asked->ballot)) {
 		fill_refused(replica, REFUSAL_STALE_EPOCH, answer);
 		return;
 	}
@@ -135,10 +155,14 @@ static void answer_message(struct harness *harness, struct harness_replica *repl
 		fill_state(replica, answer);
 		break;
 	case MESSAGE_PROMISE:
+	case MESSAGE_CLAIM:
 		promise(replica, &asked->ballot, answer);
 		break;
 	case MESSAGE_ACCEPT:
 		accept(replica, asked, answer);
+		break;
+	case MESSAGE_SEED:
+		seed(replica, asked, answer);
 		break;
 	case MESSAGE_OPEN:
 		CHECK_TRUE(asked->session > replica->session);

@@ -142,6 +142,7 @@ struct message sample_message(enum message_kind kind)
 		message.state = sample_state();
 		break;
 	case MESSAGE_PROMISE:
+	case MESSAGE_CLAIM:
 		message.promise.ballot = ballot;
 		break;
 	case MESSAGE_ACCEPT:

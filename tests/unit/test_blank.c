@@ -23,6 +23,10 @@ static void begin(bool is_witness)
 		rig_init(&rig);
 	rig.replica.sb.incompat |= SUPERBLOCK_INCOMPAT_BLANK;
 	rig_lane(&rig, 0, REPLICA_LANE_MAIN);
+	rig_ask(&rig, 0, MESSAGE_CLAIM, EPOCH, NONCE);
+	mem_store_run(&rig.mem);
+	CHECK_EQ_INT(MESSAGE_STATE, rig.lanes[0].answer.kind);
+	rig.lanes[0].answer_count = 0;
 }
 
 /* By which the replica of the rig has its vote; another one has the data. */
@@ -61,7 +65,7 @@ static void check_seed_refused(const struct message *message, enum refusal refus
 	rig_message(&rig, 0, message);
 	check_refused(0, refusal, part);
 	CHECK_EQ_U64(0, rig.mem.pending_count);
-	CHECK_EQ_U64(0, rig.replica.sb.promised.epoch);
+	CHECK_EQ_U64(1, rig.replica.sb.config.gen);
 	rig_fini(&rig);
 }
 
@@ -72,11 +76,11 @@ static const struct message_state *probe(unsigned idx)
 	return &rig.lanes[idx].answer.state;
 }
 
-static void everything_but_a_probe_is_refused(bool is_witness)
+static void everything_but_probe_and_claim_is_refused(bool is_witness)
 {
 	begin(is_witness);
 	CHECK_TRUE(probe(0)->is_blank);
-	CHECK_EQ_U64(0, probe(0)->promised.epoch);
+	CHECK_EQ_U64(EPOCH, probe(0)->promised.epoch); /* which is no vote */
 	for (unsigned i = 0; i < ARRAY_COUNT(kinds); i++) {
 		if (is_witness && kinds[i] != MESSAGE_HEARTBEAT)
 			continue; /* refused as it ever was */
@@ -98,14 +102,14 @@ static void everything_but_a_probe_is_refused(bool is_witness)
 	rig_fini(&rig);
 }
 
-static void a_blank_replica_promises_accepts_and_serves_nothing(void)
+static void a_blank_replica_promises_accepts_leases_and_serves_nothing(void)
 {
-	everything_but_a_probe_is_refused(false);
+	everything_but_probe_and_claim_is_refused(false);
 }
 
-static void a_blank_witness_promises_and_accepts_nothing(void)
+static void a_blank_witness_promises_accepts_and_leases_nothing(void)
 {
-	everything_but_a_probe_is_refused(true);
+	everything_but_probe_and_claim_is_refused(true);
 }
 
 static void it_has_its_vote_once_the_seed_is_durable(bool is_witness)
@@ -181,6 +185,8 @@ static void a_replica_with_its_vote_is_not_seeded(void)
 
 	rig_init(&rig);
 	rig_lane(&rig, 0, REPLICA_LANE_MAIN);
+	rig_promise(&rig, 0, EPOCH, NONCE);
+	mem_store_run(&rig.mem);
 	message = seed();
 	check_seed_refused(&message, REFUSAL_ORDER, "not blank");
 }
@@ -193,10 +199,38 @@ static void nothing_is_seeded_twice(void)
 	message = seed();
 	rig_message(&rig, 0, &message);
 	mem_store_run(&rig.mem);
-	message.accept.ballot.epoch = message.accept.config.ballot.epoch = EPOCH + 1;
+	message.accept.config.gen = GEN + 1;
+	message.accept.config.voters[0].life = config_life(EPOCH, GEN + 1);
 	rig_message(&rig, 0, &message);
 	check_refused(0, REFUSAL_ORDER, "not blank");
-	CHECK_EQ_U64(EPOCH, rig.replica.sb.promised.epoch);
+	CHECK_EQ_U64(config_life(EPOCH, GEN), rig.replica.sb.life);
+	rig_fini(&rig);
+}
+
+static void a_seed_of_an_older_attachment_is_refused(void)
+{
+	struct message message;
+
+	begin(false);
+	message = seed();
+	message.accept.ballot.epoch = message.accept.config.ballot.epoch = EPOCH - 1;
+	message.accept.config.voters[0].life = config_life(EPOCH - 1, GEN);
+	rig_message(&rig, 0, &message);
+	check_refused(0, REFUSAL_STALE_EPOCH, "this attachment is over");
+	CHECK_TRUE(superblock_is_blank(&rig.replica.sb));
+	rig_fini(&rig);
+}
+
+static void a_seed_of_an_attachment_without_a_promise_is_refused(void)
+{
+	struct message message;
+
+	begin(false);
+	message = seed();
+	message.accept.ballot.epoch = message.accept.config.ballot.epoch = EPOCH + 1;
+	rig_message(&rig, 0, &message);
+	check_refused(0, REFUSAL_NOT_PROMISED, "ask for a promise");
+	CHECK_TRUE(superblock_is_blank(&rig.replica.sb));
 	rig_fini(&rig);
 }
 
@@ -236,7 +270,7 @@ static void a_config_of_another_attachment_seeds_nothing(void)
 
 	begin(false);
 	message = seed();
-	message.accept.ballot.nonce++;
+	message.accept.config.ballot.nonce++;
 	check_seed_refused(&message, REFUSAL_BAD_CONFIG, "another attachment");
 }
 
@@ -306,9 +340,6 @@ static void a_blank_superblock_with_a_past_is_refused(void)
 
 	rig_superblock(&sb);
 	sb.incompat = SUPERBLOCK_INCOMPAT_BLANK;
-	sb.promised.epoch = 1;
-	check_undecodable(&sb);
-	sb.promised.epoch = 0;
 	sb.config.ballot.epoch = 1;
 	check_undecodable(&sb);
 }
@@ -357,14 +388,16 @@ static void a_life_from_the_future_is_refused(void)
 }
 
 static const struct check_test tests[] = {
-	CHECK_TEST(a_blank_replica_promises_accepts_and_serves_nothing),
-	CHECK_TEST(a_blank_witness_promises_and_accepts_nothing),
+	CHECK_TEST(a_blank_replica_promises_accepts_leases_and_serves_nothing),
+	CHECK_TEST(a_blank_witness_promises_accepts_and_leases_nothing),
 	CHECK_TEST(a_seeded_replica_is_a_voter_that_promised_and_accepted),
 	CHECK_TEST(a_seeded_witness_is_a_voter_that_promised_and_accepted),
 	CHECK_TEST(what_is_seeded_may_have_granted_a_lease_until_now),
 	CHECK_TEST(a_seed_that_cannot_be_stored_gives_no_vote),
 	CHECK_TEST(a_replica_with_its_vote_is_not_seeded),
 	CHECK_TEST(nothing_is_seeded_twice),
+	CHECK_TEST(a_seed_of_an_older_attachment_is_refused),
+	CHECK_TEST(a_seed_of_an_attachment_without_a_promise_is_refused),
 	CHECK_TEST(a_config_without_a_new_life_seeds_nothing),
 	CHECK_TEST(a_config_that_has_it_in_sync_seeds_nothing),
 	CHECK_TEST(a_config_that_compares_less_than_everything_seeds_nothing),

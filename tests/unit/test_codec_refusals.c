@@ -63,7 +63,7 @@ BEND(a_state_without_boot_id_is_refused, MESSAGE_STATE, m.state.boot_id = NIL, "
 BEND(a_state_with_a_bad_config_is_refused, MESSAGE_STATE, m.state.config.gen = 0, "gen 0")
 BEND(a_promise_of_epoch_0_is_refused, MESSAGE_PROMISE, m.promise.ballot = NO_BALLOT, "epoch 0")
 BEND(an_accept_of_epoch_0_is_refused, MESSAGE_ACCEPT, m.accept.ballot = NO_BALLOT, "epoch 0")
-BEND(a_blank_state_with_a_promise_is_refused, MESSAGE_STATE, m.state.is_blank = true, "blank")
+BEND(a_blank_state_with_a_life_is_refused, MESSAGE_STATE, m.state.is_blank = true, "blank")
 BEND(a_seed_of_epoch_0_is_refused, MESSAGE_SEED, m.accept.ballot = NO_BALLOT, "epoch 0")
 BEND(a_replace_that_climbs_is_refused, MESSAGE_REPLACE, strcpy(m.create.volume_name, "../x"), "volume name")
 BEND(an_accept_with_a_bad_config_is_refused, MESSAGE_ACCEPT, m.accept.config.voter_count = 0, "no replica among")
@@ -389,7 +389,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_state_with_a_bad_config_is_refused),
 	CHECK_TEST(a_promise_of_epoch_0_is_refused),
 	CHECK_TEST(an_accept_of_epoch_0_is_refused),
-	CHECK_TEST(a_blank_state_with_a_promise_is_refused),
+	CHECK_TEST(a_blank_state_with_a_life_is_refused),
 	CHECK_TEST(a_seed_of_epoch_0_is_refused),
 	CHECK_TEST(a_replace_that_climbs_is_refused),
 	CHECK_TEST(an_accept_with_a_bad_config_is_refused),

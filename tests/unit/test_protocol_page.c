@@ -131,7 +131,7 @@ static void limits_are_those_of_the_code(void)
 	CHECK_STR_HAS(text, page());
 	check_row("protocol (HELLO, WELCOME) | %u |", PROTOCOL_VERSION);
 	check_row("frame header | %u |", FRAME_VERSION);
-	check_row("config record | %u, no feature bits |", CONFIG_VERSION);
+	check_row("config record | %u; feature bit 0", CONFIG_VERSION);
 }
 
 static const struct check_test tests[] = {

@@ -358,7 +358,7 @@ static void messages_out_of_place_end_the_connection(void)
 	check_refused(&rig.lanes[1], REFUSAL_ORDER, "PROBE");
 	for (message.kind = MESSAGE_HELLO; message.kind < MESSAGE_KIND_COUNT; message.kind++) {
 		if (message.kind == MESSAGE_PROMISE || message.kind == MESSAGE_ACCEPT || message.kind == MESSAGE_OPEN ||
-		    message.kind == MESSAGE_SEED || voter_takes(message.kind))
+		    message.kind == MESSAGE_SEED || message.kind == MESSAGE_CLAIM || voter_takes(message.kind))
 			continue;
 		rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 		replica_message(&rig.lanes[2].lane, &message);

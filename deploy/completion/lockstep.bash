@@ -15,7 +15,7 @@ _lockstep_volumes()
 _lockstep_operands()
 {
 	case "$2" in
-	"volume show" | "volume attach" | "volume detach" | "volume delete" | "volume verify" | "status" | "events")
+	"volume show" | "volume attach" | "volume detach" | "volume delete" | "volume verify" | "replica replace" | "status" | "events")
 		mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_volumes "$1")" -- "$3")
 		;;
 	"replica check")
@@ -30,7 +30,7 @@ _lockstep_values()
 	--config-dir | --run-dir | --serve) mapfile -t COMPREPLY < <(compgen -d -- "$2") ;;
 	--mode) mapfile -t COMPREPLY < <(compgen -W "auto zero-copy copy" -- "$2") ;;
 	--block-size) mapfile -t COMPREPLY < <(compgen -W "512 4096" -- "$2") ;;
-	--size | --seconds | --listen | --raw-port | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --since | --policy | --server | --count) COMPREPLY=() ;;
+	--size | --seconds | --listen | --raw-port | --chunk | --sets | --timeout | --replica | --replicas-set | --witness | --accept-data-loss | --since | --policy | --server | --count | --address) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac
 }

@@ -14,6 +14,7 @@ extern const struct command command_volume_verify;
 extern const struct command command_replica_list;
 extern const struct command command_replica_show;
 extern const struct command command_replica_check;
+extern const struct command command_replica_replace;
 extern const struct command command_status;
 extern const struct command command_events;
 extern const struct command command_bench;

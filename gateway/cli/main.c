@@ -8,10 +8,10 @@
 #include "gateway/cli/commands.h"
 
 static const struct command *const commands[] = {
-	&command_volume_create, &command_volume_list,	&command_volume_show,	&command_volume_attach,
-	&command_volume_detach, &command_volume_delete, &command_volume_verify, &command_replica_list,
-	&command_replica_show,	&command_replica_check, &command_status,	&command_events,
-	&command_bench,		&command_version,
+	&command_volume_create, &command_volume_list,	&command_volume_show,	  &command_volume_attach,
+	&command_volume_detach, &command_volume_delete, &command_volume_verify,	  &command_replica_list,
+	&command_replica_show,	&command_replica_check, &command_replica_replace, &command_status,
+	&command_events,	&command_bench,		&command_version,
 };
 
 static const struct option_spec common_options[] = {

@@ -193,7 +193,9 @@ static void check_forgotten(struct server_lane *lane)
 	for (unsigned i = 0; in & 1u << server->index % g->voters && i < g->in_set_count[server->set]; i++) {
 		unsigned block = g->in_set[server->set][i];
 
-		if (server->disk.blocks[block].life_seq >> 32 >= epoch || world->history.blocks[block].is_tainted)
+		/* Of this attachment, perhaps from before its process started again. */
+		if (server->disk.blocks[block].life_seq >> 32 >= epoch ||
+		    server->disk.blocks[block].cache_seq >> 32 >= epoch || world->history.blocks[block].is_tainted)
 			continue;
 		for (unsigned j = 0; j < g->replicas; j++) {
 			const struct server *other = &world->servers[server->set * g->voters + j];

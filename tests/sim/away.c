@@ -28,6 +28,11 @@ static bool can_lose(struct world *world, unsigned set, uint8_t gone)
 	struct truth_config adopted;
 
 	gone |= truth_without_a_vote(world, set);
+	/* Nor does who is refused for its disk that was set back help. */
+	for (unsigned i = 0; i < world->geometry.voters && world->options.w_set_back; i++)
+		gone |= (uint8_t)((unsigned)set_back_is_refused(world,
+								&world->servers[set * world->geometry.voters + i])
+				  << i);
 	if (2 * (unsigned)__builtin_popcount(gone) >= world->geometry.voters)
 		return false;
 	truth_highest(world, set, gone, &adopted);

@@ -123,13 +123,15 @@ static bool is_known_to_others(struct world *world, const struct server *server)
 	return known > voters - (voters / 2 + 1);
 }
 
-/* An older attachment that is still there would find a promise that was given up for the last one. */
+/* An older attachment that is still there would find a promise that was given up for the last one; and one that is
+ * being tried may get a promise, come to nothing, and leave a disk that its gateway refuses and that cannot be put
+ * back. */
 static bool is_alone(const struct world *world, const struct truth_config *chosen)
 {
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
 		const struct gateway *gateway = &world->gateways[i];
 
-		if (gateway->engine && gateway->is_attached && gateway->nonce != chosen->ballot.nonce)
+		if (gateway->engine && gateway->nonce != chosen->ballot.nonce)
 			return false;
 	}
 	return true;
@@ -199,8 +201,11 @@ bool set_back_strike(struct world *world, struct server **ret)
 void set_back_chosen(struct world *world, unsigned set, uint8_t in)
 {
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		if (in & 1u << i && truth_is_same_process(world, set, i))
-			world->servers[set * world->geometry.voters + i].set_back.newer.is_there = false;
+		struct server *server = &world->servers[set * world->geometry.voters + i];
+
+		/* One that is off has started with nothing yet. */
+		if (in & 1u << i && server->process.is_up && truth_is_same_process(world, set, i))
+			server->set_back.newer.is_there = false;
 	}
 }
 
@@ -215,7 +220,7 @@ bool set_back_is_compared(const struct server *server, uint32_t in_sync_gen)
 	return own && (own->in_sync_gen != in_sync_gen || own->compare == COMPARE_EVERYTHING);
 }
 
-static bool is_refused(struct world *world, const struct server *server)
+bool set_back_is_refused(struct world *world, const struct server *server)
 {
 	for (unsigned i = 0; i < SIM_GATEWAYS; i++) {
 		struct gateway *gateway = &world->gateways[i];
@@ -233,7 +238,8 @@ void set_back_operate(struct world *world)
 		struct server *server = &world->servers[i];
 		struct superblock now, newer;
 
-		if (!read_copy(&server->set_back.newer, &newer) || server->is_away || !is_refused(world, server))
+		if (!read_copy(&server->set_back.newer, &newer) || server->is_away ||
+		    !set_back_is_refused(world, server))
 			continue;
 		/* Another attachment has got a promise of it meanwhile, and takes it as it is. */
 		if (disk_read_superblock(&server->disk, &now) || now.promised.epoch > newer.promised.epoch)

@@ -38,6 +38,8 @@ bool set_back_strike(struct world *world, struct server **ret);
 void set_back_chosen(struct world *world, unsigned set, uint8_t in);
 /* Its older disk is there, and it does not know how long it was in sync: a rejoin compares it in full. */
 bool set_back_is_compared(const struct server *server, uint32_t in_sync_gen);
+/* By a gateway that is running. */
+bool set_back_is_refused(struct world *world, const struct server *server);
 /* Whoever is refused for it gets its newer disk. */
 void set_back_operate(struct world *world);
 

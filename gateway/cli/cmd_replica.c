@@ -98,6 +98,12 @@ static const char *kind_name(const struct replica_info *info)
 	return voter_kind_name(info->is_witness ? VOTER_WITNESS : VOTER_REPLICA);
 }
 
+/* What is blank is in good health, and yet not what people expect of a replica. */
+static const char *health_of(const struct replica_info *info)
+{
+	return info->is_blank && !strcmp(info->health, "ok") ? "blank: no vote and no data yet" : info->health;
+}
+
 static json_t *replica_json(const struct replica_info *info)
 {
 	char volume[UUID_CHARS + 1], set[UUID_CHARS + 1], replica[UUID_CHARS + 1];
@@ -105,12 +111,12 @@ static json_t *replica_json(const struct replica_info *info)
 	uuid_format(&info->volume_uuid, volume);
 	uuid_format(&info->set_uuid, set);
 	uuid_format(&info->replica_uuid, replica);
-	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:b, s:o}", "volume",
+	return json_pack("{s:o, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:b, s:b, s:o}", "volume",
 			 cli_json_text(info->volume_name), "kind", kind_name(info), "volume_uuid", volume, "set_uuid",
 			 set, "uuid", replica, "set_index", (int)info->set_index, "gen", (int)info->gen, "epoch",
 			 (int)info->epoch, "set_bytes", (json_int_t)info->set_bytes, "allocated_bytes",
-			 (json_int_t)info->allocated_bytes, "session_open", info->session_open, "health",
-			 cli_json_text(info->health));
+			 (json_int_t)info->allocated_bytes, "session_open", info->session_open, "blank", info->is_blank,
+			 "health", cli_json_text(info->health));
 }
 
 static void print_line(const struct survey *s, const struct replica_info *info)
@@ -122,7 +128,7 @@ static void print_line(const struct survey *s, const struct replica_info *info)
 	size_format_rough(info->allocated_bytes, allocated);
 	printf("%-22s %-16s %3u  %-7s %s %9s %9s  %-6s %s\n", s->address, info->volume_name, info->set_index,
 	       kind_name(info), uuid, info->is_witness ? "-" : size, info->is_witness ? "-" : allocated,
-	       info->session_open ? "open" : "closed", info->health);
+	       info->session_open ? "open" : "closed", health_of(info));
 }
 
 static void print_details(const struct survey *s, const struct replica_info *info)
@@ -142,7 +148,7 @@ static void print_details(const struct survey *s, const struct replica_info *inf
 	else
 		printf("  size       %s (%" PRIu64 " bytes), %s allocated\n", size, info->set_bytes, allocated);
 	printf("  epoch, gen %u, %u\n  session    %s\n  health     %s\n", info->epoch, info->gen,
-	       info->session_open ? "open" : "closed", info->health);
+	       info->session_open ? "open" : "closed", health_of(info));
 }
 
 static bool take_replica(void *ctx, const struct replica_info *info)

@@ -85,6 +85,11 @@ static void check_pair(struct check_report *report, const struct superblock *new
 			      "superblock: its count of failed syncs goes back from %" PRIu32 " to %" PRIu32
 			      "; the disk was put back, do not start it: restore the replica from its mirrors",
 			      older->failed_syncs, newer->failed_syncs);
+	/* A life ends with its directory. */
+	if (newer->life < older->life || superblock_is_blank(newer) > superblock_is_blank(older))
+		check_problem(report,
+			      "superblock: its slots are of two lives of the replica; the file was put together from "
+			      "parts, restore it from its mirrors");
 	check_configs(report, &newer->config, &older->config);
 }
 
@@ -129,6 +134,10 @@ static void check_self(struct check_report *report, const struct superblock *sb)
 		check_note(report,
 			   "out of sync since gen %" PRIu32 ", by its own config; %s is compared when it is back",
 			   self->in_sync_gen, what_is_compared(self->compare));
+	if (superblock_is_blank(sb))
+		check_note(report,
+			   "made to replace a directory that was lost: it has no vote and no data before a gateway has "
+			   "given it both");
 	if (sb->failed_syncs)
 		check_note(report,
 			   "its data could not be made durable %" PRIu32

@@ -106,6 +106,16 @@ static void failed_syncs_are_a_note(void)
 	CHECK_STR_HAS("could not be made durable 1 times", report.notes[0]);
 }
 
+static void a_life_that_goes_back_is_named(void)
+{
+	begin();
+	for (unsigned i = 0; i < 2; i++)
+		slots[i].config.voters[0].life = config_life(1, 2 + (uint32_t)i);
+	slots[0].life = config_life(1, 2);
+	slots[1].life = config_life(1, 3);
+	check_finds("of two lives");
+}
+
 static void a_config_that_goes_back_is_named(void)
 {
 	begin();
@@ -233,6 +243,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_epoch_promised_to_two_is_named),
 	CHECK_TEST(a_count_of_failed_syncs_that_goes_back_is_named),
 	CHECK_TEST(failed_syncs_are_a_note),
+	CHECK_TEST(a_life_that_goes_back_is_named),
 	CHECK_TEST(a_config_that_goes_back_is_named),
 	CHECK_TEST(two_configs_of_one_gen_are_named),
 	CHECK_TEST(a_config_that_was_never_promised_is_named),

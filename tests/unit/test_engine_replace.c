@@ -102,13 +102,18 @@ static void no_seed_leaves_before_a_majority_without_it_has_chosen_it(void)
 {
 	three();
 	scene_attach(&h);
-	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	h.replicas[1].mute_on = MESSAGE_CLAIM;
 	harness_replace(&h, 1);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 30 && scene_voter(&h, 2, 1)->state == VOTER_IN; i++)
 		scene_wait(&h, 100000000);
-		CHECK_EQ_U64(0, waiting_seeds());
-	}
-	CHECK_TRUE(scene_voter(&h, 0, 1)->life != 0 || scene_voter(&h, 0, 1)->state == VOTER_OUT); /* proposed */
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 2, 1)->state); /* evicted first */
+	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	h.replicas[1].mute_on = 0;
+	for (unsigned i = 0; i < 30 && scene_voter(&h, 0, 1)->life == 0; i++)
+		scene_wait(&h, 100000000);
+	CHECK_TRUE(scene_voter(&h, 0, 1)->life != 0); /* proposed, and stored by one of the other two */
+	CHECK_EQ_U64(0, scene_voter(&h, 2, 1)->life);
+	scene_wait(&h, 100000000);
 	CHECK_EQ_U64(0, h.replicas[1].seeds);
 	h.replicas[2].mute_on = 0;
 	settle();

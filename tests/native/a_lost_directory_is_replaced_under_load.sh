@@ -93,3 +93,16 @@ told vol replaced b 1 || fail "no event says that b was replaced by the attach"
 load_end vol now
 gateway_stop vol
 replicas_match vol 1m "a b"
+
+# On another server, from now on; not while the old one is there.
+replica_start c
+refuses "still on" replica replace vol b --address "$(replica_address c)"
+replica_kill b TERM
+refuses "same address" replica replace vol b --address "$(replica_address a)"
+lockstep replica replace vol b --address "$(replica_address c)" >/dev/null || fail "it is not replaced on another server"
+lockstep volume show vol | grep -q "$(replica_address c)" || fail "the volume's file does not name the new server"
+volume_run vol --seconds 3600 --span 8m --depth 4 --max 64k --seed 9 --fill
+whole vol
+load_end vol now
+gateway_stop vol
+replicas_match vol 1m "a c"

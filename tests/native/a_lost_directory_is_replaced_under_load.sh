@@ -106,3 +106,7 @@ whole vol
 load_end vol now
 gateway_stop vol
 replicas_match vol 1m "a c"
+
+# Of two voters none is a majority.
+volume_create pair 16m --replica "a=$(replica_address a)" --replica "c=$(replica_address c)"
+refuses "set 0 has 2 voters" replica replace pair a

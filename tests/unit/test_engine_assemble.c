@@ -71,6 +71,70 @@ static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
+static void below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	h.replicas[1].incarnation++;
+	h.replicas[1].mute_on = MESSAGE_DIGEST;
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096); /* where no copy is under way */
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[1].mute_on = 0;
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+}
+
+/* R3.5: one that is lost before is not evicted from it, but absent from another attach. */
+static void a_config_that_a_counted_replica_has_not_stored_is_not_chosen(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_was_attached(&h, 7);
+	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	scene_attach(&h);
+	CHECK_EQ_U64(1, h.replicas[0].accepts);
+	CHECK_EQ_U64(1, h.replicas[1].accepts);
+	harness_kill(&h, 2);
+	for (unsigned i = 0; i < 30 && h.attached_count == 0; i++)
+		scene_wait(&h, 1000000000);
+	CHECK_EQ_U64(1, h.attached_count);
+	CHECK_OK(h.attached_error);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 2)->state);
+	CHECK_EQ_INT(COMPARE_ITS_LIST, scene_voter(&h, 0, 2)->compare);
+	CHECK_EQ_U64(1, harness_status(&h).reattaches);
+}
+
+/* R2: what it is counted for is gone, and that must be in the config. */
+static void a_counted_replica_that_loses_power_during_the_attach_is_looked_at_anew(void)
+{
+	struct volume_spec spec = harness_spec(1, 1);
+
+	scene_make(&h, contents, &spec, NULL);
+	scene_was_attached(&h, 1);
+	h.replicas[0].mute_on = MESSAGE_LIST_REGIONS;
+	scene_attach(&h);
+	CHECK_EQ_U64(0, h.attached_count);
+	harness_kill(&h, 0);
+	h.replicas[0].incarnation++;
+	h.replicas[0].boot_id = sample_uuid(222);
+	h.replicas[0].mute_on = 0;
+	h.replicas[0].is_reachable = true;
+	for (unsigned i = 0; i < 10 && h.attached_count == 0; i++)
+		scene_wait(&h, 200000000);
+	CHECK_EQ_U64(1, h.attached_count);
+	CHECK_OK(h.attached_error);
+	CHECK_EQ_U64(1, h.replicas[0].config.loss_count);
+	CHECK_EQ_U64(1, h.event_count[EVENT_LOSS_RECORDED]);
+}
+
 static void a_list_that_overflowed_makes_everything_uncertain_and_stamped(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -445,6 +509,9 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
 	CHECK_TEST(copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed),
 	CHECK_TEST(below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there),
+	CHECK_TEST(below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back),
+	CHECK_TEST(a_config_that_a_counted_replica_has_not_stored_is_not_chosen),
+	CHECK_TEST(a_counted_replica_that_loses_power_during_the_attach_is_looked_at_anew),
 	CHECK_TEST(a_list_that_overflowed_makes_everything_uncertain_and_stamped),
 	CHECK_TEST(a_replica_that_restarted_goes_out_with_everything_if_another_did_not),
 	CHECK_TEST(if_all_restarted_all_are_needed_and_nobody_knows_what_is_equal),

@@ -321,6 +321,26 @@ static void below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_fo
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
+/* R6: beside one that kept its list it would be named as one that has everything. */
+static void below_min_in_sync_who_lost_its_list_comes_back_by_a_rejoin(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_kill(&h, 1);
+	h.replicas[1].incarnation++;
+	h.replicas[1].mute_on = MESSAGE_DIGEST;
+	h.replicas[1].is_reachable = true;
+	for (unsigned i = 0; i < 10; i++)
+		scene_wait(&h, 200000000);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
+	CHECK_EQ_U64(1, h.event_count[EVENT_REJOINING]);
+}
+
 static void a_read_that_failed_on_the_only_one_left_in_sync_fails(void)
 {
 	struct harness_sent *sent;
@@ -391,6 +411,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(what_a_restarted_machine_acknowledged_counts_no_more_while_its_session_opens),
 	CHECK_TEST(alone_it_is_named_as_it_is),
 	CHECK_TEST(below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it),
+	CHECK_TEST(below_min_in_sync_who_lost_its_list_comes_back_by_a_rejoin),
 };
 
 int main(int argc, char **argv)

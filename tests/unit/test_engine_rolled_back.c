@@ -241,6 +241,28 @@ static void its_vote_counts_for_the_config_that_says_so(void)
 	CHECK_EQ_U64(0, told_without);
 }
 
+/* Nobody in sync is there, so no config can say so yet; the chosen one would hide how old it is. */
+static void while_nobody_in_sync_is_there_it_is_told_nothing(void)
+{
+	was_out();
+	look_what_it_is_told();
+	h.replicas[1].is_reachable = false;
+	scene_attach(&h);
+	scene_wait(&h, h.options.attach_wait_ns);
+	CHECK_EQ_U64(1, h.attached_count);
+	harness_kill(&h, 0);
+	h.replicas[1].is_reachable = true;
+	go_on(10);
+	CHECK_EQ_INT(LEG_VOTING, harness_status(&h).legs[1].state);
+	CHECK_EQ_U64(0, told_without);
+	CHECK_EQ_U64(3, h.replicas[1].config.gen);
+	h.replicas[0].is_reachable = true;
+	go_on(20);
+	CHECK_EQ_U64(0, told_without);
+	CHECK_TRUE(told_with_its_mark > 0);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
 /* Its own config says that it must be compared in full; a later attach, which did not see that, says stamps. */
 static void what_it_was_told_once_is_not_forgotten(void)
 {
@@ -264,6 +286,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(one_that_never_ended_is_compared_by_stamps_whatever_it_stored),
 	CHECK_TEST(when_it_comes_late_it_stores_no_config_before_one_that_says_so),
 	CHECK_TEST(its_vote_counts_for_the_config_that_says_so),
+	CHECK_TEST(while_nobody_in_sync_is_there_it_is_told_nothing),
 	CHECK_TEST(what_it_was_told_once_is_not_forgotten),
 };
 

@@ -66,6 +66,43 @@ static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commit
 	CHECK_EQ_INT(0, harness_find(&h, 1, FRAME_WRITE)->frame.flags);
 }
 
+/* What was not read is not what the source has. */
+static void a_copy_that_could_not_be_read_is_not_written(void)
+{
+	leave_and_return();
+	scene_wait(&h, 2000000000);
+	harness_answer(&h, harness_find(&h, 0, FRAME_READ), WIRE_EIO);
+	harness_pump(&h);
+	CHECK_NULL(harness_find(&h, 1, FRAME_WRITE));
+	CHECK_NULL(harness_find(&h, 1, FRAME_FLUSH));
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	CHECK_EQ_U64(0, harness_status(&h).resynced_bytes);
+}
+
+static void a_joiner_that_could_not_write_its_copy_is_not_taken_back(void)
+{
+	leave_and_return();
+	scene_wait(&h, 2000000000);
+	scene_answer(&h, 0, FRAME_READ);
+	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_EIO);
+	harness_pump(&h);
+	CHECK_NULL(harness_find(&h, 1, FRAME_FLUSH));
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 1)->state);
+	CHECK_STR_HAS("a resync could not write: EIO", h.last_event_text[EVENT_REJOIN_STOPPED]);
+}
+
+static void the_last_piece_of_a_region_is_copied_as_any_other(void)
+{
+	leave_and_return();
+	contents[0][3 * DIGEST_PIECES_MAX] = 0;
+	contents[0][4 * DIGEST_PIECES_MAX - 1] = 7;
+	scene_wait(&h, 2000000000);
+	CHECK_EQ_U64(1, harness_count(&h, FRAME_READ));
+	CHECK_EQ_U64(4 * MIB - DIGEST_PIECE_BYTES, harness_find(&h, 0, FRAME_READ)->frame.offset);
+	scene_answer(&h, 0, FRAME_READ);
+	CHECK_EQ_U64(4 * MIB - DIGEST_PIECE_BYTES, harness_find(&h, 1, FRAME_WRITE)->frame.offset);
+}
+
 static void acknowledge_with(unsigned leg, uint32_t crc)
 {
 	struct harness_sent *sent = harness_find(&h, leg, FRAME_WRITE);
@@ -503,6 +540,9 @@ static void nobody_is_evicted_as_slow_while_the_volume_is_idle(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits),
+	CHECK_TEST(a_copy_that_could_not_be_read_is_not_written),
+	CHECK_TEST(a_joiner_that_could_not_write_its_copy_is_not_taken_back),
+	CHECK_TEST(the_last_piece_of_a_region_is_copied_as_any_other),
 	CHECK_TEST(a_joiner_that_stored_other_bytes_gets_the_write_again),
 	CHECK_TEST(a_write_that_failed_on_all_in_sync_is_copied_again_to_a_joiner),
 	CHECK_TEST(a_joiner_is_required_from_the_sending_of_its_flush),

@@ -130,6 +130,21 @@ static void a_request_over_chunks_goes_to_all_its_sets_from_one_buffer(void)
 	CHECK_EQ_U64(0, h.pending);
 }
 
+/* R11: a recovered device issues it again as a whole; nobody may have written over a part of it by then. */
+static void a_write_keeps_all_its_ranges_until_its_last_part_is_done(void)
+{
+	start(2, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, MIB - 4096, 8192);
+	answer(0, FRAME_WRITE, WIRE_OK);
+	answer(1, FRAME_WRITE, WIRE_OK);
+	harness_submit(&h, 1, REQUEST_WRITE, 0, MIB - 4096, 4096);
+	CHECK_NULL(harness_find(&h, 0, FRAME_WRITE));
+	answer(2, FRAME_WRITE, WIRE_OK);
+	answer(3, FRAME_WRITE, WIRE_OK);
+	CHECK_EQ_U64(1, h.completions[0]);
+	CHECK_NOT_NULL(harness_find(&h, 0, FRAME_WRITE));
+}
+
 static void overlapping_writes_go_one_after_the_other(void)
 {
 	start(1, 2);
@@ -464,6 +479,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_write_carries_epoch_session_gen_and_number),
 	CHECK_TEST(the_path_follows_size_and_meta),
 	CHECK_TEST(a_request_over_chunks_goes_to_all_its_sets_from_one_buffer),
+	CHECK_TEST(a_write_keeps_all_its_ranges_until_its_last_part_is_done),
 	CHECK_TEST(overlapping_writes_go_one_after_the_other),
 	CHECK_TEST(discard_and_zeroes_are_one_frame_a_set),
 	CHECK_TEST(bad_requests_are_refused_at_once),

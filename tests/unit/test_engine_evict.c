@@ -108,6 +108,101 @@ static void a_flush_that_only_the_evicted_one_answered_clears_what_it_may_lack(v
 	CHECK_EQ_U64(3, h.replicas[0].stamps[2]);
 }
 
+static void a_flush_that_the_evicted_one_has_not_answered_clears_nothing(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	harness_submit(&h, 1, REQUEST_FLUSH, 0, 0, 0);
+	scene_answer(&h, 0, FRAME_FLUSH);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[0]);
+}
+
+static void a_flush_does_not_cover_the_writes_that_were_under_way(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_submit(&h, 1, REQUEST_FLUSH, 0, 0, 0);
+	scene_answer(&h, 1, FRAME_FLUSH);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[0]);
+}
+
+/* P1: who has not answered it may be the only one that is left later. */
+static void a_flush_waits_for_the_eviction_of_who_did_not_answer_it(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	h.replicas[2].mute_on = MESSAGE_ACCEPT;
+	scene_answer(&h, 0, FRAME_FLUSH);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(1, h.pending);
+	h.replicas[2].mute_on = 0;
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+}
+
+/* No write says that they may differ there, and a FLUSH does not make them equal. */
+static void what_was_not_made_equal_yet_is_stamped(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	h.replicas[1].mute_on = MESSAGE_DIGEST;
+	harness_submit(&h, 0, REQUEST_DISCARD, 0, MIB, 7 * MIB);
+	harness_answer(&h, harness_find(&h, 0, FRAME_DISCARD), WIRE_EIO);
+	harness_answer(&h, harness_find(&h, 1, FRAME_DISCARD), WIRE_EIO);
+	CHECK_ERRNO(-EIO, h.errors[0]);
+	harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[0]);
+	harness_kill(&h, 1);
+	CHECK_EQ_U64(0, h.replicas[0].stamps[0]);
+	for (unsigned i = 1; i < HARNESS_REGIONS; i++) /* more than are compared at a time */
+		CHECK_EQ_U64(3, h.replicas[0].stamps[i]);
+}
+
+/* It may be all that is left when it is in sync. */
+static void who_is_being_taken_back_is_stamped_as_well(void)
+{
+	unsigned source;
+
+	scene_three(&h, contents, NULL);
+	scene_attach(&h);
+	harness_kill(&h, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(&h);
+	contents[2][3 * DIGEST_PIECES_MAX] = 7;
+	harness_raise(&h, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 5 * MIB, 4096);
+	for (unsigned leg = 0; leg < 3; leg++)
+		scene_answer(&h, leg, FRAME_WRITE);
+	CHECK_EQ_U64(3, h.replicas[2].stamps[5]);
+	CHECK_TRUE(harness_status(&h).legs[2].is_syncing); /* its copy is not read yet */
+	/* Not its source, or it would look for another, and get that one's stamps. */
+	source = harness_find(&h, 0, FRAME_READ) ? 0 : 1;
+	harness_kill(&h, 1 - source);
+	CHECK_EQ_U64(4, h.replicas[source].stamps[5]);
+	CHECK_EQ_U64(4, h.replicas[2].stamps[5]);
+}
+
+static void a_discard_is_stamped_while_a_replica_is_out(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_attach(&h);
+	harness_kill(&h, 1);
+	harness_submit(&h, 0, REQUEST_DISCARD, 0, 6 * MIB, 2 * MIB);
+	harness_answer_all(&h);
+	CHECK_OK(h.errors[0]);
+	CHECK_EQ_U64(0, h.replicas[0].stamps[5]);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[6]);
+	CHECK_EQ_U64(3, h.replicas[0].stamps[7]);
+}
+
 static void without_a_majority_nothing_is_acknowledged(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -400,6 +495,12 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_eviction_says_how_long_its_replica_owed_an_answer),
 	CHECK_TEST(what_is_durable_on_the_evicted_one_is_not_stamped),
 	CHECK_TEST(a_flush_that_only_the_evicted_one_answered_clears_what_it_may_lack),
+	CHECK_TEST(a_flush_that_the_evicted_one_has_not_answered_clears_nothing),
+	CHECK_TEST(a_flush_does_not_cover_the_writes_that_were_under_way),
+	CHECK_TEST(a_flush_waits_for_the_eviction_of_who_did_not_answer_it),
+	CHECK_TEST(what_was_not_made_equal_yet_is_stamped),
+	CHECK_TEST(who_is_being_taken_back_is_stamped_as_well),
+	CHECK_TEST(a_discard_is_stamped_while_a_replica_is_out),
 	CHECK_TEST(without_a_majority_nothing_is_acknowledged),
 	CHECK_TEST(the_evicted_ones_vote_counts),
 	CHECK_TEST(a_gateway_turns_round_when_the_survivor_of_an_eviction_dies),

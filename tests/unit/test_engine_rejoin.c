@@ -66,6 +66,16 @@ static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commit
 	CHECK_EQ_INT(0, harness_find(&h, 1, FRAME_WRITE)->frame.flags);
 }
 
+/* It has stored the config that says that it is out; that is no word about its data. */
+static void what_to_copy_is_taken_from_the_config_not_from_what_the_replica_says(void)
+{
+	leave_and_return();
+	h.replicas[1].config = h.replicas[0].config;
+	scene_wait(&h, 2000000000);
+	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
+	CHECK_EQ_U64(MIB, harness_status(&h).legs[1].resync_total_bytes);
+}
+
 /* What was not read is not what the source has. */
 static void a_copy_that_could_not_be_read_is_not_written(void)
 {
@@ -540,6 +550,7 @@ static void nobody_is_evicted_as_slow_while_the_volume_is_idle(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits),
+	CHECK_TEST(what_to_copy_is_taken_from_the_config_not_from_what_the_replica_says),
 	CHECK_TEST(a_copy_that_could_not_be_read_is_not_written),
 	CHECK_TEST(a_joiner_that_could_not_write_its_copy_is_not_taken_back),
 	CHECK_TEST(the_last_piece_of_a_region_is_copied_as_any_other),

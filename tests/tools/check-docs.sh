@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Fails when the documents name what is not there: functions ("path/file.c: function()"), tests, files, links.
+# Fails when the documents name what is not there: functions ("path/file.c: function()"), tests, files, links; or when
+# docs/mutants.md has not a row for each planted fault.
 # Usage: tests/tools/check-docs.sh [TOP]
 # shellcheck disable=SC2016 # backquotes and $ in patterns are meant as they stand
 set -euo pipefail
@@ -67,6 +68,22 @@ check_links()
 	done < <(grep -oE '\]\([^)]+\)' "$document" | sed -E 's/^\]\(//; s/\)$//')
 }
 
+# Each planted fault has a row, each row is of one, and the unit test that it names is there and not empty.
+check_planted()
+{
+	local row name unit
+	while read -r row; do
+		name=$(cut -d'`' -f2 <<<"$row")
+		unit=$(cut -d'|' -f5 <<<"$row" | tr -d ' ')
+		checked=$((checked + 1))
+		grep -qE "X\($name," common/mutant.h || complain "docs/mutants.md: no planted fault $name in common/mutant.h"
+		[[ $unit && -f tests/unit/test_$unit.c ]] || complain "docs/mutants.md: $name names no unit test that finds it"
+	done < <(grep '^| `' docs/mutants.md)
+	while read -r name; do
+		(($(grep -c "^| \`$name\` " docs/mutants.md) == 1)) || complain "docs/mutants.md: not one row for $name of common/mutant.h"
+	done < <(grep -oE '\bX\([a-z_]+' common/mutant.h | cut -c3-)
+}
+
 # The pages a reader is promised must be there, and a page of failure modes without tests would check nothing.
 for page in README.md docs/architecture.md docs/protocol.md docs/on-disk.md docs/failure-modes.md docs/hacking.md; do
 	[[ -s $page ]] || complain "missing document: $page"
@@ -80,5 +97,6 @@ for page in docs/architecture.md docs/failure-modes.md; do
 	[[ -s $page ]] || continue
 	grep -qE '\(\)|`(unit|native|guest|drivers)/' "$page" || complain "$page: names no function and no test"
 done
+[[ ! -s docs/mutants.md ]] || check_planted
 ((problems == 0)) || { printf 'check-docs: %d wrong references\n' "$problems" && exit 1; }
 printf 'check-docs: %d references to code, tests and files hold\n' "$checked"

@@ -17,6 +17,9 @@ good_tree()
 	printf '/* A list. */\nint list_add(void);\n' >"$tree/common/list.h"
 	printf '/* The engine. */\n#include "common/list.h"\n' >"$tree/gateway/core/engine.c"
 	printf '/* Tests. */\nCHECK_TEST(a_list_can_grow)\n' >"$tree/tests/unit/test_list.c"
+	printf '/* Faults. */\n	X(list_is_lost, "nothing is kept")\n' >"$tree/common/mutant.h"
+	# shellcheck disable=SC2016
+	printf '| `list_is_lost` | nothing is kept | 1 | list |  |\n' >"$tree/docs/mutants.md"
 	local page
 	for page in README.md docs/{architecture,protocol,on-disk,failure-modes,hacking}.md; do
 		# shellcheck disable=SC2016
@@ -86,6 +89,12 @@ printf '[gone](gone.md)\n' >>"$tree/README.md"
 must_find check-docs.sh "gone.md"
 rm "$tree/docs/protocol.md"
 must_find check-docs.sh "docs/protocol.md"
+printf '	X(list_is_long, "all is kept")\n' >>"$tree/common/mutant.h"
+must_find check-docs.sh "not one row for list_is_long"
+sed -i 's/is_lost/is_found/' "$tree/common/mutant.h"
+must_find check-docs.sh "no planted fault list_is_lost"
+sed -i 's/| list |/|  |/' "$tree/docs/mutants.md"
+must_find check-docs.sh "list_is_lost names no unit test"
 
 printf '/* Tests. */\nCHECK_TEST(grow2)\n' >"$tree/tests/unit/test_list.c"
 must_find check-names.sh "grow2"
@@ -97,4 +106,4 @@ printf '#!/bin/sh\ntrue\n' >"$tree/deploy/sloppy"
 must_find check-names.sh "deploy/sloppy"
 
 ((problems == 0)) || exit 1
-printf 'check-the-checks: 4 checks pass a good tree and name 16 faults\n'
+printf 'check-the-checks: 4 checks pass a good tree and name 19 faults\n'

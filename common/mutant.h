@@ -17,6 +17,7 @@
 	X(range_released_early, "R11: a range is given up with its part, before the request completes")                \
 	X(range_released_before_the_last,                                                                              \
 	  "R4: a range is given up when the required legs have answered, a syncing one has not")                       \
+	X(copy_undoes_a_write, "R7: a copy passes a write that its source has not, and takes it from its target")      \
 	X(copy_without_lock, "R7: a resync copies without the range's lock")                                           \
 	/* P1, P6, P7, P9, R12, R13: requests */                                                                       \
 	X(ack_after_one_copy, "P1: a write completes when the first replica has acknowledged it")                      \

@@ -166,6 +166,9 @@ static void got_welcome(struct engine *engine, struct leg *leg, const struct leg
 
 	if (!welcome_is_acceptable(engine, leg, welcome))
 		return;
+	/* Started anew: whatever is wrong with it from here on is told. */
+	if (leg->is_faulty && welcome->incarnation != leg->faulty_incarnation)
+		leg->is_faulty = false;
 	leg->hello_incarnation = welcome->incarnation;
 	leg->hello_boot_id = welcome->boot_id;
 	leg->is_probed_again = false;

@@ -479,6 +479,8 @@ void write_start(struct engine *engine, struct part *part);
 /* To a leg whose session is new: everything that it has not acknowledged, in order. */
 void write_resend(struct engine *engine, struct leg *leg);
 /* What the leg acknowledged in an earlier life counts no more. */
+/* Do these legs have every write of the range that holds it? */
+bool write_is_stored(const struct set *set, uint64_t start, uint64_t length, uint8_t legs);
 void write_forget_acks(struct engine *engine, struct leg *leg);
 void write_answered(struct engine *engine, struct leg *leg, struct part *part, const struct frame *reply);
 void write_released(struct engine *engine, struct leg *leg, uint64_t id);

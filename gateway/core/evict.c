@@ -53,8 +53,6 @@ static bool is_opening(const struct leg *leg)
 
 bool evict_is_fit(const struct engine *engine, struct leg *leg)
 {
-	if (leg->is_faulty && leg->hello_incarnation != leg->faulty_incarnation)
-		leg->is_faulty = false;
 	return leg->state == LEG_VOTING && leg->step == STEP_NONE && !leg->is_faulty &&
 	       engine->now_ns >= leg->rest_until_ns;
 }

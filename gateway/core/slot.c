@@ -218,6 +218,12 @@ bool slot_pass_copy(struct engine *engine, struct copy *copy)
 {
 	struct part *part = &copy->slot->parts[0];
 
+	/* What it reads must have what it passes: others may have that already, and would lose it to the copy. */
+	uint8_t read = copy->purpose == COPY_VERIFY ? copy->legs : (uint8_t)(1u << copy->source);
+
+	if (!MUTANT(copy_undoes_a_write) &&
+	    !write_is_stored(set_of(engine, part), part->at.set_offset, part->at.length, read))
+		return false;
 	return !list_is_linked(&part->range.granted) && range_lock_pass(&set_of(engine, part)->lock, &part->range);
 }
 

@@ -136,6 +136,21 @@ void write_forget_acks(struct engine *engine, struct leg *leg)
 		container_of(it, struct part, node)->acked &= (uint8_t)~leg_bit(leg);
 }
 
+bool write_is_stored(const struct set *set, uint64_t start, uint64_t length, uint8_t legs)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &set->writes) {
+		const struct part *part = container_of(it, struct part, node);
+
+		if (part->range.blockers > 0 || (part->acked & legs) == legs)
+			continue;
+		if (part->at.set_offset < start + length && start < part->at.set_offset + part->at.length)
+			return false;
+	}
+	return true;
+}
+
 /* The checksum that most of `legs` answered; the lowest-numbered leg's among equals. */
 static uint32_t common_crc(const struct set *set, const struct part *part, uint8_t legs)
 {

@@ -9,6 +9,7 @@
 
 static struct harness h;
 static scene_contents contents[LEG_COUNT_MAX];
+static unsigned copies;
 
 /* ---- R4, R6: evict before ack ---- */
 
@@ -436,6 +437,51 @@ static void below_min_in_sync_who_lost_its_list_comes_back_by_a_rejoin(void)
 	CHECK_EQ_U64(1, h.event_count[EVENT_REJOINING]);
 }
 
+static void count_copies(struct harness *harness, const struct harness_sent *sent)
+{
+	(void)harness;
+	copies += sent->frame.type == FRAME_READ; /* the application reads nothing in this test */
+}
+
+/* The joiner has what the only source refused: a copy would take it away (simulator's seed 56127). */
+static void below_min_in_sync_a_copy_does_not_pass_a_write_that_its_source_refused(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_three(&h, contents, &options);
+	h.on_sent = count_copies;
+	scene_attach(&h);
+	harness_kill(&h, 2);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	scene_wait(&h, 1000000000);
+	CHECK_OK(h.errors[0]);
+	CHECK_EQ_INT(VOTER_OUT, scene_voter(&h, 0, 2)->state);
+	harness_kill(&h, 1);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer(&h, harness_find(&h, 0, FRAME_WRITE), WIRE_EIO);
+	contents[2][0] = 7;
+	h.replicas[2].is_reachable = true;
+	copies = 0;
+	for (unsigned i = 0; i < 10; i++) {
+		scene_wait(&h, 100000000);
+		if (harness_find(&h, 2, FRAME_WRITE))
+			scene_answer(&h, 2, FRAME_WRITE);
+	}
+	CHECK_EQ_U64(1, h.event_count[EVENT_REJOINING]);
+	CHECK_EQ_U64(0, copies);
+	CHECK_EQ_U64(1, h.pending);
+	/* The other source has it. */
+	h.replicas[1].is_reachable = true;
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_OK(h.errors[0]);
+}
+
 static void a_read_that_failed_on_the_only_one_left_in_sync_fails(void)
 {
 	struct harness_sent *sent;
@@ -511,6 +557,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(who_lost_its_list_and_came_back_before_another_is_not_named_as_one_that_has_it),
 	CHECK_TEST(what_a_restarted_machine_acknowledged_counts_no_more_while_its_session_opens),
 	CHECK_TEST(alone_it_is_named_as_it_is),
+	CHECK_TEST(below_min_in_sync_a_copy_does_not_pass_a_write_that_its_source_refused),
 	CHECK_TEST(below_min_in_sync_a_rejoin_does_not_wait_for_the_writes_that_wait_for_it),
 	CHECK_TEST(below_min_in_sync_who_lost_its_list_comes_back_by_a_rejoin),
 };

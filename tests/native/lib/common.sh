@@ -342,7 +342,8 @@ load_start()
 {
 	local name=$1
 	shift
-	rm -f "$tmp/load-$name.log"
+	# Another load's memory is not to be taken for this one's: that one is about to be replaced.
+	rm -f "$tmp/load-$name.log" "$shm_dir/$name"
 	spawn "load-$name" "$B/tests/native/exerciser" --shm "$shm_dir/$name" --stall $((30 * SLOW)) \
 		--gateway-wait $((15 * SLOW)) --image "$tmp/$name.image" "$@"
 	load_pid[$name]=$spawned

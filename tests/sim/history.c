@@ -238,6 +238,8 @@ void history_lose(struct world *world, unsigned set, uint32_t epoch)
 			continue;
 		history_check_block(world, block);
 		lose_block(world, block);
+		/* Whole again by what comes after: not by an older write that is answered late. */
+		world->history.blocks[block].torn_seq = (uint64_t)epoch << 32;
 	}
 }
 

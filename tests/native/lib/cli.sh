@@ -33,9 +33,11 @@ END
 # A zombie that nobody has waited for yet is gone, too.
 process_is_gone()
 {
-	local state
+	local state threads
 	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 0
-	[[ -z $state || $state == Z ]]
+	# Its first thread may be gone before another one has closed what they share.
+	threads=("/proc/$1/task/"*)
+	[[ -z $state ]] || [[ $state == Z && ${#threads[@]} -le 1 ]]
 }
 
 # json FILTER COMMAND...: one value of a JSON answer, by a Python expression on `d`.

@@ -75,7 +75,7 @@ wait_until 60 "the volume goes on, or says what it lost" is_decided
 if told both loss-recorded; then
 	text=$(event_value both loss-recorded '' text)
 	echo "loss: $text"
-	[[ $text == *"failed to make its data durable"*"detach and attach"* ]] || fail "the loss is told as: $text"
+	[[ $text == *"failed to "*"detach and attach"* ]] || fail "the loss is told as: $text"
 	end KILL "${load_pid[both]}"
 	end TERM "${gateway_pid[both]}"
 	volume_run both --seconds 3600 --span 4m --hot 1m --max 256k --mix 0:100:0:0:1 --seed 36 --no-final

@@ -97,12 +97,6 @@ static int check_nonce(const struct engine *engine, const struct set *set, const
 	return 0;
 }
 
-/* Voters of the adopted config, by leg. */
-static const struct voter *voter_of(const struct engine *engine, const struct config *config, const struct leg *leg)
-{
-	return config_voter(config, &leg_replica(engine, leg)->uuid);
-}
-
 static bool is_same_boot(const struct leg *leg, const struct voter *voter)
 {
 	return voter->incarnation == 0 || uuid_equal(&voter->boot_id, &leg->hello_boot_id);
@@ -117,7 +111,7 @@ static bool is_same_process(const struct leg *leg, const struct voter *voter)
 bool adopt_is_rolled_back(const struct engine *engine, const struct set *set, const struct leg *leg)
 {
 	const struct ballot *had = &set->adopted.ballot, *has = &leg->promised;
-	const struct voter *voter = voter_of(engine, &set->adopted, leg);
+	const struct voter *voter = leg_voter(engine, &set->adopted, leg);
 
 	return !leg->is_witness && voter && voter->state == VOTER_IN && !MUTANT(rolled_back_is_counted) &&
 	       (has->epoch < had->epoch || (has->epoch == had->epoch && has->nonce != had->nonce));
@@ -137,7 +131,7 @@ static uint8_t rolled_back(struct engine *engine, const struct set *set, uint8_t
 
 bool adopt_may_lack(const struct engine *engine, const struct config *config, const struct leg *leg)
 {
-	const struct voter *voter = voter_of(engine, config, leg), *own = voter_of(engine, &leg->config, leg);
+	const struct voter *voter = leg_voter(engine, config, leg), *own = leg_voter(engine, &leg->config, leg);
 
 	if (leg->is_witness || !leg_has_vote(leg) || !voter || voter->state == VOTER_IN ||
 	    voter->compare != COMPARE_STAMPS || MUTANT(rolled_back_by_stamps))
@@ -163,7 +157,7 @@ static uint8_t with_a_vote(struct engine *engine, const struct set *set, uint8_t
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
-		const struct voter *voter = voter_of(engine, &set->adopted, leg);
+		const struct voter *voter = leg_voter(engine, &set->adopted, leg);
 
 		if (answered & leg_bit(leg) && ((voter && voter->life == leg->life) || MUTANT(old_directory_votes)))
 			legs |= leg_bit(leg);
@@ -182,7 +176,7 @@ static struct members look_at_members(struct engine *engine, const struct set *s
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
-		const struct voter *voter = voter_of(engine, &set->adopted, leg);
+		const struct voter *voter = leg_voter(engine, &set->adopted, leg);
 
 		if (leg->is_witness || !voter || (voter->state != VOTER_IN && !MUTANT(out_replica_counted)))
 			continue;
@@ -240,7 +234,7 @@ static uint8_t latest_out(struct engine *engine, const struct set *set, uint8_t 
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
-		const struct voter *voter = voter_of(engine, &set->adopted, leg);
+		const struct voter *voter = leg_voter(engine, &set->adopted, leg);
 
 		/* in_sync_gen 0: its directory is new, and was never in sync. */
 		if (leg->is_witness || !voter || !(answered & leg_bit(leg)) || voter->in_sync_gen == 0)

@@ -390,8 +390,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 				    : "every replica in sync lost power or failed to sync its disk; writes that "
 				      "were not flushed may be gone");
 	/* One copy is equal to itself; but within an older gateway's lease it is read no sooner than two (R3.7). */
-	if ((__builtin_popcount(set->members.in) == 1 && set_has_outlived(engine, set)) ||
-	    MUTANT(nothing_is_reconciled))
+	if ((__builtin_popcount(set->members.in) == 1 && set_may_reveal(engine, set)) || MUTANT(nothing_is_reconciled))
 		region_map_clear(&set->uncertain);
 	set->reconcile_total = set->uncertain.held;
 	set->reconcile_next = 0;

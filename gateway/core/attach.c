@@ -217,8 +217,7 @@ static bool take_state(struct engine *engine, struct leg *leg, const struct mess
 	leg->is_blank = state->is_blank;
 	if (leg->is_blank)
 		return true;
-	if (config_voter(&state->config, &leg_replica(engine, leg)->uuid)->life != state->life &&
-	    !MUTANT(old_directory_votes)) {
+	if (leg_voter(engine, &state->config, leg)->life != state->life && !MUTANT(old_directory_votes)) {
 		refuse(engine, leg, -EINVAL, "its config is of another life of its directory; the server is faulty");
 		return false;
 	}

@@ -515,7 +515,7 @@ bool engine_outlived_leases(const struct engine *engine)
 	bool has_outlived = engine->is_attached;
 
 	for (unsigned i = 0; i < engine->spec.set_count; i++)
-		has_outlived &= engine->sets[i].phase == SET_SERVING && engine->sets[i].ack_from_ns <= engine->now_ns;
+		has_outlived &= engine->sets[i].phase == SET_SERVING && set_has_outlived(engine, &engine->sets[i]);
 	return has_outlived;
 }
 

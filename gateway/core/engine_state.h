@@ -235,10 +235,16 @@ static inline uint8_t set_required(const struct set *set)
 	return membership_required(&set->members) & (MUTANT(serve_without_all) && set->up_legs ? set->up_legs : 0xff);
 }
 
-/* No lease of an older gateway is running any more (R3.6): what was never acknowledged may be read (R3.7, R9). */
+/* No lease of an older gateway is running any more (R3.6). */
 static inline bool set_has_outlived(const struct engine *engine, const struct set *set)
 {
-	return set->ack_from_ns <= engine->now_ns || MUTANT(reconciled_within_a_lease);
+	return set->ack_from_ns <= engine->now_ns;
+}
+
+/* What was never acknowledged may be read (R3.7, R9). */
+static inline bool set_may_reveal(const struct engine *engine, const struct set *set)
+{
+	return set_has_outlived(engine, set) || MUTANT(reconciled_within_a_lease);
 }
 
 /* Of `legs` some that lost their lists and came back while others were lost, in a config of `in`: only their older
@@ -265,6 +271,13 @@ static inline bool set_is_open(const struct engine *engine, const struct set *se
 static inline const struct replica_spec *leg_replica(const struct engine *engine, const struct leg *leg)
 {
 	return &engine->spec.sets[leg->set].replicas[leg->in_set];
+}
+
+/* What `config` says of the leg; NULL: nothing. */
+static inline const struct voter *leg_voter(const struct engine *engine, const struct config *config,
+					    const struct leg *leg)
+{
+	return config_voter(config, &leg_replica(engine, leg)->uuid);
 }
 
 /* engine.c */
@@ -397,7 +410,7 @@ void evict_stamped(struct engine *engine, struct leg *leg);
 /* A leg as the process whose memory counts: same kernel and same start of its server. */
 bool evict_is_same_process(const struct leg *leg);
 /* It may carry data, as far as its own state goes. */
-bool evict_is_fit(const struct engine *engine, struct leg *leg);
+bool evict_is_fit(const struct engine *engine, const struct leg *leg);
 unsigned evict_least(const struct engine *engine, const struct set *set);
 /* Fewer in sync than min-in-sync: no write completes before a rejoin. */
 bool evict_is_short(const struct engine *engine, const struct set *set);

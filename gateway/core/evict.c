@@ -51,7 +51,7 @@ static bool is_opening(const struct leg *leg)
 	return leg->state == LEG_VOTING && leg->step != STEP_NONE;
 }
 
-bool evict_is_fit(const struct engine *engine, struct leg *leg)
+bool evict_is_fit(const struct engine *engine, const struct leg *leg)
 {
 	return leg->state == LEG_VOTING && leg->step == STEP_NONE && !leg->is_faulty &&
 	       engine->now_ns >= leg->rest_until_ns;
@@ -174,7 +174,7 @@ static bool identity_is_stale(struct engine *engine, const struct set *set, uint
 		return false;
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		const struct leg *leg = set_leg(engine, set, i);
-		const struct voter *voter = config_voter(&set->members.chosen, &leg_replica(engine, leg)->uuid);
+		const struct voter *voter = leg_voter(engine, &set->members.chosen, leg);
 
 		if (!(keep & set->up_legs & leg_bit(leg)) || !voter)
 			continue;
@@ -417,7 +417,7 @@ void evict_accepted(struct engine *engine, struct leg *leg, uint32_t gen)
 	abort_evicted(engine, set, was_union);
 	resync_chosen(engine, set, set->members.in & ~was_in);
 	lease_refresh(engine, set);
-	if (__builtin_popcount(set_required(set)) == 1 && set_has_outlived(engine, set))
+	if (__builtin_popcount(set_required(set)) == 1 && set_may_reveal(engine, set))
 		region_map_clear(&set->uncertain);
 	write_recheck(engine, set);
 	flush_recheck(engine, set);

@@ -10,11 +10,6 @@
 #include "common/mutant.h"
 #include "gateway/core/engine_state.h"
 
-static const struct voter *voter_in(const struct engine *engine, const struct config *config, const struct leg *leg)
-{
-	return config_voter(config, &leg_replica(engine, leg)->uuid);
-}
-
 void replace_met(struct engine *engine, struct leg *leg)
 {
 	leg->is_claimed = adopt_is_ours(engine, &leg->promised);
@@ -30,7 +25,7 @@ void replace_adopted(struct engine *engine, struct set *set)
 {
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
-		const struct voter *voter = voter_in(engine, &set->adopted, leg);
+		const struct voter *voter = leg_voter(engine, &set->adopted, leg);
 
 		leg->voting_life = voter ? voter->life : 0;
 		leg->life_gen = 0;

@@ -10,11 +10,6 @@
 
 #define RETRY_PAUSES 10u /* first pauses before connecting again, until a rejoin that was stopped is tried again */
 
-static const struct voter *chosen_voter(const struct engine *engine, const struct set *set, const struct leg *leg)
-{
-	return config_voter(&set->members.chosen, &leg_replica(engine, leg)->uuid);
-}
-
 static struct leg *pick_source(struct engine *engine, struct set *set, uint8_t except)
 {
 	uint8_t from = set_readable(set) & ~except;
@@ -45,7 +40,7 @@ static struct leg *leg_of_tag(struct engine *engine, const struct set *set, uint
 
 static void ask_page(struct engine *engine, struct leg *joiner, struct leg *asked, enum message_kind kind)
 {
-	const struct voter *voter = chosen_voter(engine, leg_set(engine, joiner), joiner);
+	const struct voter *voter = leg_voter(engine, &leg_set(engine, joiner)->members.chosen, joiner);
 	uint32_t above = joiner->rejoin.is_full		      ? 0
 			 : MUTANT(replica_says_what_it_lacks) ? joiner->config.gen
 							      : voter->in_sync_gen;
@@ -66,7 +61,7 @@ static void enter(struct engine *engine, struct leg *leg, enum rejoin_phase phas
 
 static void begin(struct engine *engine, struct set *set, struct leg *leg)
 {
-	const struct voter *voter = chosen_voter(engine, set, leg);
+	const struct voter *voter = leg_voter(engine, &set->members.chosen, leg);
 	bool is_list_lost = voter->compare == COMPARE_ITS_LIST && voter->incarnation != leg->incarnation &&
 			    !MUTANT(list_of_another_start);
 
@@ -261,7 +256,7 @@ static void reconcile(struct engine *engine, struct set *set)
 
 	/* R3.7, R9: what it leaves is read, and may be of a write that was never acknowledged because another gateway's
 	 * lease was still running. That one reads what was there before. */
-	if (region_map_is_empty(&set->uncertain) || !set_has_outlived(engine, set) || copies_rest(engine, set))
+	if (region_map_is_empty(&set->uncertain) || !set_may_reveal(engine, set) || copies_rest(engine, set))
 		return;
 	if (__builtin_popcount(set_required(set)) == 1) {
 		region_map_clear(&set->uncertain);

@@ -200,7 +200,7 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 {
 	if (part->wseq < set->failed_from && !MUTANT(failed_write_is_stable))
 		set->failed_from = part->wseq;
-	if ((__builtin_popcount(set_required(set)) > 1 || !set_has_outlived(engine, set)) &&
+	if ((__builtin_popcount(set_required(set)) > 1 || !set_may_reveal(engine, set)) &&
 	    !MUTANT(failed_write_is_read))
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
 	copy_again(engine, set, part);
@@ -321,7 +321,7 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		return;
 	}
 	/* R3.6; and min-in-sync. */
-	if ((!evict_is_short(engine, set) || MUTANT(min_in_sync_ignored)) && set->ack_from_ns <= engine->now_ns)
+	if ((!evict_is_short(engine, set) || MUTANT(min_in_sync_ignored)) && set_has_outlived(engine, set))
 		complete_write(engine, set, part);
 }
 

@@ -200,27 +200,26 @@ static const char *pick_direction(struct cluster *cluster)
 	return cluster_random(cluster, 2) ? "up" : "down";
 }
 
-/* One direction's bytes vanish; when it heals, the connections that lost some are broken. */
-static void partition(struct cluster *cluster, struct fault *fault)
+static void block_one_way(struct cluster *cluster, struct fault *fault, const char *order)
 {
 	struct server *server = pick_server(cluster);
 	const char *direction = pick_direction(cluster);
 
 	snprintf(fault->detail, sizeof(fault->detail), "%s %s", server->process.name, direction);
-	server_proxy(server, "drop %s", direction);
+	server_proxy(server, "%s %s", order, direction);
 	pause_up_to(cluster, 3 * cluster->deadline_ms);
 	server_proxy(server, "go");
 }
 
+/* One direction's bytes vanish; when it heals, the connections that lost some are broken. */
+static void partition(struct cluster *cluster, struct fault *fault)
+{
+	block_one_way(cluster, fault, "drop");
+}
+
 static void zero_window(struct cluster *cluster, struct fault *fault)
 {
-	struct server *server = pick_server(cluster);
-	const char *direction = pick_direction(cluster);
-
-	snprintf(fault->detail, sizeof(fault->detail), "%s %s", server->process.name, direction);
-	server_proxy(server, "stop %s", direction);
-	pause_up_to(cluster, 3 * cluster->deadline_ms);
-	server_proxy(server, "go");
+	block_one_way(cluster, fault, "stop");
 }
 
 static void cut(struct cluster *cluster, struct fault *fault)

@@ -80,3 +80,18 @@ const struct voter *scene_voter(const struct harness *harness, unsigned in_confi
 {
 	return &harness->replicas[in_config_of].config.voters[leg];
 }
+
+void scene_leave_and_return(struct harness *harness, scene_contents *contents)
+{
+	struct engine_options options = harness_options();
+
+	options.sync_interval_ns = UINT64_MAX; /* no FLUSH but those of the test */
+	scene_pair(harness, contents, &options);
+	scene_attach(harness);
+	harness_kill(harness, 1);
+	harness_submit(harness, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
+	harness_answer_all(harness);
+	CHECK_EQ_U64(0, harness->pending);
+	contents[0][3 * DIGEST_PIECES_MAX] = 7;
+	harness->replicas[1].is_reachable = true;
+}

@@ -20,6 +20,9 @@ void scene_attach(struct harness *harness);
 void scene_was_attached(struct harness *harness, uint8_t in);
 /* Well, to the first unanswered frame of `type`. */
 void scene_answer(struct harness *harness, unsigned leg, uint8_t type);
+/* A pair is attached; replica 1 was away while region 3 was written, where it differs, and can be reached again. No
+ * FLUSH but those of the test. */
+void scene_leave_and_return(struct harness *harness, scene_contents *contents);
 /* What one replica's config says of a voter. */
 const struct voter *scene_voter(const struct harness *harness, unsigned in_config_of, unsigned leg);
 

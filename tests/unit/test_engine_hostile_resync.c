@@ -12,26 +12,10 @@ static struct harness h;
 static scene_contents contents[LEG_COUNT_MAX];
 static struct message message;
 
-/* Replica 1 was away while region 3 was written. */
-static void leave(void)
-{
-	struct engine_options options = harness_options();
-
-	options.sync_interval_ns = UINT64_MAX; /* no FLUSH but those of the test */
-	scene_pair(&h, contents, &options);
-	scene_attach(&h);
-	harness_kill(&h, 1);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
-	harness_answer_all(&h);
-	CHECK_EQ_U64(0, h.pending);
-	contents[0][3 * DIGEST_PIECES_MAX] = 7;
-	h.replicas[1].is_reachable = true;
-}
-
 /* It comes back, and stops where it is asked `mute`. */
 static void return_until(enum message_kind mute)
 {
-	leave();
+	scene_leave_and_return(&h, contents);
 	h.replicas[1].mute_on = mute;
 	scene_wait(&h, 2000000000);
 	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
@@ -164,7 +148,7 @@ static void a_voter_that_sends_data_is_nonsense(void)
 {
 	struct frame reply = {.type = FRAME_FLUSH | FRAME_REPLY};
 
-	leave();
+	scene_leave_and_return(&h, contents);
 	h.replicas[1].mute_on = MESSAGE_OPEN;
 	scene_wait(&h, 2000000000);
 	CHECK_EQ_INT(LEG_VOTING, harness_status(&h).legs[1].state);
@@ -175,7 +159,7 @@ static void a_voter_that_sends_data_is_nonsense(void)
 /* A damaged block of the stamp table, or a change that came to nothing: newer than any config, and no lie. */
 static void stamps_newer_than_the_config_are_passed_on_under_a_gen_that_exists(void)
 {
-	leave();
+	scene_leave_and_return(&h, contents);
 	h.replicas[0].stamps[5] = STAMP_UNKNOWN;
 	contents[0][5 * DIGEST_PIECES_MAX] = 9;
 	scene_wait(&h, 2000000000);

@@ -11,27 +11,11 @@ static scene_contents contents[LEG_COUNT_MAX];
 
 /* ---- R7: rejoin ---- */
 
-/* Replica 1 was away while region 3 was written. */
-static void leave_and_return(void)
-{
-	struct engine_options options = harness_options();
-
-	options.sync_interval_ns = UINT64_MAX; /* no FLUSH but those of the test */
-	scene_pair(&h, contents, &options);
-	scene_attach(&h);
-	harness_kill(&h, 1);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 3 * MIB, 4096);
-	harness_answer_all(&h);
-	CHECK_EQ_U64(0, h.pending);
-	contents[0][3 * DIGEST_PIECES_MAX] = 7;
-	h.replicas[1].is_reachable = true;
-}
-
 static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commits(void)
 {
 	struct harness_sent *sent;
 
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	h.replicas[1].stamps[6] = 3; /* its own, of a write that nobody completed */
 	scene_wait(&h, 2000000000);
 	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
@@ -69,7 +53,7 @@ static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commit
 /* It has stored the config that says that it is out; that is no word about its data. */
 static void what_to_copy_is_taken_from_the_config_not_from_what_the_replica_says(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	h.replicas[1].config = h.replicas[0].config;
 	scene_wait(&h, 2000000000);
 	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
@@ -79,7 +63,7 @@ static void what_to_copy_is_taken_from_the_config_not_from_what_the_replica_says
 /* What was not read is not what the source has. */
 static void a_copy_that_could_not_be_read_is_not_written(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	scene_wait(&h, 2000000000);
 	harness_answer(&h, harness_find(&h, 0, FRAME_READ), WIRE_EIO);
 	harness_pump(&h);
@@ -91,7 +75,7 @@ static void a_copy_that_could_not_be_read_is_not_written(void)
 
 static void a_joiner_that_could_not_write_its_copy_is_not_taken_back(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	scene_wait(&h, 2000000000);
 	scene_answer(&h, 0, FRAME_READ);
 	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_EIO);
@@ -103,7 +87,7 @@ static void a_joiner_that_could_not_write_its_copy_is_not_taken_back(void)
 
 static void the_last_piece_of_a_region_is_copied_as_any_other(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	contents[0][3 * DIGEST_PIECES_MAX] = 0;
 	contents[0][4 * DIGEST_PIECES_MAX - 1] = 7;
 	scene_wait(&h, 2000000000);
@@ -126,7 +110,7 @@ static void acknowledge_with(unsigned leg, uint32_t crc)
 /* The application changed its buffer: the joiner will be read as well. */
 static void a_joiner_that_stored_other_bytes_gets_the_write_again(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	scene_wait(&h, 2000000000);
 	CHECK_TRUE(harness_status(&h).legs[1].is_syncing);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096);
@@ -150,7 +134,7 @@ static void note_copy(struct harness *harness, const struct harness_sent *sent)
 /* It holds what the application was told had failed. */
 static void a_write_that_failed_on_all_in_sync_is_copied_again_to_a_joiner(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	scene_wait(&h, 2000000000);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_answer(&h, harness_find(&h, 1, FRAME_WRITE), WIRE_OK);
@@ -170,7 +154,7 @@ static void a_write_that_failed_on_all_in_sync_is_copied_again_to_a_joiner(void)
 
 static void a_joiner_is_required_from_the_sending_of_its_flush(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	contents[1][3 * DIGEST_PIECES_MAX] = 7;
 	scene_wait(&h, 2000000000);
 	CHECK_NOT_NULL(harness_find(&h, 1, FRAME_FLUSH));
@@ -189,7 +173,7 @@ static void a_joiner_is_required_from_the_sending_of_its_flush(void)
 
 static void a_joiner_that_was_proposed_leaves_only_by_a_chosen_config(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	contents[1][3 * DIGEST_PIECES_MAX] = 7;
 	scene_wait(&h, 2000000000);
 	h.replicas[2].mute_on = h.replicas[1].mute_on = MESSAGE_ACCEPT;
@@ -209,7 +193,7 @@ static void a_joiner_that_was_proposed_leaves_only_by_a_chosen_config(void)
 
 static void a_rejoin_begins_anew_when_its_replica_is_lost_again(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	scene_wait(&h, 2000000000);
 	harness_kill(&h, 1);
 	CHECK_EQ_U64(1, h.event_count[EVENT_REJOIN_STOPPED]);
@@ -395,7 +379,7 @@ static void the_lease_is_a_majoritys_or_that_of_all_that_may_be_in_sync(void)
  * answer as well. */
 static void a_member_alone_gives_no_lease_while_a_joiner_is_proposed(void)
 {
-	leave_and_return();
+	scene_leave_and_return(&h, contents);
 	contents[1][3 * DIGEST_PIECES_MAX] = 7;
 	scene_wait(&h, 2000000000);
 	h.replicas[2].is_silent = true;

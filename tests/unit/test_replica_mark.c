@@ -23,20 +23,12 @@ static struct superblock on_disk(void)
 	return sb;
 }
 
-static void complete(enum store_kind kind, int error)
-{
-	struct store_op *op = mem_store_find(&rig.mem, kind);
-
-	CHECK_NOT_NULL(op);
-	mem_store_complete(&rig.mem, op, error);
-}
-
 static void fail_a_sync(void)
 {
 	struct frame flush = rig_flush();
 
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	complete(STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_SYNC, -EIO);
 }
 
 /* What the same kernel's next server would report. */
@@ -55,7 +47,7 @@ static void a_failed_sync_is_another_boot_from_the_next_start_on(void)
 	begin();
 	fail_a_sync();
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
-	complete(STORE_WRITE_SUPERBLOCK, 0);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
 	CHECK_FALSE(on_disk().clean);
 	CHECK_FALSE(is_same_boot_after_restart());
@@ -94,7 +86,7 @@ static void a_failed_durable_write_is_marked_too(void)
 	frame = rig_write(&rig, 0, 4096);
 	frame.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE, -EIO);
+	rig_complete(&rig, STORE_WRITE, -EIO);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
 	rig_fini(&rig);
@@ -110,8 +102,8 @@ static void what_fails_again_before_the_restart_is_marked_once(void)
 	first.flags = second.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &first, 1));
 	CHECK_OK(rig_frame(&rig, 0, &second, 1));
-	complete(STORE_WRITE, -EIO);
-	complete(STORE_WRITE, -EIO);
+	rig_complete(&rig, STORE_WRITE, -EIO);
+	rig_complete(&rig, STORE_WRITE, -EIO);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
 	rig_fini(&rig);
@@ -126,12 +118,12 @@ static void a_full_disk_and_a_failed_stamp_are_not_marked(void)
 	frame = rig_write(&rig, 0, 4096);
 	frame.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE, -ENOSPC);
+	rig_complete(&rig, STORE_WRITE, -ENOSPC);
 	frame = rig_write(&rig, 0, 4096);
 	frame.flags = FRAME_F_STAMP;
 	frame.gen = 8;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE_STAMPS, -EIO);
+	rig_complete(&rig, STORE_WRITE_STAMPS, -EIO);
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(0, on_disk().failed_syncs);
@@ -148,8 +140,8 @@ static void a_promise_under_way_is_written_first_and_then_the_mark(void)
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
 	rig_promise(&rig, 1, 2, 12); /* drains */
 	rig_lane_gone(&rig, 0);
-	complete(STORE_SYNC, -EIO);
-	complete(STORE_WRITE_SUPERBLOCK, 0); /* says both */
+	rig_complete(&rig, STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0); /* says both */
 	CHECK_EQ_INT(MESSAGE_STATE, rig.lanes[1].answer.kind);
 	CHECK_EQ_U64(2, on_disk().promised.epoch);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
@@ -168,10 +160,10 @@ static void a_superblock_write_under_way_does_not_carry_the_mark(void)
 	config.gen = 2;
 	rig_accept(&rig, 0, 1, 11, &config);
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	complete(STORE_SYNC, -EIO);
-	complete(STORE_WRITE_SUPERBLOCK, 0);
+	rig_complete(&rig, STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0);
 	CHECK_EQ_U64(0, on_disk().failed_syncs);
-	complete(STORE_WRITE_SUPERBLOCK, 0);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
 	CHECK_EQ_U64(2, on_disk().config.gen);
 	rig_fini(&rig);
@@ -198,7 +190,7 @@ static void a_mark_that_cannot_be_written_is_said(void)
 {
 	begin();
 	fail_a_sync();
-	complete(STORE_WRITE_SUPERBLOCK, -EIO);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, -EIO);
 	CHECK_EQ_U64(0, on_disk().failed_syncs);
 	CHECK_STR_HAS("neither data nor superblock", rig.replica.health);
 	CHECK_STR_HAS("replace the disk", rig.replica.health);
@@ -214,7 +206,7 @@ static void behind_a_failed_superblock_nothing_is_marked(void)
 	rig_lane(&rig, 2, REPLICA_LANE_MAIN);
 	fail_a_sync();
 	rig_promise(&rig, 2, 2, 12);
-	complete(STORE_WRITE_SUPERBLOCK, -EIO);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, -EIO);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_INT(MESSAGE_REFUSED, rig.lanes[2].answer.kind);
 	CHECK_STR_HAS("neither data nor superblock", rig.lanes[2].answer.refused.text);
@@ -226,9 +218,9 @@ static void the_last_sync_of_a_stop_is_marked_and_not_clean(void)
 	begin();
 	rig_lane_gone(&rig, 0);
 	replica_stop(&rig.replica);
-	complete(STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_SYNC, -EIO);
 	CHECK_FALSE(rig.stopped);
-	complete(STORE_WRITE_SUPERBLOCK, 0);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, 0);
 	CHECK_TRUE(rig.stopped);
 	CHECK_EQ_U64(1, on_disk().failed_syncs);
 	CHECK_FALSE(on_disk().clean);

@@ -20,14 +20,6 @@ static struct store_op *pending(enum store_kind kind)
 	return mem_store_find(&rig.mem, kind);
 }
 
-static void complete(enum store_kind kind, int error)
-{
-	struct store_op *op = pending(kind);
-
-	CHECK_NOT_NULL(op);
-	mem_store_complete(&rig.mem, op, error);
-}
-
 static int frame_error(unsigned lane, const struct frame *frame, const char **ret_reason)
 {
 	struct served *served;
@@ -47,7 +39,7 @@ static void a_write_is_answered_with_the_checksum_of_what_was_stored(void)
 	frame = rig_write(&rig, 4096, sizeof(bytes));
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0x5a));
 	CHECK_EQ_U64(0, rig.lanes[0].reply_count); /* not before the store says so */
-	complete(STORE_WRITE, 0);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(1, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(FRAME_WRITE | FRAME_REPLY, rig.lanes[0].replies[0].frame.type);
 	CHECK_EQ_U64(frame.id, rig.lanes[0].replies[0].frame.id);
@@ -112,7 +104,7 @@ static void a_failed_read_carries_no_byte(void)
 	begin();
 	frame = rig_read(0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &frame, 0));
-	complete(STORE_READ, -EIO);
+	rig_complete(&rig, STORE_READ, -EIO);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
 	CHECK_EQ_U64(0, rig.lanes[0].replies[0].frame.length);
 	CHECK_EQ_INT(REPLICA_SERVING, rig.replica.state);
@@ -127,7 +119,7 @@ static void no_space_is_told_and_the_replica_goes_on(void)
 	frame = rig_write(&rig, 0, 4096);
 	frame.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE, -ENOSPC);
+	rig_complete(&rig, STORE_WRITE, -ENOSPC);
 	CHECK_EQ_U64(WIRE_ENOSPC, rig_status(&rig.lanes[0]));
 	CHECK_EQ_INT(REPLICA_SERVING, rig.replica.state);
 	rig_fini(&rig);

@@ -19,14 +19,6 @@ static struct store_op *pending(enum store_kind kind)
 	return mem_store_find(&rig.mem, kind);
 }
 
-static void complete(enum store_kind kind, int error)
-{
-	struct store_op *op = pending(kind);
-
-	CHECK_NOT_NULL(op);
-	mem_store_complete(&rig.mem, op, error);
-}
-
 /* -- Flush -- */
 
 static void a_flush_waits_for_every_write_received_before_it(void)
@@ -43,10 +35,10 @@ static void a_flush_waits_for_every_write_received_before_it(void)
 	second_op = mem_store_pending(&rig.mem, 1);
 	mem_store_complete(&rig.mem, second_op, 0); /* out of order */
 	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_WRITE, 0);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_NOT_NULL(pending(STORE_SYNC));
 	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
-	complete(STORE_SYNC, 0);
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_U64(3, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(FRAME_FLUSH | FRAME_REPLY, rig.lanes[0].replies[2].frame.type);
 	rig_fini(&rig);
@@ -60,7 +52,7 @@ static void a_flush_does_not_wait_for_writes_received_after_it(void)
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
 	write = rig_write(&rig, 0, 4096);
 	CHECK_OK(rig_frame(&rig, 0, &write, 1));
-	complete(STORE_SYNC, 0);
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_U64(FRAME_FLUSH | FRAME_REPLY, rig.lanes[0].replies[0].frame.type);
 	rig_fini(&rig);
 }
@@ -75,10 +67,10 @@ static void a_flush_that_came_during_a_sync_gets_one_of_its_own(void)
 	CHECK_OK(rig_frame(&rig, 0, &write, 1));
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	complete(STORE_WRITE, 0); /* after the sync began: that sync does not cover it */
-	complete(STORE_SYNC, 0);
+	rig_complete(&rig, STORE_WRITE, 0); /* after the sync began: that sync does not cover it */
+	rig_complete(&rig, STORE_SYNC, 0);
 	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
-	complete(STORE_SYNC, 0); /* one for both that waited */
+	rig_complete(&rig, STORE_SYNC, 0); /* one for both that waited */
 	CHECK_EQ_U64(4, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(2, rig.mem.sync_count);
 	rig_fini(&rig);
@@ -105,7 +97,7 @@ static void a_failed_sync_is_never_retried_into_success(void)
 
 	begin();
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	complete(STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_SYNC, -EIO);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
 	CHECK_STR_HAS("restart", rig.replica.health);
@@ -127,7 +119,7 @@ static void a_failed_fua_write_fails_the_replica(void)
 	frame = rig_write(&rig, 0, 4096);
 	frame.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE, -EIO);
+	rig_complete(&rig, STORE_WRITE, -EIO);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
 	rig_fini(&rig);
@@ -143,8 +135,8 @@ static void a_fua_write_that_ends_after_a_failed_sync_is_not_answered_ok(void)
 	write = rig_write(&rig, 0, 4096);
 	write.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &write, 1));
-	complete(STORE_SYNC, -EIO);
-	complete(STORE_WRITE, 0);
+	rig_complete(&rig, STORE_SYNC, -EIO);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
 	rig_fini(&rig);
@@ -159,7 +151,7 @@ static void a_flush_whose_write_failed_the_replica_is_not_answered_ok(void)
 	write.flags = FRAME_F_FUA;
 	CHECK_OK(rig_frame(&rig, 0, &write, 1));
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
-	complete(STORE_WRITE, -EIO);
+	rig_complete(&rig, STORE_WRITE, -EIO);
 	mem_store_run(&rig.mem);
 	CHECK_EQ_U64(2, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
@@ -178,7 +170,7 @@ static void a_stamped_write_reaches_the_data_only_after_its_stamp_is_durable(voi
 	frame.gen = 8;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
 	CHECK_NULL(pending(STORE_WRITE));
-	complete(STORE_WRITE_STAMPS, 0);
+	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
 	CHECK_NOT_NULL(pending(STORE_WRITE));
 	CHECK_EQ_U64(8, stamps_get(&rig.replica.stamps, 2));
 	mem_store_run(&rig.mem);
@@ -200,7 +192,7 @@ static void a_failed_stamp_fails_the_write_and_the_replica(void)
 	frame.flags = FRAME_F_STAMP;
 	frame.gen = 8;
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
-	complete(STORE_WRITE_STAMPS, -EIO);
+	rig_complete(&rig, STORE_WRITE_STAMPS, -EIO);
 	CHECK_EQ_U64(WIRE_EIO, rig_status(&rig.lanes[0]));
 	CHECK_NULL(pending(STORE_WRITE));
 	CHECK_EQ_INT(REPLICA_FAILED, rig.replica.state);
@@ -231,9 +223,9 @@ static void a_flush_waits_for_a_write_that_waits_for_its_stamp(void)
 	CHECK_OK(rig_frame(&rig, 0, &frame, 1));
 	CHECK_OK(rig_frame(&rig, 0, &flush, 0));
 	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_WRITE_STAMPS, 0);
+	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
 	CHECK_NULL(pending(STORE_SYNC));
-	complete(STORE_WRITE, 0);
+	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_NOT_NULL(pending(STORE_SYNC));
 	rig_fini(&rig);
 }

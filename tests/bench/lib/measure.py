@@ -48,6 +48,11 @@ def spread(values):
     return statistics.median(values), min(values), max(values)
 
 
+def out_of(smoke):
+    """Where results go. A smoke run's figures mean nothing: they must not take the place of real ones."""
+    return "build/bench/smoke" if smoke else "build/bench"
+
+
 def output_of(*command):
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

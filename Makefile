@@ -66,7 +66,7 @@ DRILL_OBJ := $(call objs,$(filter-out tests/drill/test_%,$(wildcard tests/drill/
 	$(B)/gateway/drivers/volume_file.o $(GW_CORE_OBJ)
 UNIT_HELP_OBJ := $(patsubst tests/unit/%.c,$(B)/tests/unit/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
-.PHONY: all help check asan ubsan tsan tidy format bench bench-native bench-resync bench-programs install uninstall clean tests \
+.PHONY: all help check asan ubsan tsan tidy format bench bench-native bench-hosts bench-resync bench-programs install uninstall clean tests \
 	compdb
 .SECONDARY:
 
@@ -146,6 +146,8 @@ bench: ## block devices in a guest: Lockstep, NBD, NVMe/TCP, DRBD, all by fio (B
 	tests/bench/guest $(BENCH_ARGS)
 bench-native: ## the data path on loopback without ublk, beside NBD servers and the limit (BENCH_ARGS=--smoke)
 	tests/bench/native $(BENCH_ARGS)
+bench-hosts: ## gateway in a guest, replicas outside: from which size of a write on zero copy pays (BENCH_ARGS=--smoke)
+	tests/bench/hosts $(BENCH_ARGS)
 bench-resync: tests ## the application's rate beside a resync, as ratios (BENCH_ARGS="ROUNDS SECONDS")
 	tests/bench/resync-beside-foreground.sh $(BENCH_ARGS)
 bench-programs: $(PROGRAMS) $(BENCH_BIN)

@@ -14,9 +14,10 @@ BUILD = "build/release"
 class Lockstep:
     """Replica-servers, by number, and the volumes over them."""
 
-    def __init__(self, programs, directory):
+    def __init__(self, programs, directory, address="127.0.0.1"):
         self.programs = programs
         self.directory = directory
+        self.address = address
         self.servers = {}
         self.ports = {}
         for name in ("run", "etc/volumes"):
@@ -29,8 +30,8 @@ class Lockstep:
         data = os.path.join(self.directory, name)
         os.makedirs(data, exist_ok=True)
         self.servers[name] = self.programs.start(
-            f"replica-{name}", [f"{BUILD}/lockstep-replica", "--listen", f"127.0.0.1:{port}", "--data", data])
-        self.programs.wait_for_port(self.servers[name], port)
+            f"replica-{name}", [f"{BUILD}/lockstep-replica", "--listen", f"{self.address}:{port}", "--data", data])
+        self.programs.wait_for_port(self.servers[name], port, self.address)
 
     def server_kill(self, name):
         self.programs.stop(self.servers.pop(name), signal.SIGKILL)

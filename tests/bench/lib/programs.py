@@ -78,11 +78,11 @@ class Programs:
         self.running.append(daemon)
         return daemon
 
-    def wait_for_port(self, program, port):
+    def wait_for_port(self, program, port, address="127.0.0.1"):
         def is_there():
             if program.poll() is not None:
                 raise Failure(f"{program.name} has ended: {self.log_of(program.name)[-300:]}")
-            return listens(port)
+            return listens(port, address)
         wait_until(f"{program.name} listens", is_there)
 
     def stop(self, program, how=signal.SIGTERM):
@@ -130,6 +130,6 @@ def free_port():
         return sock.getsockname()[1]
 
 
-def listens(port):
+def listens(port, address="127.0.0.1"):
     with socket.socket() as sock:
-        return sock.connect_ex(("127.0.0.1", port)) == 0
+        return sock.connect_ex((address, port)) == 0

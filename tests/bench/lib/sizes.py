@@ -38,28 +38,36 @@ def rows(document):
                    share(results.figure(job, subject, "not_copied")), *gains)
 
 
-def better_from(results, jobs, other_of, key):
-    """The smallest size from which on zero copy's median is better than the other's at every size; None: there is none."""
+def comparisons(results):
+    """[(what zero copy is held against, {size: which subject that is})]"""
+    jobs = results.names("job")
+    gathering = {job: DEFAULT if job in DEFAULT_GATHERS else GATHERED for job in jobs
+                 if job in DEFAULT_GATHERS or job == GATHERED_AT}
+    sending = {job: SEND for job in jobs if results.of(job, SEND)}
+    return [("copy mode", {job: COPY for job in jobs}), ("gathering in its own mode", gathering),
+            ("copy mode, SEND only", sending)]
+
+
+def better_from(gains):
+    """The smallest size from which on the medians say better, up to the largest; None: there is none."""
     found = None
-    for job in reversed(jobs):
-        three = gain(results, job, ZERO_COPY, other_of(job), key)
-        if not three or three[0] <= 1:
+    for job in reversed(gains):
+        if gains[job][0] <= 1:
             break
         found = job
     return found
 
 
 def conclusions(document):
-    """Where zero copy begins to pay: against copy mode, and, in its own mode, against gathering small writes."""
+    """Where zero copy begins to pay, and by how much it is better, size by size."""
     results = report.Results(document["runs"])
-    jobs = results.names("job")
-    gathered = [job for job in jobs if job in DEFAULT_GATHERS or job == GATHERED_AT]
-    for what, sizes, other_of in (
-            ("copy mode", jobs, lambda job: COPY),
-            ("gathering (up to 128k)", gathered, lambda job: GATHERED if job == GATHERED_AT else DEFAULT)):
+    for what, others in comparisons(results):
         for key, name in KEYS:
-            size = better_from(results, sizes, other_of, key)
-            yield f"Zero copy is better than {what} in {name} " + (f"from {size} on." if size else "at no size.")
+            gains = {job: gain(results, job, ZERO_COPY, other, key) for job, other in others.items()}
+            size = better_from(gains)
+            if gains:
+                yield (f"Zero copy against {what}, {name}: better " + (f"from {size} on" if size else "at no size") + " (" +
+                       ", ".join(f"{job} x {three[0]:.2f}" for job, three in gains.items()) + ").")
 
 
 def targets(document):

@@ -14,7 +14,7 @@ sysconfdir ?= /etc
 
 CC ?= cc
 CFLAGS ?= -O2 -g
-PKGS := liburing libssl libcrypto libprotobuf-c libcyaml jansson libisal libsystemd
+PKGS := liburing libssl libcrypto libprotobuf-c libcyaml jansson libisal libxxhash libsystemd
 WARN := -Wall -Wextra -Wshadow -Wvla -Wundef -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wsign-compare -Wno-unused-parameter -fno-common
 ifneq ($(DEVELOPER),)
@@ -87,6 +87,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
 	$(Q)$(COMPILE) $(WARN) -c -o $@ $<
+
+# The one file for processors that have AVX2; it asks before it uses it.
+$(B)/common/xxh3_avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
 
 # Generated code is built without our warnings and never committed.
 $(B)/gen/proto/%.pb-c.c $(B)/gen/proto/%.pb-c.h: proto/%.proto

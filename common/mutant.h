@@ -23,7 +23,7 @@
 	X(ack_after_one_copy, "P1: a write completes when the first replica has acknowledged it")                      \
 	X(write_error_ignored, "P1: a write completes though a replica could not write it")                            \
 	X(no_resend, "a replica that comes back does not get what it has not acknowledged")                            \
-	X(crc_mismatch_ignored, "R13: replicas that stored different bytes are not made equal")                        \
+	X(checksum_mismatch_ignored, "R13: replicas that stored different bytes are not made equal")                   \
 	X(repeat_without_copy, "R13: a write is repeated from the changing buffer, not from a private copy")           \
 	X(completion_before_release, "P6: a write completes while a send may still read its memory")                   \
 	X(one_part_is_enough, "a request completes with its first part")                                               \

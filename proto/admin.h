@@ -110,8 +110,8 @@ struct admin_status {
 	uint64_t read_bytes, write_bytes;
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
-	uint64_t crc_mismatches, failed_requests;
-	uint64_t crc_repairs; /* writes that were completed after their copies had differed */
+	uint64_t checksum_mismatches, failed_requests;
+	uint64_t checksum_repairs; /* writes that were completed after their copies had differed */
 	uint64_t verified_bytes, differing_bytes, repaired_bytes; /* by all verifies */
 	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
 	uint64_t direct_read_bytes; /* from the socket straight into the request's memory */

@@ -109,7 +109,7 @@ static int send_request(const struct call *call, const struct admin_request *req
 	if (len < 0)
 		return err_set(call->err, len, "admin request: does not fit");
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, wire + FRAME_BYTES, (size_t)len);
+	frame.checksum = crc32c(0, wire + FRAME_BYTES, (size_t)len);
 	frame_encode(&frame, wire);
 	return send_all(call, wire, FRAME_BYTES + (size_t)len);
 }
@@ -118,7 +118,7 @@ static int check_reply(const struct call *call, const struct frame *frame, const
 		       struct admin_reply *ret)
 {
 	const char *reason = "checksum of the reply is wrong";
-	int rc = frame->crc == crc32c(0, payload, frame->length) ? 0 : -EBADMSG;
+	int rc = frame->checksum == crc32c(0, payload, frame->length) ? 0 : -EBADMSG;
 
 	if (!rc)
 		rc = admin_reply_unpack(payload, frame->length, ret, &reason);

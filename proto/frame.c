@@ -24,7 +24,7 @@ struct wire_frame {
 	uint64_t offset;
 	uint64_t wseq;
 	uint64_t stable_upto;
-	uint32_t crc;
+	uint32_t checksum;
 	uint32_t header_crc; /* of the 60 bytes before it */
 };
 #define AT(field) offsetof(struct wire_frame, field)
@@ -33,7 +33,7 @@ static_assert(sizeof(struct wire_frame) == FRAME_BYTES, "no padding");
 static_assert(AT(type) == 3 && AT(flags) == 4 && AT(status) == 6, "first word");
 static_assert(AT(epoch) == 8 && AT(session) == 12 && AT(gen) == 16 && AT(length) == 20, "counters");
 static_assert(AT(id) == 24 && AT(offset) == 32 && AT(wseq) == 40 && AT(stable_upto) == 48, "wide fields");
-static_assert(AT(crc) == 56 && AT(header_crc) == 60, "checksums last");
+static_assert(AT(checksum) == 56 && AT(header_crc) == 60, "checksums last");
 
 /* Fields beyond type and header, as bits: what a type may carry. */
 enum field {
@@ -44,7 +44,7 @@ enum field {
 	F_OFFSET = 1 << 4,
 	F_WSEQ = 1 << 5,
 	F_STABLE = 1 << 6,
-	F_CRC = 1 << 7,
+	F_CHECKSUM = 1 << 7,
 	F_STATUS = 1 << 8,
 };
 #define F_SESSION F_EPOCH /* epoch and session go together */
@@ -60,7 +60,7 @@ struct rule {
 };
 
 static const struct rule requests[] = {
-	[FRAME_CONTROL] = {"CONTROL", F_LENGTH | F_ID | F_CRC, 0, 1, MESSAGE_BYTES_MAX},
+	[FRAME_CONTROL] = {"CONTROL", F_LENGTH | F_ID | F_CHECKSUM, 0, 1, MESSAGE_BYTES_MAX},
 	[FRAME_BATCH] = {"BATCH", F_SESSION | F_STABLE | F_LENGTH, 0, FRAME_BYTES + 1, BATCH_BYTES_MAX},
 	[FRAME_WRITE] = {"WRITE", F_CHANGE, FRAME_F_FUA | FRAME_F_STAMP | FRAME_F_COPY, 1, IO_BYTES_MAX},
 	[FRAME_READ] = {"READ", F_REQUEST | F_LENGTH | F_OFFSET, 0, 1, IO_BYTES_MAX},
@@ -72,7 +72,7 @@ static const struct rule requests[] = {
 
 /* CONTROL goes both ways as it is, and a BATCH is answered write by write. */
 static const struct rule replies[ARRAY_COUNT(requests)] = {
-	[FRAME_WRITE] = {"WRITE reply", F_REPLY | F_CRC, 0, 0, 0},
+	[FRAME_WRITE] = {"WRITE reply", F_REPLY | F_CHECKSUM, 0, 0, 0},
 	[FRAME_READ] = {"READ reply", F_REPLY | F_LENGTH, 0, 0, IO_BYTES_MAX},
 	[FRAME_FLUSH] = {"FLUSH reply", F_REPLY, 0, 0, 0},
 	[FRAME_DISCARD] = {"DISCARD reply", F_REPLY, 0, 0, 0},
@@ -103,7 +103,7 @@ void frame_encode(const struct frame *frame, uint8_t out[FRAME_BYTES])
 	store_le64(out + AT(offset), frame->offset);
 	store_le64(out + AT(wseq), frame->wseq);
 	store_le64(out + AT(stable_upto), frame->stable_upto);
-	store_le32(out + AT(crc), frame->crc);
+	store_le32(out + AT(checksum), frame->checksum);
 	store_le32(out + AT(header_crc), crc32c(0, out, AT(header_crc)));
 }
 
@@ -121,7 +121,7 @@ static struct frame load(const uint8_t in[FRAME_BYTES])
 		.offset = load_le64(in + AT(offset)),
 		.wseq = load_le64(in + AT(wseq)),
 		.stable_upto = load_le64(in + AT(stable_upto)),
-		.crc = load_le32(in + AT(crc)),
+		.checksum = load_le32(in + AT(checksum)),
 	};
 }
 
@@ -136,7 +136,7 @@ static uint16_t fields_set(const struct frame *frame)
 	fields |= frame->offset ? F_OFFSET : 0;
 	fields |= frame->wseq ? F_WSEQ : 0;
 	fields |= frame->stable_upto ? F_STABLE : 0;
-	fields |= frame->crc ? F_CRC : 0;
+	fields |= frame->checksum ? F_CHECKSUM : 0;
 	fields |= frame->status ? F_STATUS : 0;
 	return fields;
 }

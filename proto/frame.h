@@ -51,18 +51,19 @@ struct frame {
 	uint64_t offset;  /* bytes from the start of the set */
 	uint64_t wseq;	  /* WRITE, DISCARD, ZEROES: number of the write in (set, epoch), from 1, no gaps; COPY: 0 */
 	uint64_t stable_upto; /* every wseq up to this one is durable on all required members (R5) */
-	uint32_t crc;	      /* WRITE reply: CRC32C of the bytes stored; CONTROL: of the payload; else 0 */
+	uint32_t checksum; /* WRITE reply: payload_checksum() of what is stored; CONTROL: CRC32C of the payload; else 0
+			    */
 };
 
 /* Which fields each type uses (docs/protocol.md has the same table):
- *	CONTROL		length, id, crc				length 1..MESSAGE_BYTES_MAX
+ *	CONTROL		length, id, checksum				length 1..MESSAGE_BYTES_MAX
  *	BATCH		epoch, session, length, stable_upto	length 65..BATCH_BYTES_MAX
  *	WRITE		epoch, session, gen, length, id, offset, wseq, stable_upto; FUA, STAMP, COPY
  *length 1..IO_BYTES_MAX READ		epoch, session, length, id, offset, stable_upto
  *length 1..IO_BYTES_MAX DISCARD, ZEROES	as WRITE (ZEROES: NO_UNMAP too)					length
- *from 1 FLUSH, PING	epoch, session, id, stable_upto every reply	status, epoch, session, id; WRITE: crc; READ:
- *length 0..IO_BYTES_MAX, 0 with an error status wseq is 0 in a WRITE with COPY, which has STAMP too, and nowhere else.
- * There is no reply to CONTROL (it is answered by another CONTROL) nor to BATCH (its writes are answered). */
+ *from 1 FLUSH, PING	epoch, session, id, stable_upto every reply	status, epoch, session, id; WRITE: checksum;
+ *READ: length 0..IO_BYTES_MAX, 0 with an error status wseq is 0 in a WRITE with COPY, which has STAMP too, and nowhere
+ *else. There is no reply to CONTROL (it is answered by another CONTROL) nor to BATCH (its writes are answered). */
 
 /* Writes 64 bytes to `out`. Cannot fail: the caller owns the meaning of the fields. */
 void frame_encode(const struct frame *frame, uint8_t out[FRAME_BYTES]);

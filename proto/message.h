@@ -18,7 +18,9 @@
 
 #define MESSAGE_TEXT_MAX 511u
 #define MESSAGE_LIST_MAX 128u /* replicas in one LISTING; more: ask again with `after` */
-#define PROTOCOL_VERSION 1u
+#define PROTOCOL_VERSION 2u
+#define PROTOCOL_VERSION_MIN                                                                                           \
+	2u /* version 1 had another checksum in acknowledgements: mixed, replicas would seem to differ */
 
 enum message_kind {
 	MESSAGE_HELLO = 1,

@@ -4,6 +4,7 @@
 #include "common/err.h"
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/payload_checksum.h"
 #include "replica-server/drivers/opts.h"
 #include "replica-server/drivers/server.h"
 
@@ -13,6 +14,7 @@ static int run(const struct opts *opts)
 
 	failpoint_arm();
 	log_init("lockstep-replica", opts->log_level);
+	log_info("event=checksum implementation=%s", payload_checksum_choose());
 	if (server_run(opts, &err) == 0)
 		return EXIT_FINE;
 	log_error("event=not_started reason=\"%s\"", err.text);

@@ -122,7 +122,7 @@ static int send_message(struct client *client, const struct message *message, st
 	if (len < 0)
 		return err_set(err, len, "%s: the request does not fit a message", client->address);
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, payload, (size_t)len);
+	frame.checksum = crc32c(0, payload, (size_t)len);
 	frame_encode(&frame, client->buffer);
 	return send_all(client, client->buffer, FRAME_BYTES + (size_t)len, err);
 }
@@ -143,7 +143,7 @@ static int receive_message(struct client *client, struct err *err)
 	error = receive_all(client, client->buffer, frame.length, err);
 	if (error)
 		return error;
-	if (crc32c(0, client->buffer, frame.length) != frame.crc)
+	if (crc32c(0, client->buffer, frame.length) != frame.checksum)
 		return nonsense(client, "checksum of the message", err);
 	if (codec_unpack(client->buffer, frame.length, &client->answer, &reason))
 		return nonsense(client, reason, err);

@@ -174,14 +174,14 @@ static void print_counters(FILE *out, const struct admin_status *status)
 		" discards, %" PRIu64 " zeroes; %u in flight of %u; %s resident\n",
 		read, status->read_count, written, status->write_count, status->flush_count, status->discard_count,
 		status->zeroes_count, status->outstanding, status->queue_depth, resident);
-	if (status->resent_writes || status->reissued_reads || status->short_reads || status->crc_mismatches ||
+	if (status->resent_writes || status->reissued_reads || status->short_reads || status->checksum_mismatches ||
 	    status->failed_requests)
 		fprintf(out,
 			"  %" PRIu64 " writes sent again, %" PRIu64 " reads asked again, %" PRIu64
 			" short reads, %" PRIu64 " checksum mismatches (%" PRIu64 " writes repaired), %" PRIu64
 			" failed\n",
-			status->resent_writes, status->reissued_reads, status->short_reads, status->crc_mismatches,
-			status->crc_repairs, status->failed_requests);
+			status->resent_writes, status->reissued_reads, status->short_reads, status->checksum_mismatches,
+			status->checksum_repairs, status->failed_requests);
 	if (status->evictions || status->rejoins || status->reattaches)
 		fprintf(out, "  %" PRIu64 " evictions, %" PRIu64 " rejoins, %" PRIu64 " attached again in place\n",
 			status->evictions, status->rejoins, status->reattaches);

@@ -309,15 +309,24 @@ void engine_refresh_state(struct engine *engine)
 const char *engine_event_name(enum engine_event_kind kind)
 {
 	static const char *const names[] = {
-		[EVENT_ATTACHED] = "attached",	       [EVENT_REATTACHING] = "reattaching",
-		[EVENT_EVICTING] = "evicting",	       [EVENT_EVICTED] = "evicted",
-		[EVENT_REJOINING] = "rejoining",       [EVENT_REJOIN_STOPPED] = "rejoin-stopped",
-		[EVENT_REJOINED] = "rejoined",	       [EVENT_RECONCILING] = "reconciling",
-		[EVENT_RECONCILED] = "reconciled",     [EVENT_SUSPENDED] = "suspended",
-		[EVENT_RESUMED] = "resumed",	       [EVENT_LOSS_RECORDED] = "loss-recorded",
-		[EVENT_CRC_REPAIRED] = "crc-repaired", [EVENT_VERIFYING] = "verifying",
-		[EVENT_VERIFIED] = "verified",	       [EVENT_VERIFY_ENDED] = "verify-ended",
-		[EVENT_DIFFERENCE] = "difference",     [EVENT_REPLACED] = "replaced",
+		[EVENT_ATTACHED] = "attached",
+		[EVENT_REATTACHING] = "reattaching",
+		[EVENT_EVICTING] = "evicting",
+		[EVENT_EVICTED] = "evicted",
+		[EVENT_REJOINING] = "rejoining",
+		[EVENT_REJOIN_STOPPED] = "rejoin-stopped",
+		[EVENT_REJOINED] = "rejoined",
+		[EVENT_RECONCILING] = "reconciling",
+		[EVENT_RECONCILED] = "reconciled",
+		[EVENT_SUSPENDED] = "suspended",
+		[EVENT_RESUMED] = "resumed",
+		[EVENT_LOSS_RECORDED] = "loss-recorded",
+		[EVENT_CHECKSUM_REPAIRED] = "checksum-repaired",
+		[EVENT_VERIFYING] = "verifying",
+		[EVENT_VERIFIED] = "verified",
+		[EVENT_VERIFY_ENDED] = "verify-ended",
+		[EVENT_DIFFERENCE] = "difference",
+		[EVENT_REPLACED] = "replaced",
 	};
 
 	return (unsigned)kind < ARRAY_COUNT(names) && names[kind] ? names[kind] : "?";

@@ -86,7 +86,7 @@ enum engine_event_kind {
 	EVENT_SUSPENDED,
 	EVENT_RESUMED,
 	EVENT_LOSS_RECORDED, /* completed writes that were not flushed may be gone */
-	EVENT_CRC_REPAIRED,
+	EVENT_CHECKSUM_REPAIRED,
 	EVENT_VERIFYING,
 	EVENT_VERIFIED,	    /* everything was compared */
 	EVENT_VERIFY_ENDED, /* ... was not */
@@ -269,8 +269,8 @@ struct engine_status {
 	uint64_t read_bytes, write_bytes;
 	uint64_t short_reads, zeroed_bytes;
 	uint64_t resent_writes, reissued_reads;
-	uint64_t crc_mismatches; /* acknowledgements of one write that differ between legs */
-	uint64_t crc_repairs;	 /* ... writes that were completed after it (R13) */
+	uint64_t checksum_mismatches; /* acknowledgements of one write that differ between legs */
+	uint64_t checksum_repairs;    /* ... writes that were completed after it (R13) */
 	uint64_t verified_bytes, differing_bytes, repaired_bytes; /* of all verifies */
 	uint64_t failed_requests;
 	uint64_t evictions, rejoins, reattaches;

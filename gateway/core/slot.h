@@ -38,10 +38,10 @@ enum part_state { PART_DONE, PART_HELD, PART_LOCKING, PART_WAITING, PART_SENT, P
 /* What one leg owes a part. */
 struct part_leg {
 	struct leg_op op;
-	uint32_t crc;	   /* acknowledged, WRITE */
-	uint32_t last_crc; /* before it was repeated */
-	uint16_t status;   /* of its last answer */
-	uint32_t borrows;  /* sends that may still read the payload */
+	uint32_t checksum;	/* acknowledged, WRITE */
+	uint32_t last_checksum; /* before it was repeated */
+	uint16_t status;	/* of its last answer */
+	uint32_t borrows;	/* sends that may still read the payload */
 };
 
 struct part {

@@ -152,7 +152,7 @@ bool write_is_stored(const struct set *set, uint64_t start, uint64_t length, uin
 }
 
 /* The checksum that most of `legs` answered; the lowest-numbered leg's among equals. */
-static uint32_t common_crc(const struct set *set, const struct part *part, uint8_t legs)
+static uint32_t common_checksum(const struct set *set, const struct part *part, uint8_t legs)
 {
 	unsigned best = 0;
 	uint32_t ret = 0;
@@ -161,10 +161,10 @@ static uint32_t common_crc(const struct set *set, const struct part *part, uint8
 		unsigned count = 0;
 
 		for (unsigned j = 0; legs & 1u << i && j < set->leg_count; j++)
-			count += legs & 1u << j && part->legs[j].crc == part->legs[i].crc;
+			count += legs & 1u << j && part->legs[j].checksum == part->legs[i].checksum;
 		if (count > best) {
 			best = count;
-			ret = part->legs[i].crc;
+			ret = part->legs[i].checksum;
 		}
 	}
 	return ret;
@@ -173,11 +173,11 @@ static uint32_t common_crc(const struct set *set, const struct part *part, uint8
 /* Those in sync say what is right; who is being taken back only differs from it. */
 static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_t legs)
 {
-	uint32_t crc = common_crc(set, part, legs & set_required(set));
+	uint32_t checksum = common_checksum(set, part, legs & set_required(set));
 	uint8_t losers = 0;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
-		if (legs & 1u << i && part->legs[i].crc != crc)
+		if (legs & 1u << i && part->legs[i].checksum != checksum)
 			losers |= (uint8_t)(1u << i);
 	}
 	return losers;
@@ -219,7 +219,7 @@ static void evict_crc_losers(struct engine *engine, struct set *set, struct part
 	uint8_t losers = crc_losers(set, part, legs), in = legs & set_required(set), unsteady = 0;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
-		if (in & 1u << i && part->legs[i].crc != part->legs[i].last_crc)
+		if (in & 1u << i && part->legs[i].checksum != part->legs[i].last_checksum)
 			unsteady |= (uint8_t)(1u << i);
 	}
 	if (losers & in && __builtin_popcount(in) == 2 && __builtin_popcount(unsteady) == 1)
@@ -234,10 +234,10 @@ static void evict_crc_losers(struct engine *engine, struct set *set, struct part
 /* The application changed its buffer while it was sent (R13). */
 static void repeat(struct engine *engine, struct set *set, struct part *part)
 {
-	engine->counters.crc_mismatches++;
+	engine->counters.checksum_mismatches++;
 	part->crc_resends++;
 	for (unsigned i = 0; i < set->leg_count; i++)
-		part->legs[i].last_crc = part->legs[i].crc;
+		part->legs[i].last_checksum = part->legs[i].checksum;
 	part->acked = 0;
 	/* A leg that is down gets it when it is back, as everything that it has not acknowledged. */
 	engine->counters.resent_writes += (unsigned)__builtin_popcount(set->up_legs);
@@ -247,10 +247,11 @@ static void repeat(struct engine *engine, struct set *set, struct part *part)
 
 static void complete_write(struct engine *engine, struct set *set, struct part *part)
 {
-	engine->counters.crc_repairs += part->crc_resends > 0;
+	engine->counters.checksum_repairs += part->crc_resends > 0;
 	if (part->crc_resends > 0)
-		engine_tell(engine, EVENT_CRC_REPAIRED, set, NULL, 0, "%llu bytes at %llu changed while they were sent",
-			    (unsigned long long)part->at.length, (unsigned long long)part->at.set_offset);
+		engine_tell(engine, EVENT_CHECKSUM_REPAIRED, set, NULL, 0,
+			    "%llu bytes at %llu changed while they were sent", (unsigned long long)part->at.length,
+			    (unsigned long long)part->at.set_offset);
 	set->completed_writes++;
 	part_done(engine, part, 0);
 }
@@ -308,7 +309,8 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		evict_failed(engine, set, part);
 		return;
 	}
-	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs) && !MUTANT(crc_mismatch_ignored)) {
+	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs) &&
+	    !MUTANT(checksum_mismatch_ignored)) {
 		/* A copy must not overwrite it. */
 		if (range_lock_is_passed(&set->lock, &part->range)) {
 			set->has_put_off = true;
@@ -337,7 +339,7 @@ void write_answered(struct engine *engine, struct leg *leg, struct part *part, c
 		return;
 	}
 	evict_note_latency(engine, leg, engine->now_ns - owed->op.sent_ns);
-	owed->crc = reply->crc;
+	owed->checksum = reply->checksum;
 	owed->status = reply->status;
 	if (reply->status == WIRE_OK)
 		part->acked |= leg_bit(leg);

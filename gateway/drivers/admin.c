@@ -108,7 +108,7 @@ static uint8_t *encode_reply(const struct admin_reply *reply, size_t *ret_bytes)
 		return NULL;
 	}
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, out + FRAME_BYTES, (size_t)len);
+	frame.checksum = crc32c(0, out + FRAME_BYTES, (size_t)len);
 	frame_encode(&frame, out);
 	*ret_bytes = FRAME_BYTES + (size_t)len;
 	return out;
@@ -163,7 +163,7 @@ static void client_parse(struct client *client)
 	used = FRAME_BYTES + frame.length;
 	if (client->in_bytes < used)
 		return;
-	if (frame.crc != crc32c(0, client->in + FRAME_BYTES, frame.length)) {
+	if (frame.checksum != crc32c(0, client->in + FRAME_BYTES, frame.length)) {
 		client_refuse(client, "checksum of the request is wrong");
 		return;
 	}

@@ -79,7 +79,7 @@ bool lane_take_message(struct peer_lane *lane, const uint8_t *bytes)
 	const char *reason = "checksum does not match";
 	int error = -EBADMSG;
 
-	if (crc32c(0, bytes, rx->frame.length) == rx->frame.crc)
+	if (crc32c(0, bytes, rx->frame.length) == rx->frame.checksum)
 		error = codec_unpack(bytes, rx->frame.length, message, &reason);
 	if (error) {
 		break_nonsense(lane, error, "bad control message", reason);

@@ -106,7 +106,7 @@ void peers_send_message(struct peers *peers, unsigned leg, enum lane which, cons
 		return;
 	}
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, packed, frame.length);
+	frame.checksum = crc32c(0, packed, frame.length);
 	frame_encode(&frame, bytes);
 	memcpy(bytes + FRAME_BYTES, packed, frame.length);
 }

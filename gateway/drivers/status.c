@@ -136,8 +136,8 @@ static void set_engine(const struct loop_status *snapshot, struct admin_status *
 	ret->zeroed_bytes = engine->zeroed_bytes;
 	ret->resent_writes = engine->resent_writes;
 	ret->reissued_reads = engine->reissued_reads;
-	ret->crc_mismatches = engine->crc_mismatches;
-	ret->crc_repairs = engine->crc_repairs;
+	ret->checksum_mismatches = engine->checksum_mismatches;
+	ret->checksum_repairs = engine->checksum_repairs;
 	ret->verified_bytes = engine->verified_bytes;
 	ret->differing_bytes = engine->differing_bytes;
 	ret->repaired_bytes = engine->repaired_bytes;

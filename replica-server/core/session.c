@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/crc32c.h"
+#include "common/payload_checksum.h"
 #include "common/mutant.h"
 #include "replica-server/core/admission.h"
 #include "replica-server/core/replica.h"
@@ -161,7 +161,7 @@ static void answer(struct served *served, enum wire_status status)
 	if (is_read && status == WIRE_OK && served->op.bytes < served->frame.length)
 		session->counters.short_reads++;
 	if (served->frame.type == FRAME_WRITE && status == WIRE_OK)
-		served->reply.crc = served->frame.crc;
+		served->reply.checksum = served->frame.checksum;
 	if (status != WIRE_OK)
 		session->counters.errors++;
 	if (!served->lane || served->lane->role == REPLICA_LANE_MAIN || MUTANT(bulk_out_of_order)) {
@@ -376,7 +376,7 @@ int session_frame(struct replica_lane *lane, const struct frame *frame, struct s
 void session_payload(struct served *served)
 {
 	assert(served->state == SERVED_RECEIVING);
-	served->frame.crc = crc32c(0, served->buf->data, served->frame.length);
+	served->frame.checksum = payload_checksum(served->buf->data, served->frame.length);
 	start_change(served);
 }
 

@@ -228,7 +228,7 @@ static bool parse_control(struct conn *conn, const struct frame *frame)
 		return false;
 	conn->in_start += FRAME_BYTES + frame->length;
 	push_control_id(conn, frame->id);
-	if (frame->crc != crc32c(0, bytes, frame->length)) {
+	if (frame->checksum != crc32c(0, bytes, frame->length)) {
 		refuse(conn, "a control message with a bad checksum");
 		return false;
 	}

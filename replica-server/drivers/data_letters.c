@@ -183,7 +183,7 @@ static void refuse_handover(struct data_thread *thread, int fd, const struct han
 	len = codec_pack(message, bytes + FRAME_BYTES, sizeof(bytes) - FRAME_BYTES);
 	if (len > 0) {
 		frame.length = (uint32_t)len;
-		frame.crc = crc32c(0, bytes + FRAME_BYTES, (size_t)len);
+		frame.checksum = crc32c(0, bytes + FRAME_BYTES, (size_t)len);
 		frame_encode(&frame, bytes);
 		(void)send(fd, bytes, FRAME_BYTES + (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}

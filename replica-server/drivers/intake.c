@@ -183,7 +183,7 @@ void intake_send(struct intake *intake, const struct message *message, bool end_
 		return;
 	}
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, intake->out + FRAME_BYTES, (size_t)len);
+	frame.checksum = crc32c(0, intake->out + FRAME_BYTES, (size_t)len);
 	frame_encode(&frame, intake->out);
 	intake->out_len = FRAME_BYTES + (uint32_t)len;
 	intake->out_sent = 0;
@@ -289,7 +289,7 @@ static void take_hello(struct intake *intake, const struct message *message)
 			      intake->peer, message_kind_name(message->kind));
 		return;
 	}
-	if (hello->version == 0 || hello->features != 0) {
+	if (hello->version < PROTOCOL_VERSION_MIN || hello->features != 0) {
 		intake_refuse(intake, REFUSAL_VERSION, true,
 			      "connection from %s: wants features %#llx of protocol version %u, this server speaks "
 			      "version %u "
@@ -311,7 +311,7 @@ static void take_message(struct intake *intake)
 	const char *reason = "a bad checksum";
 	int error = -ENOMEM;
 
-	if (message && crc32c(0, intake->payload, intake->frame.length) != intake->frame.crc)
+	if (message && crc32c(0, intake->payload, intake->frame.length) != intake->frame.checksum)
 		error = -EBADMSG;
 	else if (message)
 		error = codec_unpack(intake->payload, intake->frame.length, message, &reason);

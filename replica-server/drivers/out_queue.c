@@ -65,7 +65,7 @@ int out_push_message(struct out_queue *out, const struct message *message, uint6
 	if (len < 0)
 		return len == -EMSGSIZE ? -ENOSPC : len;
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, bytes, (size_t)len);
+	frame.checksum = crc32c(0, bytes, (size_t)len);
 	error = push(out, &frame, (struct out_entry){.bytes = bytes, .len = (uint32_t)len});
 	if (!error)
 		out->messages_used += (uint32_t)len;

@@ -389,7 +389,7 @@ size_t world_control(const struct message *message, uint8_t *out, size_t cap)
 
 	CHECK_TRUE(len > 0);
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, out + FRAME_BYTES, frame.length);
+	frame.checksum = crc32c(0, out + FRAME_BYTES, frame.length);
 	frame_encode(&frame, out);
 	return FRAME_BYTES + frame.length;
 }

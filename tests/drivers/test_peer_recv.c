@@ -232,14 +232,14 @@ static void a_control_message_that_is_too_long_breaks_the_lane(void)
 
 static void a_control_message_with_a_wrong_checksum_breaks_the_lane(void)
 {
-	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .crc = 12345}, "checksum");
+	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .checksum = 12345}, "checksum");
 }
 
 static void a_control_message_that_says_nothing_breaks_the_lane(void)
 {
 	static const uint8_t zeros[64];
 
-	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .crc = crc32c(0, zeros, 64)},
+	check_nonsense_frame(&(struct frame){.type = FRAME_CONTROL, .length = 64, .checksum = crc32c(0, zeros, 64)},
 			     "bad control message");
 }
 

@@ -387,7 +387,7 @@ static void messages_travel_with_their_checksum_on_both_lanes(void)
 		frame = world_recv_frame(world, 0, lane);
 		CHECK_EQ_U64(FRAME_CONTROL, frame.type);
 		world_recv(world, 0, lane, other, frame.length);
-		CHECK_EQ_U64(crc32c(0, other, frame.length), frame.crc);
+		CHECK_EQ_U64(crc32c(0, other, frame.length), frame.checksum);
 		CHECK_OK(codec_unpack(other, frame.length, got, &reason));
 		CHECK_STR("a test", got->hello.client);
 	}

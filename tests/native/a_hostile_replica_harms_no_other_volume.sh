@@ -40,7 +40,7 @@ lie read 2 lane=main length=+512       # more than asked for
 lie read 2 lane=bulk length=+4096
 lie read 2 lane=bulk id=+1             # out of order
 lie read 2 lane=bulk session=-1
-lie write 2 type=0x84 crc=0            # a reply of another type
+lie write 2 type=0x84 checksum=0            # a reply of another type
 lie read 2 lane=bulk type=0x83 length=0
 others=$(status_value other .legs.1.reconnects)
 ((others == 0)) || fail "the other volume lost a connection: $(status_value other .legs.1.last_error)"

@@ -13,6 +13,7 @@ read -r volume set replica <<<"$ids"
 volume_run honest --seconds 3600 --max 128k
 
 talk a "hello data $ids version=0" "expect refused malformed"
+talk a "hello data $ids version=1" "expect refused version"
 talk a "hello data $ids features=0x8000000000000000" "expect refused version"
 talk a "hello data $volume $set replica=$other" "expect refused unknown-replica"
 talk a "hello data volume=$other $set $replica" "expect refused wrong-volume"
@@ -60,7 +61,7 @@ talk a "bytes 474554202f20485454502f312e310d0a0d0a" "random 200 1" "expect refus
 talk a "random 5000 2" "expect refusal-or-closed"
 talk a "raw control 0=0 length=10" "expect refusal-or-closed"
 talk a "frame control length=10" "expect refusal-or-closed"                        # a checksum that fits, no message inside
-talk a "frame control length=10 crc=1" "expect refusal-or-closed"
+talk a "frame control length=10 checksum=1" "expect refusal-or-closed"
 talk a "frame control length=70000" "expect refusal-or-closed"
 talk a "frame read" "expect refusal-or-closed"                                     # data before a session
 for kind in 2 3 5 8 10 12 14 16 18 20 23 25 27 29; do                              # answers sent as questions

@@ -13,7 +13,7 @@ scribbles()
 
 repaired()
 {
-	(($(status_value vol .crc_repairs || echo 0) > 0))
+	(($(status_value vol .checksum_repairs || echo 0) > 0))
 }
 
 # round MIN MAX [GATEWAY-OPTION...]: writes of such sizes for some seconds.
@@ -29,10 +29,10 @@ round()
 	gateway_start vol --answer-deadline 30 "$@"
 	wait_until 60 "copies differ and were repaired" repaired
 	must_end_well scribbler "$scribbler"
-	(($(status_value vol .crc_mismatches) >= $(status_value vol .crc_repairs))) || fail "more repairs than mismatches"
-	log_has gateway-vol "event=crc-repaired .*changed while they were sent" || fail "the log says nothing of it"
+	(($(status_value vol .checksum_mismatches) >= $(status_value vol .checksum_repairs))) || fail "more repairs than mismatches"
+	log_has gateway-vol "event=checksum-repaired .*changed while they were sent" || fail "the log says nothing of it"
 	printf '%s, %s mismatches, %s repairs, %s evictions\n' "$(tail -n 1 "$tmp/scribbler.log")" \
-		"$(status_value vol .crc_mismatches)" "$(status_value vol .crc_repairs)" \
+		"$(status_value vol .checksum_mismatches)" "$(status_value vol .checksum_repairs)" \
 		"$(grep -c event=evicted "$tmp/gateway-vol.log")"
 	lockstep volume verify vol >"$tmp/verify.out" 2>&1 || fail "$(cat "$tmp/verify.out")"
 	gateway_stop vol

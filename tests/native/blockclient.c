@@ -81,8 +81,9 @@ static void do_hello(struct talk *talk)
 {
 	struct message message = {.kind = MESSAGE_HELLO};
 	const char *role = word(talk, 1);
+	const char *version = named(talk, "version", NULL);
 
-	message.hello.version = (uint32_t)tool_number(named(talk, "version", "1"), "version");
+	message.hello.version = version ? (uint32_t)tool_number(version, "version") : PROTOCOL_VERSION;
 	message.hello.features = tool_number(named(talk, "features", "0"), "features");
 	message.hello.role = strcmp(role, "data") == 0	 ? HELLO_DATA
 			     : strcmp(role, "bulk") == 0 ? HELLO_BULK
@@ -273,8 +274,8 @@ static void do_frame(struct talk *talk)
 	memset(payload, PATTERN_BYTE, sizeof(payload));
 	apply_fields(talk, is_raw ? 3 : 2, &frame);
 	len = has_payload(&frame) && frame.length <= sizeof(payload) ? frame.length : 0;
-	if (frame.type == FRAME_CONTROL && !named(talk, "crc", NULL))
-		frame.crc = crc32c(0, payload, len);
+	if (frame.type == FRAME_CONTROL && !named(talk, "checksum", NULL))
+		frame.checksum = crc32c(0, payload, len);
 	frame_encode(&frame, header);
 	if (is_raw) {
 		char *equals = strchr(talk->words[2], '=');

@@ -13,7 +13,7 @@ for byte in 300000 1500000 3000000; do proxy b flip up "$byte" lane=main >/dev/n
 volume_run vol --seconds 3600 --min 256k --max 256k --mix 10:90:0:0:0 --seed 11
 wait_until 20 "three flips" proxy_fired b 3
 goes_on vol
-(($(status_value vol .crc_mismatches) >= 1)) || fail "nobody noticed"
+(($(status_value vol .checksum_mismatches) >= 1)) || fail "nobody noticed"
 load_end vol now
 gateway_stop vol
 replicas_match vol 1m "a b"

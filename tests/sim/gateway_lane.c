@@ -104,7 +104,7 @@ static void op_send_message(void *ctx, unsigned leg, enum lane which, const stru
 	if (length < 0)
 		world_violation(gateway->world, "%s cannot be packed", message_kind_name(message->kind));
 	frame.length = (uint32_t)length;
-	frame.crc = crc32c(0, gateway->packed, frame.length);
+	frame.checksum = crc32c(0, gateway->packed, frame.length);
 	frame_encode(&frame, header);
 	stage_bytes(gateway, lane, header, sizeof(header));
 	stage_bytes(gateway, lane, gateway->packed, frame.length);
@@ -379,7 +379,7 @@ static const char *const event_texts[EVENT_KIND_COUNT] = {
 	[EVENT_REJOINED] = EVENT_TEXT("rejoined:"),	[EVENT_RECONCILING] = EVENT_TEXT("reconciling:"),
 	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"), [EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
 	[EVENT_RESUMED] = EVENT_TEXT("resumed"),	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
-	[EVENT_CRC_REPAIRED] = EVENT_TEXT("repaired:"), [EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
+	[EVENT_CHECKSUM_REPAIRED] = EVENT_TEXT("repaired:"), [EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
 	[EVENT_VERIFIED] = EVENT_TEXT("verified:"),	[EVENT_VERIFY_ENDED] = EVENT_TEXT("verify ended:"),
 	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"), [EVENT_REPLACED] = EVENT_TEXT("replaced:"),
 };
@@ -430,7 +430,7 @@ static bool take_message(struct world *world, struct gateway *gateway, struct co
 
 	lane->take = TAKE_HEADER;
 	lane->have = 0;
-	if (crc32c(0, lane->message, lane->want) != lane->frame.crc ||
+	if (crc32c(0, lane->message, lane->want) != lane->frame.checksum ||
 	    codec_unpack(lane->message, lane->want, &gateway->message, &reason))
 		world_violation(world, "server %u sent a control message that cannot be unpacked: %s", conn->leg,
 				reason);

@@ -253,7 +253,7 @@ static void lane_message(struct replica_lane *it, const struct message *message)
 		world_violation(lane->world, "server %u: %s cannot be packed", lane->server->index,
 				message_kind_name(message->kind));
 	frame.length = (uint32_t)length;
-	frame.crc = crc32c(0, packed, frame.length);
+	frame.checksum = crc32c(0, packed, frame.length);
 	frame_encode(&frame, header);
 	send_bytes(lane, header, sizeof(header));
 	send_bytes(lane, packed, frame.length);
@@ -414,7 +414,7 @@ static bool parse_control(struct server_lane *lane, const struct frame *frame)
 	if (lane->control_held)
 		return false;
 	lane->in_start += FRAME_BYTES + frame->length;
-	if (frame->crc != crc32c(0, bytes, frame->length) || codec_unpack(bytes, frame->length, message, &reason)) {
+	if (frame->checksum != crc32c(0, bytes, frame->length) || codec_unpack(bytes, frame->length, message, &reason)) {
 		refuse(lane, reason);
 		return false;
 	}

@@ -464,7 +464,7 @@ struct frame harness_reply(const struct harness *harness, const struct harness_s
 		.session = sent->frame.session,
 		.id = sent->frame.id,
 		.length = sent->frame.type == FRAME_READ ? sent->frame.length : 0,
-		.crc = sent->frame.type == FRAME_WRITE ? 0x1234 : 0,
+		.checksum = sent->frame.type == FRAME_WRITE ? 0x1234 : 0,
 	};
 }
 

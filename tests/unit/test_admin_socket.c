@@ -287,7 +287,7 @@ static size_t make_ping(uint8_t *out, struct frame frame)
 	int len = admin_request_pack(&ping, out + FRAME_BYTES, ADMIN_REQUEST_BYTES_MAX);
 
 	frame.length = frame.length ? frame.length : (uint32_t)len;
-	frame.crc = frame.crc ? frame.crc : crc32c(0, out + FRAME_BYTES, (size_t)len);
+	frame.checksum = frame.checksum ? frame.checksum : crc32c(0, out + FRAME_BYTES, (size_t)len);
 	frame_encode(&frame, out);
 	return FRAME_BYTES + (size_t)len;
 }
@@ -329,7 +329,7 @@ static void each_kind_of_nonsense_costs_only_its_own_connection(void)
 	expect_hang_up(&server, wire, FRAME_BYTES);
 	len = make_ping(wire, (struct frame){.type = FRAME_CONTROL, .length = ADMIN_REQUEST_BYTES_MAX + 1});
 	expect_hang_up(&server, wire, len);
-	len = make_ping(wire, (struct frame){.type = FRAME_CONTROL, .crc = 12345});
+	len = make_ping(wire, (struct frame){.type = FRAME_CONTROL, .checksum = 12345});
 	expect_hang_up(&server, wire, len);
 	server_stop(&server);
 }

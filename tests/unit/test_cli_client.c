@@ -85,7 +85,7 @@ static void encode(const struct message *message, struct reply *ret)
 
 	CHECK_TRUE(len > 0);
 	frame.length = (uint32_t)len;
-	frame.crc = crc32c(0, ret->bytes + FRAME_BYTES, (size_t)len);
+	frame.checksum = crc32c(0, ret->bytes + FRAME_BYTES, (size_t)len);
 	frame_encode(&frame, ret->bytes);
 	ret->len = FRAME_BYTES + (size_t)len;
 }
@@ -216,7 +216,7 @@ static void a_message_that_does_not_unpack_is_refused(void)
 	liar_init(&liar);
 	reply = add_reply(&liar);
 	memset(reply->bytes + FRAME_BYTES, 0xff, 8);
-	frame.crc = crc32c(0, reply->bytes + FRAME_BYTES, 8);
+	frame.checksum = crc32c(0, reply->bytes + FRAME_BYTES, 8);
 	frame_encode(&frame, reply->bytes);
 	reply->len = FRAME_BYTES + 8;
 	open_fails(&liar, TIMEOUT_MS, -EPROTO, "not the answer of a lockstep-replica");

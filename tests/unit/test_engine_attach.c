@@ -240,8 +240,8 @@ static void refusals_that_may_pass_are_tried_again(void)
 static void another_protocol_version_is_refused(void)
 {
 	start(1, 2);
-	h.replicas[1].version = 2;
-	attach_is_refused(-EPROTONOSUPPORT, "r1 (10.0.0.2:7420): speaks protocol version 2");
+	h.replicas[1].version = PROTOCOL_VERSION + 1;
+	attach_is_refused(-EPROTONOSUPPORT, "r1 (10.0.0.2:7420): speaks protocol version 3");
 }
 
 static void a_server_with_small_payloads_is_refused(void)
@@ -329,7 +329,7 @@ static void requests_of_a_refused_attach_fail(void)
 	start(1, 2);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_submit(&h, 1, REQUEST_WRITE, 0, 0, 4096);
-	h.replicas[1].version = 2;
+	h.replicas[1].version = PROTOCOL_VERSION + 1;
 	engine_attach(h.engine);
 	harness_pump(&h);
 	CHECK_EQ_U64(0, h.pending);

@@ -20,12 +20,12 @@ static void start(unsigned replicas, const struct engine_options *options)
 	start_with(&spec, options);
 }
 
-static void acknowledge_with(unsigned leg, uint32_t crc)
+static void acknowledge_with(unsigned leg, uint32_t checksum)
 {
 	struct harness_sent *sent = harness_find(&h, leg, FRAME_WRITE);
 	struct frame reply = harness_reply(&h, sent);
 
-	reply.crc = crc;
+	reply.checksum = checksum;
 	sent->is_answered = true;
 	CHECK_OK(harness_raw_reply(&h, leg, LANE_MAIN, &reply));
 }
@@ -40,7 +40,7 @@ static void a_write_that_differs_between_replicas_is_repeated_from_a_private_cop
 	CHECK_EQ_INT(WRITE_BULK, harness_find(&h, 0, FRAME_WRITE)->path);
 	acknowledge_with(0, 1);
 	acknowledge_with(1, 2);
-	CHECK_EQ_U64(1, harness_status(&h).crc_mismatches);
+	CHECK_EQ_U64(1, harness_status(&h).checksum_mismatches);
 	CHECK_EQ_INT(WRITE_GATHER, harness_find(&h, 0, FRAME_WRITE)->path);
 	CHECK_EQ_U64(1, harness_find(&h, 1, FRAME_WRITE)->frame.wseq);
 	acknowledge_with(1, 3);
@@ -78,7 +78,7 @@ static void the_replica_that_stays_different_is_evicted(void)
 		acknowledge_with(1, 1);
 		acknowledge_with(2, 1);
 	}
-	CHECK_EQ_U64(2, harness_status(&h).crc_mismatches);
+	CHECK_EQ_U64(2, harness_status(&h).checksum_mismatches);
 	harness_pump(&h);
 	CHECK_EQ_U64(0, h.pending);
 	CHECK_OK(h.errors[0]);

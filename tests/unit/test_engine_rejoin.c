@@ -97,12 +97,12 @@ static void the_last_piece_of_a_region_is_copied_as_any_other(void)
 	CHECK_EQ_U64(4 * MIB - DIGEST_PIECE_BYTES, harness_find(&h, 1, FRAME_WRITE)->frame.offset);
 }
 
-static void acknowledge_with(unsigned leg, uint32_t crc)
+static void acknowledge_with(unsigned leg, uint32_t checksum)
 {
 	struct harness_sent *sent = harness_find(&h, leg, FRAME_WRITE);
 	struct frame reply = harness_reply(&h, sent);
 
-	reply.crc = crc;
+	reply.checksum = checksum;
 	sent->is_answered = true;
 	CHECK_OK(harness_raw_reply(&h, leg, LANE_MAIN, &reply));
 }
@@ -117,7 +117,7 @@ static void a_joiner_that_stored_other_bytes_gets_the_write_again(void)
 	acknowledge_with(0, 1);
 	acknowledge_with(1, 2);
 	CHECK_EQ_U64(1, h.pending);
-	CHECK_EQ_U64(1, harness_status(&h).crc_mismatches);
+	CHECK_EQ_U64(1, harness_status(&h).checksum_mismatches);
 	acknowledge_with(0, 3);
 	acknowledge_with(1, 3);
 	CHECK_EQ_U64(0, h.pending);

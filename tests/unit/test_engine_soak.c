@@ -112,7 +112,7 @@ static void answer(struct harness_sent *sent)
 	if (is_change(&sent->frame)) {
 		apply(sent);
 		if (sent->frame.type == FRAME_WRITE && below(300) == 0)
-			reply.crc ^= 1;
+			reply.checksum ^= 1;
 		sent->is_answered = true;
 		CHECK_OK(harness_raw_reply(&h, sent->leg, sent->lane, &reply));
 	} else if (sent->frame.type == FRAME_READ) {

@@ -94,7 +94,7 @@ static void a_busy_or_stale_answer_is_repaired_by_a_new_session(void)
 		harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 		reply = harness_reply(&h, harness_find(&h, 0, FRAME_WRITE));
 		reply.status = statuses[i];
-		reply.crc = 0;
+		reply.checksum = 0;
 		CHECK_ERRNO(-EPROTO, harness_raw_reply(&h, 0, LANE_MAIN, &reply));
 		CHECK_TRUE(h.lanes[0][LANE_MAIN].is_aborted);
 		CHECK_TRUE(h.lanes[0][LANE_BULK].is_aborted);

@@ -35,7 +35,7 @@ static const struct frame golden_reply = {
 	.epoch = 0x01020304,
 	.session = 0x11121314,
 	.id = 0x3132333435363738,
-	.crc = 0x71727374,
+	.checksum = 0x71727374,
 };
 
 static const uint8_t golden_reply_bytes[FRAME_BYTES] = {
@@ -58,7 +58,7 @@ static void check_equal(const struct frame *want, const struct frame *got)
 	CHECK_EQ_U64(want->offset, got->offset);
 	CHECK_EQ_U64(want->wseq, got->wseq);
 	CHECK_EQ_U64(want->stable_upto, got->stable_upto);
-	CHECK_EQ_U64(want->crc, got->crc);
+	CHECK_EQ_U64(want->checksum, got->checksum);
 }
 
 static void a_write_has_the_golden_bytes(void)
@@ -190,7 +190,7 @@ static struct frame with_field(const struct frame *frame, unsigned field)
 		with.stable_upto = 9;
 		break;
 	case CRC:
-		with.crc = 9;
+		with.checksum = 9;
 		break;
 	default:
 		with.status = WIRE_EIO;

@@ -73,7 +73,7 @@ static void the_header_has_its_fields_where_the_page_says(void)
 	check_field("offset", (struct frame){.offset = UINT64_MAX});
 	check_field("wseq", (struct frame){.wseq = UINT64_MAX});
 	check_field("stable_upto", (struct frame){.stable_upto = UINT64_MAX});
-	check_field("crc", (struct frame){.crc = UINT32_MAX});
+	check_field("checksum", (struct frame){.checksum = UINT32_MAX});
 	check_row("60 | 4 | header_crc |");
 }
 
@@ -111,7 +111,7 @@ static void limits_are_those_of_the_code(void)
 {
 	char text[64];
 
-	check_row("CONTROL | 1 | id, length, crc | | 1 to %llu |", MESSAGE_BYTES_MAX);
+	check_row("CONTROL | 1 | id, length, checksum | | 1 to %llu |", MESSAGE_BYTES_MAX);
 	check_row("BATCH | 2 | epoch, session, stable_upto, length | | %u to %llu |", FRAME_BYTES + 1, BATCH_BYTES_MAX);
 	snprintf(text, sizeof(text), "| 1 to %llu |\n", IO_BYTES_MAX);
 	CHECK_STR_HAS(text, page());

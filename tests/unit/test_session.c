@@ -3,7 +3,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "common/crc32c.h"
+#include "common/payload_checksum.h"
 #include "tests/unit/check.h"
 #include "tests/unit/replica_rig.h"
 
@@ -43,7 +43,7 @@ static void a_write_is_answered_with_the_checksum_of_what_was_stored(void)
 	CHECK_EQ_U64(1, rig.lanes[0].reply_count);
 	CHECK_EQ_U64(FRAME_WRITE | FRAME_REPLY, rig.lanes[0].replies[0].frame.type);
 	CHECK_EQ_U64(frame.id, rig.lanes[0].replies[0].frame.id);
-	CHECK_EQ_U64(crc32c(0, bytes, sizeof(bytes)), rig.lanes[0].replies[0].frame.crc);
+	CHECK_EQ_U64(payload_checksum(bytes, sizeof(bytes)), rig.lanes[0].replies[0].frame.checksum);
 	CHECK_EQ_U64(1, rig.lanes[0].replies[0].frame.session);
 	CHECK_MEM(bytes, rig.mem.data + 4096, sizeof(bytes));
 	CHECK_EQ_U64(0, rig.mem.durable_count - 1); /* the promise alone */

@@ -168,7 +168,7 @@ static void a_copy_is_stamped_stored_and_not_listed(void)
 	rig_complete(&rig, STORE_WRITE_STAMPS, 0);
 	rig_complete(&rig, STORE_WRITE, 0);
 	CHECK_EQ_U64(WIRE_OK, rig_status(&rig.lanes[0]));
-	CHECK_TRUE(rig.lanes[0].replies[0].frame.crc != 0);
+	CHECK_TRUE(rig.lanes[0].replies[0].frame.checksum != 0);
 	CHECK_EQ_U64(0xab, rig.mem.data[MIB]);
 	CHECK_EQ_U64(7, stamps_get(&rig.replica.stamps, 1));
 	CHECK_EQ_U64(0, unstable_count(&rig.replica.unstable));

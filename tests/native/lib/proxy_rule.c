@@ -201,7 +201,7 @@ static int change_field(const struct rule_field *field, struct frame *frame)
 	CHANGE(offset)
 	CHANGE(wseq)
 	CHANGE(stable_upto)
-	CHANGE(crc)
+	CHANGE(checksum)
 #undef CHANGE
 	return -EINVAL;
 }

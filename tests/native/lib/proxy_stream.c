@@ -158,7 +158,7 @@ static void hold_control(struct stream *stream, const uint8_t *payload, size_t l
 		.type = FRAME_CONTROL, .length = (uint32_t)len, .id = load_le64(stream->held + HEADER_ID_OFFSET)};
 
 	memmove(stream->held + FRAME_BYTES, payload, len);
-	frame.crc = crc32c(0, stream->held + FRAME_BYTES, len) ^ (bad_crc ? 1 : 0);
+	frame.checksum = crc32c(0, stream->held + FRAME_BYTES, len) ^ (bad_crc ? 1 : 0);
 	frame_encode(&frame, stream->held);
 	stream->held_bytes = FRAME_BYTES + len;
 }

@@ -83,7 +83,7 @@ void wire_client_send_message(struct wire_client *client, const struct message *
 	if (len < 0)
 		tool_die(EXIT_CANNOT, "message %s cannot be packed: %s", message_kind_name(message->kind),
 			 strerror(-len));
-	frame.crc = crc32c(0, bytes, (size_t)len);
+	frame.checksum = crc32c(0, bytes, (size_t)len);
 	wire_client_send_frame(client, &frame, bytes, (size_t)len);
 }
 

@@ -1,4 +1,4 @@
-/* Makes and removes a ublk device: order of commands, device nodes, parameters, stable_writes.
+/* Makes and removes a ublk device: order of commands, device nodes, parameters, queue attributes.
  * Knows no requests. Not on a request's path: before the first one and after the last. */
 #include "gateway/drivers/ublk_device.h"
 
@@ -13,6 +13,7 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/log.h"
 #include "gateway/drivers/ublk_ctl.h"
 
 #define NODE_WAIT_MS 5000   /* devtmpfs makes nodes at once, udev may take its time over owner and mode */
@@ -146,22 +147,37 @@ int ublk_device_add(struct ublk_ctl *ctl, const struct ublk_device_spec *spec, c
 	return rc;
 }
 
-/* Mirrors would receive different bytes of a page that is changed while it is written (ublk does not ask for this). */
-static int set_stable_writes(const struct ublk_device *device, struct err *err)
+/* Writes an attribute of the device's queue, and reads it back: "value" or, among several, "[value]". */
+static int set_queue_attribute(const struct ublk_device *device, const char *name, const char *value, struct err *err)
 {
-	char path[64];
-	char value = 0;
+	char path[64], chosen[24], now[128] = {0};
+	size_t len = strlen(value);
+	bool is_set;
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/block/ublkb%u/queue/stable_writes", device->id);
+	snprintf(path, sizeof(path), "/sys/block/ublkb%u/queue/%s", device->id, name);
+	snprintf(chosen, sizeof(chosen), "[%s]", value);
 	fd = open_node(path, O_RDWR, err);
 	if (fd < 0)
 		return fd;
-	if (pwrite(fd, "1", 1, 0) != 1 || pread(fd, &value, 1, 0) != 1 || value != '1') {
-		close(fd);
-		return err_set(err, -EOPNOTSUPP, "%s: cannot be set to 1; mirrors could differ without it", path);
-	}
+	is_set = pwrite(fd, value, len, 0) == (ssize_t)len && pread(fd, now, sizeof(now) - 1, 0) > 0 &&
+		 (strstr(now, chosen) || (!strncmp(now, value, len) && (now[len] == '\n' || !now[len])));
 	close(fd);
+	return is_set ? 0 : err_set(err, -EOPNOTSUPP, "%s: cannot be set to %s", path, value);
+}
+
+/* Mirrors would receive different bytes of a page that is changed while it is written (ublk does not ask for this).
+ * No scheduler: with one, the kernel hands each request that comes alone to a worker thread first (Linux 7.3
+ * block/blk-mq.c blk_mq_submit_bio(), RQF_USE_SCHED), and what it sorts for is a disk; whoever wants one sets it. */
+static int set_queue(const struct ublk_device *device, struct err *err)
+{
+	struct err scheduler = {0};
+	int rc = set_queue_attribute(device, "stable_writes", "1", err);
+
+	if (rc)
+		return err_wrap(err, "mirrors could differ without stable_writes");
+	if (set_queue_attribute(device, "scheduler", "none", &scheduler))
+		log_warn("event=slower reason=\"%s\"", scheduler.text);
 	return 0;
 }
 
@@ -177,7 +193,7 @@ static int check_block_device(const char *path, int fd, struct err *err)
 
 static int finish_start(const struct ublk_device *device, struct err *err)
 {
-	int fd, rc = set_stable_writes(device, err);
+	int fd, rc = set_queue(device, err);
 
 	if (rc)
 		return rc;

@@ -33,8 +33,8 @@ struct ublk_device {
 /* ADD_DEV, parameters, opens /dev/ublkcN and maps the descriptors. On error nothing is left. */
 int ublk_device_add(struct ublk_ctl *ctl, const struct ublk_device_spec *spec, const struct ublk_choice *choice,
 		    struct ublk_device *ret, struct err *err) must_check;
-/* START_DEV, then waits for /dev/ublkbN and sets stable_writes. All tags must be about to be fetched.
- * On error the device is stopped; ublk_device_remove() is still due. */
+/* START_DEV, then waits for /dev/ublkbN, sets its stable_writes and takes its scheduler away. All tags must be about to
+ * be fetched. On error the device is stopped; ublk_device_remove() is still due. */
 int ublk_device_start(struct ublk_device *device, struct err *err) must_check;
 /* Until nothing is in flight. -EBUSY: it is open somewhere, and not forced. */
 int ublk_device_stop(struct ublk_device *device, bool force, struct err *err) must_check;

@@ -12,7 +12,7 @@ volume_create v 64M "a b"
 # expect_mode MODE OPTION...
 expect_mode()
 {
-	local expected=$1 shown
+	local expected=$1 shown stable scheduler
 	shift
 	gateway_begin v "$@"
 	shown=$(status v "$status_of_volume.mode")
@@ -21,6 +21,8 @@ expect_mode()
 	grep -q "$expected" "$(gateway_log v)" || fail "the log does not name the mode $expected"
 	stable=$(cat "/sys/block/${device#/dev/}/queue/stable_writes")
 	[[ $stable == 1 ]] || fail "queue/stable_writes of $device is $stable"
+	scheduler=$(cat "/sys/block/${device#/dev/}/queue/scheduler")
+	[[ $scheduler == *'[none]'* ]] || fail "queue/scheduler of $device is $scheduler"
 	note "'$*' gives $shown: $(status v "$status_of_volume.mode_reason")"
 	gateway_detach v
 	rm -f "$(gateway_log v)"

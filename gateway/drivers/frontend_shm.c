@@ -1,23 +1,19 @@
-/* Serves a client's shared memory as if it were a block device's queue; a watcher thread turns its futex into a
- * completion of the data thread's ring. Knows no replica. First and last on a request's path in the native tests. */
+/* Serves a client's shared memory as if it were a block device's queue; a byte in its FIFO is a completion of the data
+ * thread's ring. Knows no replica. First and last on a request's path in the native tests. */
 #include "gateway/drivers/frontend_shm.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/uring.h"
 #include "gateway/core/engine.h"
 #include "gateway/drivers/shm_ring.h"
-
-#define WATCHER_STACK_BYTES (256 * KIB) /* thread-local memory included */
-#define WATCHER_SLICE_MS 200		/* how late it notices that it shall end */
 
 static_assert((int)SHM_READ == REQUEST_READ && (int)SHM_WRITE == REQUEST_WRITE && (int)SHM_FLUSH == REQUEST_FLUSH &&
 		      (int)SHM_DISCARD == REQUEST_DISCARD && (int)SHM_ZEROES == REQUEST_ZEROES,
@@ -32,18 +28,14 @@ struct frontend_shm {
 	struct shm_map map;
 	char *path;
 	char reason[160];
-	uint64_t nonce;	     /* of this gateway's attachment */
-	int wake_fd;	     /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
-	uint64_t wake_count; /* where the read lands */
-	bool registered;     /* payloads are in the ring's buffer table, index = slot */
+	uint64_t nonce;	  /* of this gateway's attachment */
+	uint8_t rung[64]; /* where the bytes of the FIFO land */
+	bool registered;  /* payloads are in the ring's buffer table, index = slot */
 	bool failing;
 	unsigned taken_count; /* data thread writes, others read: atomic */
 	uint8_t taken[QUEUE_DEPTH_MAX];
-	pthread_t watcher;
-	bool watching; /* the watcher exists */
-	bool started;  /* atomic: data thread takes requests */
-	bool rescan;   /* atomic: look at all slots once, a killed gateway may have left some */
-	bool ending;   /* atomic: the watcher shall end */
+	bool started; /* atomic: data thread takes requests */
+	bool rescan;  /* atomic: look at all slots once, a killed gateway may have left some */
 };
 
 static struct frontend_shm *to_shm(struct frontend *fe)
@@ -53,43 +45,8 @@ static struct frontend_shm *to_shm(struct frontend *fe)
 
 static void wake_data_thread(struct frontend_shm *shm)
 {
-	uint64_t one = 1;
-
-	if (write(shm->wake_fd, &one, sizeof(one)) < 0)
-		(void)0; /* cannot fail for a count of one */
-}
-
-static void *watch(void *arg)
-{
-	struct frontend_shm *shm = arg;
-	uint32_t *bell = &shm->map.header->submit_bell;
-	uint32_t last = __atomic_load_n(bell, __ATOMIC_SEQ_CST);
-
-	while (!__atomic_load_n(&shm->ending, __ATOMIC_ACQUIRE)) {
-		uint32_t now;
-
-		shm_futex_wait(bell, last, WATCHER_SLICE_MS);
-		now = __atomic_load_n(bell, __ATOMIC_SEQ_CST);
-		if (now != last)
-			wake_data_thread(shm);
-		last = now;
-	}
-	return NULL;
-}
-
-static int start_watcher(struct frontend_shm *shm, struct err *err)
-{
-	pthread_attr_t attr;
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, WATCHER_STACK_BYTES);
-	rc = pthread_create(&shm->watcher, &attr, watch, shm);
-	pthread_attr_destroy(&attr);
-	if (rc)
-		return err_set(err, -rc, "shared memory %s: watcher thread: %s", shm->path, strerror(rc));
-	shm->watching = true;
-	return 0;
+	if (write(shm->map.bell_fd, "", 1) < 0)
+		log_warn("event=not_woken reason=%s", err_name(-errno)); /* it looks by itself, twenty times a second */
 }
 
 static bool shm_recovers(struct frontend *fe, uint64_t nonce, uint64_t ret_nonces[DEVICE_NONCES_MAX])
@@ -116,7 +73,7 @@ static void arm_wake(struct frontend_shm *shm)
 {
 	struct io_uring_sqe *sqe = ring_sqe(shm->fe.ring);
 
-	io_uring_prep_read(sqe, shm->wake_fd, &shm->wake_count, sizeof(shm->wake_count), 0);
+	io_uring_prep_read(sqe, shm->map.bell_fd, shm->rung, sizeof(shm->rung), 0);
 	sqe->user_data = ud_pack(UD_FRONTEND, 0);
 }
 
@@ -313,10 +270,7 @@ static int shm_start(struct frontend *fe, struct err *err)
 {
 	struct frontend_shm *shm = to_shm(fe);
 	struct shm_header *header = shm->map.header;
-	int rc = start_watcher(shm, err);
 
-	if (rc)
-		return rc;
 	header->volume_bytes = shm->options.volume_bytes;
 	header->block_bytes = shm->options.block_bytes;
 	header->gateway_pid = (uint32_t)getpid();
@@ -348,13 +302,7 @@ static void shm_destroy(struct frontend *fe)
 {
 	struct frontend_shm *shm = to_shm(fe);
 
-	if (shm->watching) {
-		__atomic_store_n(&shm->ending, true, __ATOMIC_RELEASE);
-		shm_futex_wake(&shm->map.header->submit_bell);
-		pthread_join(shm->watcher, NULL);
-	}
 	shm_map_close(&shm->map);
-	close(shm->wake_fd);
 	free(shm->path);
 	free(shm);
 }
@@ -414,11 +362,6 @@ int frontend_shm_new(const struct frontend_shm_options *options, struct frontend
 		goto err_path;
 	if (flock(shm->map.fd, LOCK_EX | LOCK_NB)) {
 		rc = err_set(err, -EBUSY, "shared memory %s: another gateway has it", options->path);
-		goto err_map;
-	}
-	shm->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (shm->wake_fd < 0) {
-		rc = err_set(err, -errno, "shared memory %s: eventfd: %s", options->path, strerror(errno));
 		goto err_map;
 	}
 	shm->fe = (struct frontend){.ops = &shm_ops, .queue_depth = shm->map.queue_depth};

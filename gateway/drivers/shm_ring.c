@@ -1,4 +1,4 @@
-/* The shared memory of the test frontend: its layout, its futexes, and the client's side of it.
+/* The shared memory of the test frontend: its layout, its bells, and the client's side of it.
  * Knows nothing of the engine or io_uring. On a request's path: the client's end, before frontend_shm.c and after it.
  */
 #include "gateway/drivers/shm_ring.h"
@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -90,11 +91,31 @@ static int check_file(int fd, const char *path, struct shm_header *ret, struct e
 	return 0;
 }
 
+/* Opened for both directions it has a reader and a writer always: neither side ever sees the other one's end. */
+static int open_bell(const char *path, int flags)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	int fd;
+
+	if (snprintf(name, sizeof(name), "%s.bell", path) >= (int)sizeof(name))
+		return -ENAMETOOLONG;
+	if (flags & O_CREAT && ((unlink(name) && errno != ENOENT) || mkfifo(name, 0600)))
+		return -errno;
+	fd = open(name, O_RDWR | O_CLOEXEC | (flags & O_NONBLOCK));
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && S_ISFIFO(st.st_mode))
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
 int shm_map_open(const char *path, struct shm_map *ret, struct err *err)
 {
 	struct shm_header header;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	int rc;
+	int bell_fd, rc;
 
 	if (fd < 0)
 		return err_set(err, -errno, "shared memory %s: %s; the test client makes it before the gateway starts",
@@ -102,12 +123,20 @@ int shm_map_open(const char *path, struct shm_map *ret, struct err *err)
 	rc = check_file(fd, path, &header, err);
 	if (rc)
 		goto err_close;
+	bell_fd = rc = open_bell(path, 0);
+	if (rc < 0) {
+		err_set(err, rc, "shared memory %s: its FIFO %s.bell cannot be opened: %s", path, path, strerror(-rc));
+		goto err_close;
+	}
 	rc = map_file(fd, header.queue_depth, header.io_bytes, ret);
 	if (rc) {
 		err_set(err, rc, "shared memory %s: cannot be mapped: %s", path, strerror(-rc));
-		goto err_close;
+		goto err_bell;
 	}
+	ret->bell_fd = bell_fd;
 	return 0;
+err_bell:
+	close(bell_fd);
 err_close:
 	close(fd);
 	return rc;
@@ -119,7 +148,8 @@ void shm_map_close(struct shm_map *map)
 		return;
 	munmap(map->header, map->bytes);
 	close(map->fd);
-	*map = (struct shm_map){.fd = -1};
+	close(map->bell_fd);
+	*map = (struct shm_map){.fd = -1, .bell_fd = -1};
 }
 
 void shm_futex_wait(uint32_t *word, uint32_t seen, int timeout_ms)
@@ -148,11 +178,28 @@ static int create_file(const char *path, unsigned queue_depth, uint32_t io_bytes
 	rc = ftruncate(fd, (off_t)shm_total_bytes(queue_depth, io_bytes)) ? -errno : 0;
 	if (!rc)
 		rc = map_file(fd, queue_depth, io_bytes, ret);
-	if (rc) {
-		unlink(path);
-		close(fd);
-	}
+	if (rc)
+		goto err_file;
+	rc = open_bell(path, O_CREAT | O_NONBLOCK);
+	if (rc < 0)
+		goto err_map;
+	ret->bell_fd = rc;
+	return 0;
+err_map:
+	munmap(ret->header, ret->bytes);
+err_file:
+	unlink(path);
+	close(fd);
 	return rc;
+}
+
+static void unlink_files(const char *path)
+{
+	char name[PATH_MAX];
+
+	unlink(path);
+	if (snprintf(name, sizeof(name), "%s.bell", path) < (int)sizeof(name))
+		unlink(name);
 }
 
 int shm_client_create(const char *path, unsigned queue_depth, uint32_t io_bytes, struct shm_client **ret,
@@ -192,7 +239,7 @@ void shm_client_free(struct shm_client *client)
 {
 	if (!client)
 		return;
-	unlink(client->path);
+	unlink_files(client->path);
 	shm_map_close(&client->map);
 	free(client->path);
 	free(client);
@@ -251,13 +298,13 @@ uint32_t shm_client_block_bytes(const struct shm_client *client)
 	return __atomic_load_n(&client->map.header->block_bytes, __ATOMIC_RELAXED);
 }
 
-/* Seq_cst against the gateway's "set sleeps, then look once more": one of the two sees the other. */
-static void ring_submit_bell(struct shm_header *header)
+/* Seq_cst against the gateway's "set sleeps, then look once more": one of the two sees the other. Rung once a sleep. */
+static void ring_submit_bell(const struct shm_map *map)
 {
-	if (!__atomic_load_n(&header->gateway_sleeps, __ATOMIC_SEQ_CST))
+	if (!__atomic_exchange_n(&map->header->gateway_sleeps, 0, __ATOMIC_SEQ_CST))
 		return;
-	__atomic_fetch_add(&header->submit_bell, 1, __ATOMIC_SEQ_CST);
-	shm_futex_wake(&header->submit_bell);
+	if (write(map->bell_fd, "", 1) < 0)
+		return; /* full: there is enough to wake up for */
 }
 
 int shm_client_submit(struct shm_client *client, unsigned slot, enum shm_op op, unsigned flags, uint64_t offset,
@@ -283,7 +330,7 @@ int shm_client_submit(struct shm_client *client, unsigned slot, enum shm_op op, 
 	client->outstanding++;
 	__atomic_store_n(&s->state, SHM_SUBMITTED, __ATOMIC_RELEASE);
 	__atomic_fetch_or(&header->submitted[slot / 64], 1ull << (slot % 64), __ATOMIC_SEQ_CST);
-	ring_submit_bell(header);
+	ring_submit_bell(&client->map);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * `lockstep-gateway --frontend shm:PATH`. It behaves as ublk with USER_RECOVERY_REISSUE does: requests of a killed
  * gateway stay submitted, and the next gateway that opens the file executes them again. Either side may be killed at
  * any instruction: truth is each slot's `state`; the bitmaps and doorbells are only hints where to look.
+ * Beside the file lies a FIFO, PATH.bell: a byte in it wakes a gateway that sleeps in its ring.
  *
  * A slot belongs to the client while FREE or DONE, to the gateway while SUBMITTED; so does its payload.
  * Memory order: the owner writes all fields, then stores `state` with release; the other side loads it with acquire.
@@ -19,7 +20,7 @@
 #include "common/limits.h"
 
 #define SHM_MAGIC 0x4d48534b434f4cull /* "LOCKSHM" */
-#define SHM_VERSION 2u
+#define SHM_VERSION 3u
 #define SHM_PAGE_BYTES 4096u
 
 enum shm_slot_state { SHM_FREE = 0, SHM_SUBMITTED = 1, SHM_DONE = 2 };
@@ -41,11 +42,10 @@ struct shm_header {
 	uint32_t stopped; /* 1: the gateway has detached in good order */
 	uint64_t volume_bytes;
 	uint64_t nonces[DEVICE_NONCES_MAX]; /* of the gateway that served last, then of those that tried since (R11) */
-	/* Doorbells: counters, also futex words. */
-	uint32_t submit_bell; /* client rings when `gateway_sleeps` */
-	uint32_t gateway_sleeps;
-	uint32_t complete_bell; /* gateway rings when `client_sleeps` */
+	uint32_t gateway_sleeps;	    /* the client takes it back and writes to the FIFO */
+	uint32_t complete_bell;		    /* counter, also a futex word: gateway rings when `client_sleeps` */
 	uint32_t client_sleeps;
+	uint32_t reserved;
 	uint64_t submitted[QUEUE_DEPTH_MAX / 64]; /* hint: bit per slot */
 	uint64_t completed[QUEUE_DEPTH_MAX / 64];
 };
@@ -71,6 +71,7 @@ size_t shm_total_bytes(unsigned queue_depth, uint32_t io_bytes);
 /* A mapping of the file, by either side. */
 struct shm_map {
 	int fd;
+	int bell_fd; /* the FIFO; the client's does not block */
 	size_t bytes;
 	struct shm_header *header;
 	struct shm_slot *slots;
@@ -80,7 +81,7 @@ struct shm_map {
 	uint32_t io_bytes;
 };
 
-/* Maps an existing file and checks every field of its header. 0 or a negative errno in `err`. */
+/* Maps an existing file, whose header it checks field by field, and opens its FIFO. 0 or a negative errno in `err`. */
 int shm_map_open(const char *path, struct shm_map *ret, struct err *err) must_check;
 /* Harmless on a zeroed map. */
 void shm_map_close(struct shm_map *map);

@@ -145,6 +145,7 @@
 	X(seeded_knows_no_lease, "R9: ... and knows of no lease when it has its vote again")                           \
 	X(seeded_before_chosen, "... or is given its vote before a majority without it knows of it")                   \
 	X(old_directory_votes, "... or the directory that was replaced votes when it comes back")                      \
+	X(late_seed_taken, "... or a seed of a connection that was lost gives a blank one its vote")                   \
 	X(accept_not_durable, "R3.5: a config is accepted before it is durable")                                       \
 	X(session_not_drained, "R2: a new session opens while the requests of the older one run")                      \
 	X(no_session_fence, "P3: connections of older sessions stay, and their frames are served")                     \

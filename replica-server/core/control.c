@@ -19,11 +19,12 @@ static void send_message(struct replica_lane *lane, const struct message *messag
 		lane->ops->message(lane, message);
 }
 
-void control_send_state(const struct replica *replica, struct replica_lane *lane)
+void control_send_state(struct replica *replica, struct replica_lane *lane)
 {
 	struct message message = {.kind = MESSAGE_STATE};
 	struct message_state *state = &message.state;
 
+	replica->told = lane;
 	state->promised = replica->sb.promised;
 	state->incarnation = replica->server->incarnation;
 	state->boot_id = replica->boot_id;
@@ -271,6 +272,12 @@ static void run_seed(struct replica *replica)
 	if (!superblock_is_blank(&replica->sb)) {
 		control_refuse(replica, REFUSAL_ORDER,
 			       "its directory is not blank, it has its vote; the gateway is faulty");
+		return;
+	}
+	/* On a connection that was lost at the gateway's end: who was told since that it is blank names another life.
+	 */
+	if ((replica->told != replica->control_lane || !replica->told) && !MUTANT(late_seed_taken)) {
+		control_refuse(replica, REFUSAL_ORDER, "another connection was told since that its directory is blank");
 		return;
 	}
 	misfit = seed_misfit(replica);

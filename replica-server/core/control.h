@@ -14,7 +14,7 @@ void control_queue(struct replica_lane *lane);
 enum refusal control_judge(const struct replica *replica, enum message_kind kind, const struct ballot *ballot,
 			   const char **ret_why);
 /* Answers PROBE and PROMISE. `lane` may be NULL: nobody to tell. */
-void control_send_state(const struct replica *replica, struct replica_lane *lane);
+void control_send_state(struct replica *replica, struct replica_lane *lane);
 
 /* Writes the alternate slot, then calls `next`. One at a time: only the running control request, or the end of the
  * replica's life, writes it. */

@@ -164,6 +164,8 @@ void replica_lane_closed(struct replica_lane *lane)
 	list_del(&lane->control_node);
 	if (replica->control_lane == lane)
 		replica->control_lane = NULL;
+	if (replica->told == lane)
+		replica->told = NULL;
 	voter_lane_closed(lane);
 	session_lane_closed(lane);
 	replica->changed(replica);

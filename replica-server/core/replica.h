@@ -70,6 +70,7 @@ struct replica {
 	struct list control_queue; /* lanes whose control request waits */
 	bool control_running;
 	struct replica_lane *control_lane; /* whose request runs; NULL: it went away meanwhile */
+	const struct replica_lane *told;   /* the last that was sent a STATE; NULL: it went away */
 	struct control_request control;
 	struct store_op meta; /* superblock writes, and the last sync */
 	void (*meta_next)(struct replica *replica, int error);

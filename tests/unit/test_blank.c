@@ -102,6 +102,25 @@ static void everything_but_probe_and_claim_is_refused(bool is_witness)
 	rig_fini(&rig);
 }
 
+/* It was sent before the gateway lost that connection, and the life that the next one gets is another. */
+static void a_seed_of_an_older_connection_comes_too_late(void)
+{
+	struct message late, message;
+
+	begin(false);
+	late = message = seed();
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
+	CHECK_TRUE(probe(1)->is_blank);
+	late.accept.config.voters[0].life = config_life(EPOCH, GEN - 1);
+	rig_message(&rig, 0, &late);
+	check_refused(0, REFUSAL_ORDER, "another connection");
+	rig_message(&rig, 1, &message);
+	mem_store_run(&rig.mem);
+	CHECK_EQ_INT(MESSAGE_SEEDED, rig.lanes[1].answer.kind);
+	CHECK_EQ_U64(config_life(EPOCH, GEN), probe(1)->life);
+	rig_fini(&rig);
+}
+
 static void a_blank_replica_promises_accepts_leases_and_serves_nothing(void)
 {
 	everything_but_probe_and_claim_is_refused(false);
@@ -388,6 +407,7 @@ static void a_life_from_the_future_is_refused(void)
 }
 
 static const struct check_test tests[] = {
+	CHECK_TEST(a_seed_of_an_older_connection_comes_too_late),
 	CHECK_TEST(a_blank_replica_promises_accepts_leases_and_serves_nothing),
 	CHECK_TEST(a_blank_witness_promises_accepts_and_leases_nothing),
 	CHECK_TEST(a_seeded_replica_is_a_voter_that_promised_and_accepted),

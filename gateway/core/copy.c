@@ -65,6 +65,7 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 		copy = engine->copies[i].phase == COPY_IDLE ? &engine->copies[i] : NULL;
 	if (!copy)
 		return false;
+	pace_began(engine);
 	copy->phase = COPY_LOCKING;
 	copy->set = set->index;
 	copy->region = region;
@@ -90,7 +91,7 @@ static void finish(struct engine *engine, struct copy *copy, bool is_done)
 	copy->phase = COPY_IDLE;
 	engine->sets[copy->set].needs_look = true;
 	slot_free_copy(engine, copy);
-	pace_took(engine, engine->now_ns - copy->begun_ns);
+	pace_ended(engine);
 	if (copy->purpose == COPY_VERIFY && is_done)
 		verify_region_done(engine, copy);
 	else if (copy->purpose == COPY_VERIFY)

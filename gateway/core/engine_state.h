@@ -73,6 +73,21 @@ struct pace {
 	uint64_t budget, refilled_ns;
 };
 
+/* What the application got done in so much time; work in KiB, about. */
+struct turn_sum {
+	uint64_t ns, work;
+};
+
+/* The application's and the copying's (pace.c). */
+struct turns {
+	bool is_burst;
+	uint64_t since_ns;	/* of the turn, or since the application has been busy in it */
+	uint64_t work;		/* the application's since then */
+	uint64_t owed_ns;	/* rest that was too short to be taken */
+	uint64_t rest_until_ns; /* no region is begun before while it has requests; 0: none is waited for */
+	struct turn_sum beside, alone;
+};
+
 /* A comparison of all in-sync replicas that people asked for (verify.c). One at a time, one set after the other. */
 struct verify {
 	struct verify_order order;
@@ -190,8 +205,7 @@ struct engine {
 	struct copy copies[RESYNC_SLOTS];
 	struct pace resync_pace;
 	uint64_t foreground_ns; /* when a request of the application's last came or was completed */
-	uint64_t
-		rest_until_ns; /* no region is begun before while the application has requests; 0: none is waited for */
+	struct turns turns;
 	struct verify verify;
 	struct list ready; /* parts whose range was granted, by range.granted */
 	uint64_t generation;
@@ -458,9 +472,12 @@ bool copy_is_of(const struct engine *engine, const struct set *set, uint64_t reg
 void pace_refill(struct pace *pace, uint64_t now_ns);
 void pace_spend(struct pace *pace, uint64_t bytes);
 bool pace_allows(const struct engine *engine, const struct pace *pace);
-void pace_note_foreground(struct engine *engine);
-/* A region took so long, from the lock to its end. */
-void pace_took(struct engine *engine, uint64_t duration_ns);
+/* A request of the application's, before it counts as outstanding. */
+void pace_request_comes(struct engine *engine);
+void pace_request_done(struct engine *engine, uint64_t work);
+/* A region is begun; one has ended. */
+void pace_began(struct engine *engine);
+void pace_ended(struct engine *engine);
 /* What rested may be looked at again. */
 void pace_wake(struct engine *engine);
 

@@ -52,6 +52,12 @@ static bool is_data(const struct request *request)
 	return request->op == REQUEST_READ || request->op == REQUEST_WRITE;
 }
 
+/* In KiB, and some for the request itself. */
+static uint64_t work_of(const struct request *request)
+{
+	return 4 + (is_data(request) ? request->length / KIB : 0);
+}
+
 static bool request_is_valid(const struct engine *engine, const struct request *request)
 {
 	const struct volume_spec *spec = &engine->spec;
@@ -191,9 +197,9 @@ void slot_submit(struct engine *engine, const struct request *request)
 		return;
 	}
 	count_request(engine, request);
+	pace_request_comes(engine);
 	engine->outstanding++;
 	engine->outstanding_reads += request->op == REQUEST_READ;
-	pace_note_foreground(engine);
 	slot_take(engine, slot, request, parts, split(engine, request, parts));
 	for (unsigned i = 0; i < slot->part_count; i++) {
 		struct part *part = &slot->parts[i];
@@ -352,7 +358,7 @@ static void slot_complete(struct engine *engine, struct slot *slot)
 	assert(engine->outstanding > 0);
 	engine->outstanding--;
 	engine->outstanding_reads -= slot->request.op == REQUEST_READ;
-	pace_note_foreground(engine);
+	pace_request_done(engine, work_of(&slot->request));
 	engine->counters.failed_requests += slot->error != 0;
 	engine->ops->complete(engine->ctx, index, slot->error);
 }

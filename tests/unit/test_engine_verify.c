@@ -283,7 +283,8 @@ static void a_write_waits_while_its_region_is_compared_and_others_do_not(void)
 {
 	make_pair();
 	h.replicas[1].mute_on = MESSAGE_DIGEST;
-	CHECK_OK(start((struct verify_order){0}));
+	CHECK_OK(start((struct verify_order){.bytes_per_s = 4 * MIB}));
+	harness_tick(&h, NS_PER_S);
 	harness_pump(&h);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_submit(&h, 1, REQUEST_WRITE, 0, 7 * MIB, 4096);
@@ -303,8 +304,9 @@ static void count_digests(struct harness *harness, const struct harness_message 
 	digests += asked->kind == MESSAGE_DIGEST && asked->leg == 0;
 }
 
-/* A request is outstanding all the time: a region, a rest twice as long as the region took, the next region. */
-static void while_the_application_works_regions_go_one_by_one_with_rests(void)
+/* A request is outstanding all the time, and nothing is known of what it is hindered by: a burst of a few regions, a
+ * rest twice as long, the next burst. */
+static void while_the_application_works_regions_go_in_bursts_with_rests(void)
 {
 	make_pair();
 	digests = 0;
@@ -313,19 +315,76 @@ static void while_the_application_works_regions_go_one_by_one_with_rests(void)
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096);
 	CHECK_OK(start((struct verify_order){0}));
 	harness_pump(&h);
-	CHECK_EQ_U64(1, digests);
+	CHECK_EQ_U64(3, digests);
 	harness_tick(&h, 40000000);
 	h.replicas[1].mute_on = 0;
 	harness_pump(&h);
-	CHECK_EQ_U64(1, digests);
+	CHECK_EQ_U64(3, digests);
 	harness_tick(&h, 79000000);
 	harness_pump(&h);
-	CHECK_EQ_U64(1, digests);
-	harness_tick(&h, 1000000);
+	CHECK_EQ_U64(3, digests);
+	harness_tick(&h, 3000000);
 	harness_pump(&h);
-	CHECK_TRUE(digests > 1);
+	CHECK_TRUE(digests > 3);
 	go_on(100);
 	CHECK_EQ_INT(VERIFY_DONE, found.state);
+}
+
+/* `count` requests done, and the next one outstanding. */
+static void requests(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		harness_answer_all(&h);
+		harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
+	}
+	harness_sweep(&h);
+}
+
+/* One verify after the other, each region 10 ms, beside an application that does so many requests in a millisecond
+ * while regions are compared, and so many while none is. In percent of the time: regions are being compared. */
+static unsigned compared_beside(unsigned requests_beside, unsigned requests_alone)
+{
+	unsigned active = 0, total = 4000;
+
+	make_pair();
+	h.on_asked = count_digests;
+	look();
+	for (unsigned ms = 0; ms < total; ms++) {
+		bool is_active;
+
+		if (found.state != VERIFY_RUNNING) {
+			digests = 0;
+			CHECK_OK(start((struct verify_order){0}));
+		}
+		h.replicas[1].mute_on = ms % 10 ? MESSAGE_DIGEST : 0;
+		harness_pump(&h);
+		look();
+		is_active = found.state == VERIFY_RUNNING && digests > found.compared_bytes / MIB;
+		active += is_active;
+		requests(is_active ? requests_beside : requests_alone);
+		harness_tick(&h, 1000000);
+	}
+	return active * 100 / total;
+}
+
+static void an_application_that_is_stopped_by_it_keeps_two_thirds_of_the_time(void)
+{
+	unsigned percent = compared_beside(0, 2);
+
+	CHECK_TRUE(percent >= 25 && percent <= 36);
+}
+
+/* A part p of the time at half the rate leaves 1 - p / 2. */
+static void an_application_that_is_slowed_down_by_it_keeps_two_thirds_of_its_rate(void)
+{
+	unsigned percent = compared_beside(2, 4);
+
+	CHECK_TRUE(percent >= 55 && percent <= 72);
+}
+
+static void an_application_that_it_does_not_hinder_is_hardly_waited_for(void)
+{
+	CHECK_TRUE(compared_beside(2, 2) >= 80);
 }
 
 static void alone_it_fills_all_its_slots(void)
@@ -502,7 +561,10 @@ static const struct check_test tests[] = {
 	CHECK_TEST(more_differences_than_are_kept_are_counted),
 	CHECK_TEST(orders_that_make_no_sense_are_refused),
 	CHECK_TEST(a_write_waits_while_its_region_is_compared_and_others_do_not),
-	CHECK_TEST(while_the_application_works_regions_go_one_by_one_with_rests),
+	CHECK_TEST(while_the_application_works_regions_go_in_bursts_with_rests),
+	CHECK_TEST(an_application_that_is_stopped_by_it_keeps_two_thirds_of_the_time),
+	CHECK_TEST(an_application_that_is_slowed_down_by_it_keeps_two_thirds_of_its_rate),
+	CHECK_TEST(an_application_that_it_does_not_hinder_is_hardly_waited_for),
 	CHECK_TEST(alone_it_fills_all_its_slots),
 	CHECK_TEST(it_keeps_to_its_rate),
 	CHECK_TEST(a_lost_replica_is_left_out_and_its_regions_are_compared_again),

@@ -100,6 +100,7 @@
 	X(its_list_ignored, "R7: what its own list has is not compared")                                               \
 	X(own_stamps_ignored, "R7: what is stamped on the replica itself is not compared")                             \
 	X(source_stamps_ignored, "R7: what is stamped on the source is not compared")                                  \
+	X(unseen_not_copied, "R7: what is not compared is not copied either")                                          \
 	X(joiner_gets_no_stamps, "R7: the source's stamps are not raised on the replica that comes back")              \
 	X(joiner_misses_what_is_under_way, "R7: ... nor is it sent the writes under way")                              \
 	X(joiner_misses_new_writes, "R7: ... nor the new ones")                                                        \

@@ -1,6 +1,6 @@
 /* One region compared, under its range lock, and made equal (R3.7, R7, verify.c): digests of the source and of the
  * others, then the pieces that differ, read from the source into a slot of the engine's own and written to those that
- * differ.
+ * differ. Where comparing does not pay (comparing.h), a rejoin takes all pieces for different.
  *
  *	IDLE -> LOCKING -> DIGEST -+-> IDLE (equal)
  *			     ^     |
@@ -75,10 +75,9 @@ bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t
 	copy->legs = targets | (uint8_t)(1u << source);
 	copy->purpose = purpose;
 	copy->is_read_only = purpose == COPY_VERIFY && !engine->verify.order.repair && !MUTANT(verify_repairs_unasked);
-	copy->is_stopped = false;
+	copy->is_stopped = copy->is_unseen = false;
 	copy->round++;
 	copy->digests_asked = copy->digests_held = 0;
-	copy->begun_ns = engine->now_ns;
 	pace_spend(purpose == COPY_VERIFY ? &engine->verify.pace : &engine->resync_pace, copy->bytes);
 	at = (struct layout_part){.set = set->index, .set_offset = start, .length = copy->bytes};
 	if (slot_take_copy(engine, copy, &at))
@@ -116,28 +115,6 @@ static void stop(struct engine *engine, struct copy *copy)
 {
 	copy->is_stopped = true;
 	end_if_idle(engine, copy);
-}
-
-void copy_locked(struct engine *engine, struct copy *copy)
-{
-	struct set *set = &engine->sets[copy->set];
-
-	copy->phase = COPY_DIGEST;
-	copy->begun_ns = engine->now_ns;
-	if (copy->is_stopped || (copy->legs & ~set->up_legs)) {
-		stop(engine, copy);
-		return;
-	}
-	for (unsigned i = 0; i < set->leg_count; i++) {
-		struct leg *leg = set_leg(engine, set, i);
-
-		if (!(copy->legs & leg_bit(leg)))
-			continue;
-		copy->digests_asked |= leg_bit(leg);
-		engine->message.digest =
-			(struct message_digest){engine->ballot, copy->region * REGION_BYTES, (uint32_t)copy->bytes};
-		attach_ask(engine, leg, MESSAGE_DIGEST, (uint32_t)copy->round << COPY_BITS | index_of(engine, copy));
-	}
 }
 
 unsigned copy_pieces(const struct copy *copy)
@@ -235,6 +212,63 @@ static void next_run(struct engine *engine, struct copy *copy)
 	read_run(engine, copy);
 }
 
+/* Of a rejoin. */
+static struct leg *joiner_of(struct engine *engine, const struct copy *copy)
+{
+	return set_leg(engine, &engine->sets[copy->set], (unsigned)__builtin_ctz(copy->targets));
+}
+
+static bool is_worth_comparing(struct engine *engine, const struct copy *copy)
+{
+	return copy->purpose != COPY_REJOIN ||
+	       comparing_pays(&joiner_of(engine, copy)->rejoin.comparing, engine->options.unseen_below_percent);
+}
+
+/* As if every piece were another. */
+static void copy_unseen(struct engine *engine, struct copy *copy)
+{
+	copy->is_unseen = true;
+	for (unsigned piece = 0; piece < copy_pieces(copy); piece++) {
+		copy->right[piece] = copy->source;
+		copy->wrong[piece] = MUTANT(unseen_not_copied) ? 0 : copy->targets;
+	}
+	copy->differ = differing(copy);
+	next_run(engine, copy);
+}
+
+void copy_locked(struct engine *engine, struct copy *copy)
+{
+	struct set *set = &engine->sets[copy->set];
+
+	copy->phase = COPY_DIGEST;
+	if (copy->is_stopped || (copy->legs & ~set->up_legs)) {
+		stop(engine, copy);
+		return;
+	}
+	if (!is_worth_comparing(engine, copy)) {
+		copy_unseen(engine, copy);
+		return;
+	}
+	for (unsigned i = 0; i < set->leg_count; i++) {
+		struct leg *leg = set_leg(engine, set, i);
+
+		if (!(copy->legs & leg_bit(leg)))
+			continue;
+		copy->digests_asked |= leg_bit(leg);
+		engine->message.digest =
+			(struct message_digest){engine->ballot, copy->region * REGION_BYTES, (uint32_t)copy->bytes};
+		attach_ask(engine, leg, MESSAGE_DIGEST, (uint32_t)copy->round << COPY_BITS | index_of(engine, copy));
+	}
+}
+
+static void note_comparison(struct engine *engine, const struct copy *copy)
+{
+	unsigned pieces = copy_pieces(copy), differ = (unsigned)__builtin_popcount(differing(copy));
+
+	if (copy->purpose == COPY_REJOIN)
+		comparing_note(&joiner_of(engine, copy)->rejoin.comparing, pieces, pieces - differ);
+}
+
 void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const struct message_digested *digested)
 {
 	unsigned index = tag & ((1u << COPY_BITS) - 1);
@@ -255,6 +289,7 @@ void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const s
 		verify_judge(engine, copy);
 	else
 		compare(copy);
+	note_comparison(engine, copy);
 	copy->differ = copy->is_read_only ? 0 : differing(copy);
 	next_run(engine, copy);
 }

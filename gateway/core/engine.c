@@ -24,6 +24,7 @@ void engine_options_default(struct engine_options *ret)
 		.attach_limit_ns = 30000000000ull,
 		.min_in_sync = 1,
 		.quorum_wait_ns = 30000000000ull,
+		.unseen_below_percent = 25,
 		.slow_factor = 16,
 		.slow_ns = 10000000000ull,
 		.slow_rest_ns = 60000000000ull,

@@ -147,7 +147,9 @@ struct engine_options {
 	unsigned min_in_sync;	  /* fewer replicas in sync: suspended. At least 1 */
 	bool fails_without_quorum; /* requests fail with EIO when suspended for `quorum_wait_ns` (R12) */
 	uint64_t quorum_wait_ns;
-	uint64_t resync_bytes_per_s; /* read and compared for a rejoin; 0: as fast as it goes */
+	uint64_t resync_bytes_per_s; /* compared or copied for a rejoin; 0: as fast as it goes */
+	/* A rejoin copies regions unseen while fewer of the pieces that it compared were equal; 0: compares all. */
+	unsigned unseen_below_percent;
 	unsigned slow_factor; /* a replica so many times slower than the fastest for `slow_ns` is evicted; 0: never */
 	uint64_t slow_ns;
 	uint64_t slow_rest_ns;	    /* ... and is not taken back before */

@@ -46,13 +46,13 @@ struct copy {
 	enum copy_phase phase;
 	unsigned set;
 	uint64_t region;
-	uint64_t bytes;	   /* of the region */
-	uint64_t begun_ns; /* when it had its range */
-	uint8_t targets;   /* legs to make equal; more than the joiner when reconciling */
-	uint8_t legs;	   /* all that it is about */
-	uint8_t source;	   /* in the set; of the run being copied */
+	uint64_t bytes;	 /* of the region */
+	uint8_t targets; /* legs to make equal; more than the joiner when reconciling */
+	uint8_t legs;	 /* all that it is about */
+	uint8_t source;	 /* in the set; of the run being copied */
 	enum copy_purpose purpose;
 	bool is_read_only;     /* compared only */
+	bool is_unseen;	       /* copied without comparing */
 	bool is_premature;     /* a verify met what may differ lawfully: once more */
 	bool is_stopped;       /* source or target lost, or attached anew: ends when nothing is outstanding */
 	uint16_t round;	       /* tells answers to an earlier use apart */

@@ -19,6 +19,7 @@
 
 #include "common/compiler.h"
 #include "common/list.h"
+#include "gateway/core/comparing.h"
 #include "common/uuid.h"
 #include "gateway/core/engine.h"
 #include "gateway/core/region_map.h"
@@ -74,7 +75,8 @@ struct rejoin {
 	bool is_last_page;
 	bool is_full;	/* everything is compared */
 	uint16_t round; /* tells answers to an earlier attempt apart */
-	uint64_t total_regions, copied_bytes, compared_bytes;
+	uint64_t total_regions, copied_bytes, compared_bytes, unseen_bytes; /* the last: copied without comparing */
+	struct comparing comparing;
 	uint64_t since_ns, told_ns;
 	uint64_t barrier_id; /* of the FLUSH, 0: none outstanding */
 	uint64_t barrier_writes;

@@ -440,7 +440,8 @@ void resync_copied(struct engine *engine, struct copy *copy)
 
 			if (copy->targets & leg_bit(leg)) {
 				region_map_remove(&leg->to_copy, copy->region);
-				leg->rejoin.compared_bytes += copy->bytes;
+				leg->rejoin.compared_bytes += copy->is_unseen ? 0 : copy->bytes;
+				leg->rejoin.unseen_bytes += copy->is_unseen ? copy->bytes : 0;
 			}
 		}
 		return;
@@ -464,8 +465,9 @@ void resync_chosen(struct engine *engine, struct set *set, uint8_t joined)
 		leg->rejoin.phase = REJOIN_NONE;
 		engine->counters.rejoins++;
 		engine_tell(engine, EVENT_REJOINED, set, leg, engine->now_ns - leg->rejoin.since_ns,
-			    "%llu bytes compared, %llu copied", (unsigned long long)leg->rejoin.compared_bytes,
-			    (unsigned long long)leg->rejoin.copied_bytes);
+			    "%llu bytes compared, %llu copied, %llu of them without comparing",
+			    (unsigned long long)leg->rejoin.compared_bytes,
+			    (unsigned long long)leg->rejoin.copied_bytes, (unsigned long long)leg->rejoin.unseen_bytes);
 	}
 }
 

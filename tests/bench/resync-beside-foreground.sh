@@ -47,7 +47,7 @@ ratio()
 # measure NAME MIN MAX DEPTH: one volume, one replica lost before anything is written, taken back under load.
 measure()
 {
-	local name=$1 min=$2 max=$3 depth=$4 without during with began finished compared
+	local name=$1 min=$2 max=$3 depth=$4 without during with began finished equal
 	volume_create "$name" "$size"
 	load_start "$name" --seconds 3600 --fill --no-final --min "$min" --max "$max" --depth "$depth" --mix 5:5:0:0:0 --seed 9
 	gateway_start "$name"
@@ -64,14 +64,15 @@ measure()
 	during=$rate
 	wait_until 600 "c is in sync" log_has "gateway-$name" "event=rejoined"
 	finished=${EPOCHREALTIME/[.,]/}
-	compared=$(sed -nE 's/.*event=rejoined .*text="([0-9]+) bytes compared.*/\1/p' "$tmp/gateway-$name.log" | tail -n 1)
+	equal=$(sed -nE 's/.*event=rejoined .*text="([0-9]+) bytes compared, [0-9]+ copied, ([0-9]+) of them.*/\1+\2/p' \
+		"$tmp/gateway-$name.log" | tail -n 1)
 	rate "$name"
 	with=$rate
 	load_end "$name" now >/dev/null
 	gateway_stop "$name"
 	printf 'bench resync-%s without=%s during=%s with=%s ratio_to_without=%s ratio_to_with=%s resync_mib_per_s=%s\n' \
 		"$name" "$without" "$during" "$with" "$(ratio "$during" "$without")" "$(ratio "$during" "$with")" \
-		"$(awk -v b="${compared:-0}" -v us="$((finished - began))" 'BEGIN { printf "%.1f", b / 1.048576 / us }')"
+		"$(awk -v b="$((equal))" -v us="$((finished - began))" 'BEGIN { printf "%.1f", b / 1.048576 / us }')"
 }
 
 bytes=$(($(numfmt --from=iec "${size^^}")))

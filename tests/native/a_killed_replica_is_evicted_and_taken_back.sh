@@ -18,10 +18,11 @@ for server in a b c; do
 	state_is vol serving || fail "the volume is $(status_value vol .state) with two of three replicas"
 	replica_start "$server"
 	wait_until 30 "$server is in sync again" told vol rejoined "$server"
-	[[ $(event_value vol rejoined "$server" text) =~ ^([0-9]+)\ bytes\ compared,\ ([0-9]+)\ copied ]]
-	compared=${BASH_REMATCH[1]} copied=${BASH_REMATCH[2]}
-	echo "$server: of $volume_bytes bytes $compared were compared and $copied copied"
-	((copied > 0 && copied <= compared && compared <= 8 << 20)) || fail "$server: compared $compared, copied $copied"
+	[[ $(event_value vol rejoined "$server" text) =~ ^([0-9]+)\ bytes\ compared,\ ([0-9]+)\ copied,\ ([0-9]+)\ of ]]
+	compared=${BASH_REMATCH[1]} copied=${BASH_REMATCH[2]} unseen=${BASH_REMATCH[3]}
+	echo "$server: of $volume_bytes bytes $compared were compared and $copied copied, $unseen of them unseen"
+	((copied > 0 && unseen <= copied && copied <= compared + unseen && compared + unseen <= 8 << 20)) ||
+		fail "$server: compared $compared, copied $copied, unseen $unseen"
 	whole vol
 done
 load_end vol now

@@ -98,6 +98,7 @@ static struct engine_options engine_options_of(struct world *world, struct gatew
 		.fails_without_quorum = o->fails,
 		.quorum_wait_ns = o->quorum_ms * SIM_MS,
 		.resync_bytes_per_s = o->resync_kib * KIB,
+		.unseen_below_percent = o->unseen,
 		.slow_factor = o->slow_factor,
 		.slow_ns = o->slow_ms * SIM_MS,
 		.slow_rest_ns = o->slow_rest_ms * SIM_MS,

@@ -174,6 +174,8 @@ void options_draw(struct options *ret, struct random *random)
 		ret->w_replace = (uint32_t)random_range(random, 1, 12);
 		ret->w_return = (uint32_t)random_below(random, 4);
 	}
+	/* Nearly all of a simulated region is equal. */
+	ret->unseen = PICK(random, 0, 25, 101);
 }
 
 static const struct option *find(const char *name, size_t length)

@@ -79,6 +79,7 @@
 	X(fails, "1: requests fail when there is no quorum for quorum_ms")                                             \
 	X(quorum_ms, "... how long")                                                                                   \
 	X(resync_kib, "KiB a second for a rejoin; 0: no limit")                                                        \
+	X(unseen, "a rejoin copies unseen while fewer percent of the pieces are equal; 0: compares all")               \
 	X(slow_factor, "a replica so many times slower than the fastest is evicted; 0: never")                         \
 	X(slow_ms, "... when it is so for this long")                                                                  \
 	X(slow_rest_ms, "... and not taken back before")                                                               \

@@ -7,7 +7,7 @@
 
 #include "tests/sim/world.h"
 
-#define BUFFER_BYTES DIGEST_PIECE_BYTES /* a copy's, the largest */
+#define BUFFER_BYTES DIGEST_PIECE_BYTES /* what is accounted for all but a copy of more pieces */
 
 static_assert(BUFFER_BYTES >= SIM_PAYLOAD_BYTES, "an application's requests fit as well");
 
@@ -26,9 +26,14 @@ static void store_submit(struct store *store, struct store_op *op)
 static struct io_buf *store_buf_get(struct store *store, uint32_t bytes)
 {
 	struct server *server = server_of(store);
+	struct io_buf *buf;
 
-	assert(bytes <= BUFFER_BYTES);
-	return server->free_buffer_count ? server->free_buffers[--server->free_buffer_count] : NULL;
+	assert(bytes <= REGION_BYTES);
+	if (!server->free_buffer_count)
+		return NULL;
+	buf = server->free_buffers[--server->free_buffer_count];
+	buf->cap = bytes <= BUFFER_BYTES ? BUFFER_BYTES : (uint32_t)REGION_BYTES;
+	return buf;
 }
 
 static void store_buf_put(struct store *store, struct io_buf *buf)
@@ -52,11 +57,11 @@ void server_init(struct world *world, unsigned index)
 
 	server->index = index;
 	server->world = world;
-	server->buffer_memory = malloc((size_t)SIM_BUFFERS_MAX * BUFFER_BYTES);
+	server->buffer_memory = malloc((size_t)SIM_BUFFERS_MAX * REGION_BYTES);
 	if (!server->buffer_memory)
 		abort();
 	for (unsigned i = 0; i < SIM_BUFFERS_MAX; i++)
-		server->buffers[i] = (struct io_buf){server->buffer_memory + (size_t)i * BUFFER_BYTES, BUFFER_BYTES};
+		server->buffers[i] = (struct io_buf){server->buffer_memory + (size_t)i * REGION_BYTES, BUFFER_BYTES};
 	disk_init(&server->disk);
 	set_back_init(&server->set_back);
 	server->disk.store.ops = &store_ops;

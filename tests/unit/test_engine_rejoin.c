@@ -43,7 +43,8 @@ static void a_rejoin_copies_what_was_stamped_and_differs_then_flushes_and_commit
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 2, 1)->state);
 	CHECK_EQ_U64(4, scene_voter(&h, 2, 1)->in_sync_gen);
 	CHECK_EQ_U64(DIGEST_PIECE_BYTES, harness_status(&h).resynced_bytes);
-	CHECK_STR("2097152 bytes compared, 65536 copied", h.last_event_text[EVENT_REJOINED]);
+	CHECK_STR("2097152 bytes compared, 65536 copied, 0 of them without comparing",
+		  h.last_event_text[EVENT_REJOINED]);
 	CHECK_TRUE(harness_status(&h).sets[0].can_lose_one);
 	/* With all in, nothing is stamped. */
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);

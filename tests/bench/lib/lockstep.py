@@ -108,8 +108,10 @@ class Volume:
         return result
 
     def rejoins(self):
-        """Of a replica that came back: (milliseconds, bytes compared, bytes copied), from the gateway's log."""
-        pattern = r"event=rejoined .*duration_ms=(\d+) .*text=\"(\d+) bytes compared, (\d+) copied"
+        """Of a replica that came back: (milliseconds, bytes compared, bytes copied, bytes of those that were copied without
+        comparing), from the gateway's log."""
+        pattern = (r"event=rejoined .*duration_ms=(\d+) .*text=\"(\d+) bytes compared, (\d+) copied, "
+                   r"(\d+) of them without comparing")
         return [tuple(int(word) for word in found)
                 for found in re.findall(pattern, self.programs.log_of(self.gateway.name))]
 

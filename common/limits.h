@@ -36,7 +36,9 @@
 #define LEASE_MS 3000u	       /* read lease: at the gateway from the sending of the heartbeat (R9) */
 #define LEASE_DRIFT_PERCENT 5u /* a voter counts so much longer, for clocks that run apart */
 #define DEVICE_NONCES_MAX 16u  /* attachments, in vain and not, since a device was last served */
-#define RESYNC_SLOTS 4u	       /* regions compared or copied at a time, each with REGION_BYTES of the driver's memory */
+/* Regions compared or copied at a time, each with REGION_BYTES of the driver's memory. A replica takes 8 control
+ * messages of a connection: with as many digests a heartbeat would hold up what comes behind it. */
+#define RESYNC_SLOTS 6u
 
 /* Wire. */
 #define MESSAGE_BYTES_MAX (64 * KIB) /* one packed control message */

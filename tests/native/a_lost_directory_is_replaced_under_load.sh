@@ -39,8 +39,9 @@ replica_start b
 goes_on vol
 lockstep replica replace vol b 2>"$tmp/replace.log" || fail "replica replace: $(cat "$tmp/replace.log")"
 told vol replaced b || fail "no event says that b was replaced"
-[[ $(event_value vol rejoined b text) =~ ^16777216\ bytes\ compared,\ ([0-9]+)\ copied ]]
-((BASH_REMATCH[1] > 4 << 20)) || fail "only ${BASH_REMATCH[1]} bytes were copied"
+[[ $(event_value vol rejoined b text) =~ ^([0-9]+)\ bytes\ compared,\ ([0-9]+)\ copied,\ ([0-9]+)\ of ]]
+((BASH_REMATCH[1] + BASH_REMATCH[3] == 16 << 20)) || fail "not all of it was made equal"
+((BASH_REMATCH[2] > 4 << 20)) || fail "only ${BASH_REMATCH[2]} bytes were copied"
 whole vol
 goes_on vol
 

@@ -19,8 +19,8 @@
 
 #include "common/compiler.h"
 #include "common/list.h"
-#include "gateway/core/comparing.h"
 #include "common/uuid.h"
+#include "gateway/core/comparing.h"
 #include "gateway/core/engine.h"
 #include "gateway/core/region_map.h"
 

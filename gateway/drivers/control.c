@@ -540,7 +540,9 @@ enum gateway_exit control_run(const struct control_options *options, struct err 
 	control->err = err;
 	control->started_ns = clock_now_ns();
 	control->events = options->loop.events;
-	control->ev = ev_default_loop(0);
+	/* poll, not epoll: libev takes descriptors out of an epoll set at its next event only, and sockets go over to
+	 * the data thread once connected, which may have closed them then. */
+	control->ev = ev_default_loop(EVFLAG_NOENV | EVBACKEND_POLL);
 	rc = acquire(control, err);
 	if (rc) {
 		free(control);

@@ -373,15 +373,24 @@ static void op_attached(void *ctx, int error, const char *text)
 
 #define EVENT_TEXT(words) "gateway % set % leg % gen %: " words " "
 static const char *const event_texts[EVENT_KIND_COUNT] = {
-	[EVENT_ATTACHED] = EVENT_TEXT("attached"),	[EVENT_REATTACHING] = EVENT_TEXT("attaches again:"),
-	[EVENT_EVICTING] = EVENT_TEXT("evicting:"),	[EVENT_EVICTED] = EVENT_TEXT("evicted:"),
-	[EVENT_REJOINING] = EVENT_TEXT("rejoining:"),	[EVENT_REJOIN_STOPPED] = EVENT_TEXT("rejoin stopped:"),
-	[EVENT_REJOINED] = EVENT_TEXT("rejoined:"),	[EVENT_RECONCILING] = EVENT_TEXT("reconciling:"),
-	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"), [EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
-	[EVENT_RESUMED] = EVENT_TEXT("resumed"),	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
-	[EVENT_CHECKSUM_REPAIRED] = EVENT_TEXT("repaired:"), [EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
-	[EVENT_VERIFIED] = EVENT_TEXT("verified:"),	[EVENT_VERIFY_ENDED] = EVENT_TEXT("verify ended:"),
-	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"), [EVENT_REPLACED] = EVENT_TEXT("replaced:"),
+	[EVENT_ATTACHED] = EVENT_TEXT("attached"),
+	[EVENT_REATTACHING] = EVENT_TEXT("attaches again:"),
+	[EVENT_EVICTING] = EVENT_TEXT("evicting:"),
+	[EVENT_EVICTED] = EVENT_TEXT("evicted:"),
+	[EVENT_REJOINING] = EVENT_TEXT("rejoining:"),
+	[EVENT_REJOIN_STOPPED] = EVENT_TEXT("rejoin stopped:"),
+	[EVENT_REJOINED] = EVENT_TEXT("rejoined:"),
+	[EVENT_RECONCILING] = EVENT_TEXT("reconciling:"),
+	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"),
+	[EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
+	[EVENT_RESUMED] = EVENT_TEXT("resumed"),
+	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
+	[EVENT_CHECKSUM_REPAIRED] = EVENT_TEXT("repaired:"),
+	[EVENT_VERIFYING] = EVENT_TEXT("verifying:"),
+	[EVENT_VERIFIED] = EVENT_TEXT("verified:"),
+	[EVENT_VERIFY_ENDED] = EVENT_TEXT("verify ended:"),
+	[EVENT_DIFFERENCE] = EVENT_TEXT("difference:"),
+	[EVENT_REPLACED] = EVENT_TEXT("replaced:"),
 };
 
 static void op_event(void *ctx, const struct engine_event *event)

@@ -414,7 +414,8 @@ static bool parse_control(struct server_lane *lane, const struct frame *frame)
 	if (lane->control_held)
 		return false;
 	lane->in_start += FRAME_BYTES + frame->length;
-	if (frame->checksum != crc32c(0, bytes, frame->length) || codec_unpack(bytes, frame->length, message, &reason)) {
+	if (frame->checksum != crc32c(0, bytes, frame->length) ||
+	    codec_unpack(bytes, frame->length, message, &reason)) {
 		refuse(lane, reason);
 		return false;
 	}

@@ -263,10 +263,11 @@ void copy_locked(struct engine *engine, struct copy *copy)
 
 static void note_comparison(struct engine *engine, const struct copy *copy)
 {
-	unsigned pieces = copy_pieces(copy), differ = (unsigned)__builtin_popcount(differing(copy));
+	unsigned pieces = copy_pieces(copy);
 
 	if (copy->purpose == COPY_REJOIN)
-		comparing_note(&joiner_of(engine, copy)->rejoin.comparing, pieces, pieces - differ);
+		comparing_note(&joiner_of(engine, copy)->rejoin.comparing, pieces,
+			       pieces - (unsigned)__builtin_popcount(copy->differ));
 }
 
 void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const struct message_digested *digested)
@@ -289,8 +290,8 @@ void copy_digested(struct engine *engine, struct leg *leg, uint32_t tag, const s
 		verify_judge(engine, copy);
 	else
 		compare(copy);
-	note_comparison(engine, copy);
 	copy->differ = copy->is_read_only ? 0 : differing(copy);
+	note_comparison(engine, copy);
 	next_run(engine, copy);
 }
 

@@ -91,7 +91,7 @@ static void part_reset(struct engine *engine, struct part *part, const struct la
 	part->at = *at;
 	part->state = PART_LOCKING;
 	part->acked = part->failed = 0;
-	part->crc_resends = 0;
+	part->checksum_resends = 0;
 	part->tried = 0;
 	part->held_ns = 0;
 	part->owns_window = false;

@@ -56,7 +56,7 @@ struct part {
 
 	/* WRITE, DISCARD, ZEROES. */
 	uint64_t wseq;
-	unsigned crc_resends;
+	unsigned checksum_resends;
 
 	/* READ. */
 	uint64_t held_ns; /* since when it waits for its regions to be made equal; 0: it has not */

@@ -7,13 +7,13 @@
 #include "gateway/core/engine_state.h"
 #include "proto/status.h"
 
-#define CRC_RESENDS_MAX 2u
+#define CHECKSUM_RESENDS_MAX 2u
 #define NO_SPACE_REST_NS 10000000000ull /* before a replica without space is tried again */
 
 static enum write_path choose_path(const struct engine *engine, const struct part *part)
 {
 	/* Legs that disagree saw different bytes: only a private copy is the same for all of them. */
-	if (part->crc_resends > 0 && !MUTANT(repeat_without_copy))
+	if (part->checksum_resends > 0 && !MUTANT(repeat_without_copy))
 		return part->at.length <= BULK_MIN_BYTES_MAX ? WRITE_GATHER : WRITE_PRIVATE;
 	if (part->at.length <= engine->options.bulk_min_bytes)
 		return WRITE_GATHER;
@@ -171,7 +171,7 @@ static uint32_t common_checksum(const struct set *set, const struct part *part, 
 }
 
 /* Those in sync say what is right; who is being taken back only differs from it. */
-static uint8_t crc_losers(const struct set *set, const struct part *part, uint8_t legs)
+static uint8_t checksum_losers(const struct set *set, const struct part *part, uint8_t legs)
 {
 	uint32_t checksum = common_checksum(set, part, legs & set_required(set));
 	uint8_t losers = 0;
@@ -214,9 +214,9 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 
 /* R13. The legs that still disagree about a private copy: most against few; between two nothing tells who is right but
  * that one of them answered differently to the same bytes before. */
-static void evict_crc_losers(struct engine *engine, struct set *set, struct part *part, uint8_t legs)
+static void evict_checksum_losers(struct engine *engine, struct set *set, struct part *part, uint8_t legs)
 {
-	uint8_t losers = crc_losers(set, part, legs), in = legs & set_required(set), unsteady = 0;
+	uint8_t losers = checksum_losers(set, part, legs), in = legs & set_required(set), unsteady = 0;
 
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		if (in & 1u << i && part->legs[i].checksum != part->legs[i].last_checksum)
@@ -227,7 +227,8 @@ static void evict_crc_losers(struct engine *engine, struct set *set, struct part
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		if (losers & set->up_legs & 1u << i)
 			evict_faulty(engine, set_leg(engine, set, i),
-				     "it stored other bytes than the others, %u times in a row", part->crc_resends + 1);
+				     "it stored other bytes than the others, %u times in a row",
+				     part->checksum_resends + 1);
 	}
 }
 
@@ -235,7 +236,7 @@ static void evict_crc_losers(struct engine *engine, struct set *set, struct part
 static void repeat(struct engine *engine, struct set *set, struct part *part)
 {
 	engine->counters.checksum_mismatches++;
-	part->crc_resends++;
+	part->checksum_resends++;
 	for (unsigned i = 0; i < set->leg_count; i++)
 		part->legs[i].last_checksum = part->legs[i].checksum;
 	part->acked = 0;
@@ -247,8 +248,8 @@ static void repeat(struct engine *engine, struct set *set, struct part *part)
 
 static void complete_write(struct engine *engine, struct set *set, struct part *part)
 {
-	engine->counters.checksum_repairs += part->crc_resends > 0;
-	if (part->crc_resends > 0)
+	engine->counters.checksum_repairs += part->checksum_resends > 0;
+	if (part->checksum_resends > 0)
 		engine_tell(engine, EVENT_CHECKSUM_REPAIRED, set, NULL, 0,
 			    "%llu bytes at %llu changed while they were sent", (unsigned long long)part->at.length,
 			    (unsigned long long)part->at.set_offset);
@@ -309,17 +310,17 @@ static void check(struct engine *engine, struct set *set, struct part *part)
 		evict_failed(engine, set, part);
 		return;
 	}
-	if (part->slot->request.op == REQUEST_WRITE && crc_losers(set, part, legs) &&
+	if (part->slot->request.op == REQUEST_WRITE && checksum_losers(set, part, legs) &&
 	    !MUTANT(checksum_mismatch_ignored)) {
 		/* A copy must not overwrite it. */
 		if (range_lock_is_passed(&set->lock, &part->range)) {
 			set->has_put_off = true;
 			return;
 		}
-		if (part->crc_resends < CRC_RESENDS_MAX)
+		if (part->checksum_resends < CHECKSUM_RESENDS_MAX)
 			repeat(engine, set, part);
 		else
-			evict_crc_losers(engine, set, part, legs);
+			evict_checksum_losers(engine, set, part, legs);
 		return;
 	}
 	/* R3.6; and min-in-sync. */

@@ -91,6 +91,11 @@ static int check_file(int fd, const char *path, struct shm_header *ret, struct e
 	return 0;
 }
 
+static int bell_name(const char *path, char ret[PATH_MAX])
+{
+	return snprintf(ret, PATH_MAX, "%s.bell", path) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
 /* Opened for both directions it has a reader and a writer always: neither side ever sees the other one's end. */
 static int open_bell(const char *path, int flags)
 {
@@ -98,7 +103,7 @@ static int open_bell(const char *path, int flags)
 	struct stat st;
 	int fd;
 
-	if (snprintf(name, sizeof(name), "%s.bell", path) >= (int)sizeof(name))
+	if (bell_name(path, name))
 		return -ENAMETOOLONG;
 	if (flags & O_CREAT && ((unlink(name) && errno != ENOENT) || mkfifo(name, 0600)))
 		return -errno;
@@ -198,7 +203,7 @@ static void unlink_files(const char *path)
 	char name[PATH_MAX];
 
 	unlink(path);
-	if (snprintf(name, sizeof(name), "%s.bell", path) < (int)sizeof(name))
+	if (!bell_name(path, name))
 		unlink(name);
 }
 

@@ -126,6 +126,7 @@
 	X(last_piece_not_copied, "R7: the last piece of a region is never copied")                                     \
 	X(copy_read_error_ignored, "a resync copies what it could not read")                                           \
 	X(copy_write_error_ignored, "a resync takes what could not be written for written")                            \
+	X(last_writes_stay_listed, "R5: nobody is told what the last SYNC made durable; the next attach compares it")  \
 	X(lists_forgotten_early, "R5: older lists are forgotten before what they have was made equal")                 \
 	/* P5, R9: lease */                                                                                            \
 	X(reads_without_lease, "P5: reads start without a lease")                                                      \

@@ -161,6 +161,8 @@ struct set {
 
 	uint64_t next_wseq;
 	uint64_t stable_upto;	   /* R5 */
+	uint64_t told_upto;	   /* ... that every required leg has been told of: its list is that short */
+	uint8_t last_syncs;	   /* of a detach: they make nothing durable, and shorten the lists */
 	uint64_t failed_from;	   /* lowest wseq that failed; stable_upto never reaches it. UINT64_MAX: none */
 	uint64_t completed_writes; /* how many, and what else is read since: copies that made them equal, writes that
 				      failed; compared with synced_writes to see whether a SYNC is due */
@@ -450,6 +452,8 @@ void resync_barrier_answered(struct engine *engine, struct leg *leg, const struc
 /* Legs whose last FLUSH was answered: they go in with the next config. */
 uint8_t resync_joiners(struct engine *engine, const struct set *set);
 void resync_copied(struct engine *engine, struct copy *copy);
+/* The lists of older attachments have done their work (R5, R3.7). True: some replica was told so just now. */
+bool resync_forget_lists(struct engine *engine, struct set *set);
 /* Its disk could not be read to be compared, and its connection ends with `why`. */
 void resync_unreadable(struct engine *engine, struct leg *leg, const char *why);
 bool copy_begin(struct engine *engine, struct set *set, uint64_t region, uint8_t source, uint8_t targets,

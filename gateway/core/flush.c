@@ -1,5 +1,5 @@
 /* FLUSH and the background SYNC: to every required leg of a set; what all of them answered is stable (R5). Also the
- * last SYNC of a detach, and the books of what is not durable yet. On a flush's path: from submit to the last answer.
+ * last SYNCs of a detach, and the books of what is not durable yet. On a flush's path: from submit to the last answer.
  */
 #include <errno.h>
 
@@ -40,7 +40,7 @@ static void send_to(struct engine *engine, struct part *part, struct leg *leg)
 		.epoch = engine->ballot.epoch,
 		.session = leg->session,
 		.id = part->id,
-		.stable_upto = set_of(engine, part)->stable_upto,
+		.stable_upto = MUTANT(last_writes_stay_listed) ? 0 : set_of(engine, part)->stable_upto,
 	};
 
 	leg_op_sent(leg, LANE_MAIN, &part->legs[leg->in_set].op, 0, engine->now_ns);
@@ -79,6 +79,7 @@ void flush_start(struct engine *engine, struct part *part)
 	/* Taken when it is sent, and kept when it is sent again to a leg that was lost: lower is safe. */
 	part->flush_upto = flush_acknowledged_upto(set);
 	part->flush_writes = set->completed_writes;
+	part->told_upto = set->stable_upto;
 	part->is_reconciled =
 		region_map_is_empty(&set->uncertain) && copy_active(engine, set, COPY_REJOIN | COPY_RECONCILE) == 0;
 	take_window(engine, set, part);
@@ -124,6 +125,8 @@ static void flush_complete(struct engine *engine, struct set *set, struct part *
 		set->stable_upto = part->flush_upto;
 	if (part->flush_writes > set->synced_writes)
 		set->synced_writes = part->flush_writes;
+	if (part->told_upto > set->told_upto)
+		set->told_upto = part->told_upto;
 	part_done(engine, part, 0);
 }
 
@@ -204,9 +207,21 @@ bool flush_is_due(const struct set *set)
 	return set->completed_writes != set->synced_writes;
 }
 
+/* The replicas' lists still name what is equal and durable everywhere, and the next attach would compare all of it. A
+ * later frame prunes what this attachment wrote (R3.4, R5); older lists end when all that they had was compared, and a
+ * FLUSH after it was answered. */
+static bool lists_are_too_long(const struct set *set)
+{
+	bool was_compared = set->reconcile_total > 0 && region_map_is_empty(&set->uncertain);
+
+	return set->told_upto < set->stable_upto || (was_compared && !set->can_forget);
+}
+
 void flush_tick(struct engine *engine, struct set *set)
 {
-	if (engine->state != VOLUME_SERVING || !flush_is_due(set) || slot_of_sync(engine, set)->in_use)
+	if (engine->state != VOLUME_SERVING || slot_of_sync(engine, set)->in_use)
+		return;
+	if (!flush_is_due(set) && !lists_are_too_long(set))
 		return;
 	if (engine->now_ns - set->sync_ns < engine->options.sync_interval_ns)
 		return;
@@ -223,9 +238,23 @@ static void detach_end(struct engine *engine, int error)
 	engine->ops->detached(engine->ctx, error);
 }
 
+/* Twice at most, for what is durable is durable whether or not the replicas hear of it: to be allowed to say FORGET,
+ * and after it. FORGET goes first over the same connection, so that the last FLUSH is answered when both were heard. */
+static bool must_tell_last(struct engine *engine, struct set *set)
+{
+	bool has_asked;
+
+	if (set->last_syncs == 2 || set->phase != SET_SERVING || sticky_error(engine, set) ||
+	    (set_required(set) & ~set->up_legs))
+		return false;
+	set->last_syncs++;
+	has_asked = set->can_forget && resync_forget_lists(engine, set);
+	return has_asked || lists_are_too_long(set);
+}
+
 void flush_detach_progress(struct engine *engine)
 {
-	bool is_busy = false;
+	bool is_busy = false, is_due = false;
 
 	if (engine->state != VOLUME_DETACHING || engine->is_detached)
 		return;
@@ -236,14 +265,15 @@ void flush_detach_progress(struct engine *engine)
 			detach_end(engine, sticky_error(engine, set));
 			return;
 		}
-		if (flush_is_due(set) && !slot_of_sync(engine, set)->in_use)
+		is_due |= flush_is_due(set);
+		if (!slot_of_sync(engine, set)->in_use && (flush_is_due(set) || must_tell_last(engine, set)))
 			slot_submit_sync(engine, set);
 		is_busy |= slot_of_sync(engine, set)->in_use;
 	}
 	if (!is_busy)
 		detach_end(engine, 0);
 	else if (engine->now_ns - engine->detach_ns > engine->options.answer_deadline_ns)
-		detach_end(engine, -ETIMEDOUT);
+		detach_end(engine, is_due ? -ETIMEDOUT : 0);
 }
 
 void flush_sync_done(struct engine *engine, struct set *set, int error)

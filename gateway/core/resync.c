@@ -471,9 +471,10 @@ void resync_chosen(struct engine *engine, struct set *set, uint8_t joined)
 	}
 }
 
-/* The lists of older attachments have done their work (R5, R3.7). */
-static void forget_lists(struct engine *engine, struct set *set)
+bool resync_forget_lists(struct engine *engine, struct set *set)
 {
+	bool is_asked = false;
+
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 
@@ -482,7 +483,9 @@ static void forget_lists(struct engine *engine, struct set *set)
 		leg->has_forgotten = true;
 		engine->message.promise = (struct message_ballot){engine->ballot};
 		attach_ask(engine, leg, MESSAGE_FORGET, 0);
+		is_asked = true;
 	}
+	return is_asked;
 }
 
 void resync_tick(struct engine *engine, struct set *set)
@@ -490,7 +493,7 @@ void resync_tick(struct engine *engine, struct set *set)
 	if (set->phase != SET_SERVING || !engine->is_attached)
 		return;
 	if (set->can_forget)
-		forget_lists(engine, set);
+		resync_forget_lists(engine, set);
 	if (set->syncing || !region_map_is_empty(&set->uncertain) || set->data_legs != set->members.in)
 		set->needs_look = true;
 }

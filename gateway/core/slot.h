@@ -67,6 +67,7 @@ struct part {
 	/* FLUSH: what an answer by all legs will prove. */
 	uint64_t flush_upto;
 	uint64_t flush_writes;
+	uint64_t told_upto; /* the stable_upto that it carries */
 	bool owns_window;   /* of the set's unsynced regions */
 	bool is_reconciled; /* nothing was uncertain when it was sent */
 

@@ -447,6 +447,26 @@ static void lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durab
 	CHECK_EQ_U64(0, h.replicas[2].forgets);
 }
 
+static void lists_of_older_attachments_do_not_outlive_a_detach(void)
+{
+	scene_pair(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[1].list[3] = true;
+	scene_attach(&h);
+	harness_answer_all(&h);
+	harness_pump(&h);
+	CHECK_EQ_U64(0, h.replicas[0].forgets);
+	engine_detach(h.engine);
+	for (unsigned leg = 0; leg < 2; leg++)
+		harness_answer(&h, harness_find(&h, leg, FRAME_FLUSH), WIRE_OK);
+	harness_pump(&h); /* before the FLUSH that follows, as over one connection */
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.replicas[0].forgets);
+	CHECK_EQ_U64(1, h.replicas[1].forgets);
+	CHECK_EQ_U64(1, h.detached_count);
+	CHECK_OK(h.detached_error);
+}
+
 /* It was sent when nothing was uncertain, and is answered when something is. */
 static void a_flush_from_before_an_attach_in_place_does_not_forget_the_lists(void)
 {
@@ -529,6 +549,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(what_failed_on_the_only_copy_is_read_when_the_longest_lease_is_over),
 	CHECK_TEST(a_voter_that_was_probed_and_is_gone_is_not_waited_for),
 	CHECK_TEST(lists_of_older_attachments_are_forgotten_when_all_is_equal_and_durable),
+	CHECK_TEST(lists_of_older_attachments_do_not_outlive_a_detach),
 };
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@ has_written()
 
 gateway_begin v
 fio --name=load --filename="$device" --ioengine=io_uring --direct=1 --iodepth=16 --rw=randwrite --bsrange=4k-256k \
-	--blockalign=4k --size=24m --io_size=72m --verify=crc32c --verify_fatal=1 --minimal >"$work/fio.out" 2>&1 &
+	--blockalign=4k --size=24m --io_size=400m --verify=crc32c --verify_fatal=1 --minimal >"$work/fio.out" 2>&1 &
 load=$!
 wait_until 40 has_written || fail "no load reaches the device"
 replica_signal b KILL

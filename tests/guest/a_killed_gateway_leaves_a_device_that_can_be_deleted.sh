@@ -28,7 +28,7 @@ suspended()
 	[[ $(state_of v) == suspended ]]
 }
 
-unsent_to_b()
+queued_to_b()
 {
 	ss -tnH state established "( dport = :${replica_port[b]} )" | awk '$2 > 0 { print $2, $3 }'
 }
@@ -39,10 +39,10 @@ unsent_to_b()
 send_queue_stands()
 {
 	local before
-	before=$(unsent_to_b)
+	before=$(queued_to_b)
 	[[ $before ]] || return 1
 	sleep 1
-	[[ $(unsent_to_b) == "$before" ]]
+	[[ $(queued_to_b) == "$before" ]]
 }
 
 # Everything that must hold after a SIGKILL, whatever the replica did.

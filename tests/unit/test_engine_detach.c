@@ -15,12 +15,18 @@ static void start(unsigned sets, unsigned replicas)
 	harness_init(&h, &spec, NULL);
 }
 
-static void detach_flushes_once_more_and_ends(void)
+/* Completed, and not durable yet. */
+static void start_with_a_write(unsigned sets, unsigned replicas)
 {
-	start(2, 2);
+	start(sets, replicas);
 	harness_attach(&h);
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_answer_all(&h);
+}
+
+static void detach_flushes_once_more_and_ends(void)
+{
+	start_with_a_write(2, 2);
 	engine_detach(h.engine);
 	CHECK_EQ_U64(0, h.detached_count);
 	CHECK_EQ_U64(2, harness_count(&h, FRAME_FLUSH));
@@ -44,10 +50,7 @@ static void answer_flushes(void)
  */
 static void detach_tells_the_replicas_what_it_made_durable(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	engine_detach(h.engine);
 	CHECK_EQ_U64(0, harness_find(&h, 0, FRAME_FLUSH)->frame.stable_upto);
 	answer_flushes();
@@ -61,10 +64,7 @@ static void detach_tells_the_replicas_what_it_made_durable(void)
 
 static void what_they_were_told_is_not_told_again(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		harness_submit(&h, 0, REQUEST_FLUSH, 0, 0, 0);
 		answer_flushes();
@@ -79,10 +79,7 @@ static void what_they_were_told_is_not_told_again(void)
 /* An idle volume whose gateway dies has nothing to compare either. */
 static void the_background_tells_once_and_rests(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK_EQ_U64(0, harness_count(&h, FRAME_FLUSH));
 		harness_tick(&h, h.options.sync_interval_ns);
@@ -95,10 +92,7 @@ static void the_background_tells_once_and_rests(void)
 
 static void detach_is_well_though_a_replica_is_lost_before_it_is_told(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	engine_detach(h.engine);
 	answer_flushes();
 	harness_kill(&h, 0);
@@ -129,10 +123,7 @@ static void detach_before_attached_ends_at_once(void)
 
 static void detach_gives_up_on_a_replica_that_stays_away(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	harness_kill(&h, 0);
 	engine_detach(h.engine);
 	harness_tick(&h, h.options.answer_deadline_ns);
@@ -144,10 +135,7 @@ static void detach_gives_up_on_a_replica_that_stays_away(void)
 
 static void detach_waits_for_a_replica_that_comes_back(void)
 {
-	start(1, 2);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 2);
 	harness_kill(&h, 0);
 	engine_detach(h.engine);
 	h.replicas[0].is_reachable = true;
@@ -160,10 +148,7 @@ static void detach_waits_for_a_replica_that_comes_back(void)
 
 static void detach_reports_a_flush_that_failed(void)
 {
-	start(1, 1);
-	harness_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
+	start_with_a_write(1, 1);
 	engine_detach(h.engine);
 	harness_answer(&h, harness_find(&h, 0, FRAME_FLUSH), WIRE_EIO);
 	harness_answer_all(&h);

@@ -28,23 +28,6 @@ suspended()
 	[[ $(state_of v) == suspended ]]
 }
 
-queued_to_b()
-{
-	ss -tnH state established "( dport = :${replica_port[b]} )" | awk '$2 > 0 { print $2, $3 }'
-}
-
-# Bytes lie in a send queue towards b, and none of them goes on: only then does a notification never come by itself. Which
-# of its timers the kernel runs meanwhile is its own affair: of a window closed in good order, or of packets that a full
-# receiver dropped.
-send_queue_stands()
-{
-	local before
-	before=$(queued_to_b)
-	[[ $before ]] || return 1
-	sleep 1
-	[[ $(queued_to_b) == "$before" ]]
-}
-
 # Everything that must hold after a SIGKILL, whatever the replica did.
 expect_clean_end()
 {
@@ -76,7 +59,7 @@ for mode in $(modes_of_this_kernel); do
 	gateway_begin v --mode "$mode" --answer-deadline 300
 	load_begin 512k
 	replica_signal b STOP
-	wait_until 30 send_queue_stands || {
+	wait_until 30 send_queue_stands b 1 || {
 		ss -tnoimH "( dport = :${replica_port[b]} )"
 		fail "$mode: no send queue towards a stopped replica stands still"
 	}

@@ -39,12 +39,6 @@ load_end()
 	note "$1: the application waited $slowest ms at most, by fio"
 }
 
-# Bytes lie in the gateway's send queue and the replica takes none: a notification would never come by itself.
-window_is_closed()
-{
-	ss -tnoH state established "( dport = :${replica_port[$1]} )" | grep -q 'timer:(persist'
-}
-
 told()
 {
 	note "$1: $2 evicted after $pause ms: $(in_last text v evicted "$2"); back with $(in_last text v rejoined "$2")"
@@ -63,7 +57,10 @@ for mode in $(modes_of_this_kernel); do
 
 	load_begin --size=64m --bs=512k --iodepth=64
 	replica_signal c STOP
-	wait_until 30 window_is_closed c || fail "$mode: the window of a stopped replica does not close"
+	wait_until 30 send_queue_stands c 0.3 || {
+		ss -tnoimH "( dport = :${replica_port[c]} )"
+		fail "$mode: no send queue towards a stopped replica stands still"
+	}
 	wait_evicted c
 	load_end "$mode, 512k"
 	regain c

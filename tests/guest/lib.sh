@@ -139,6 +139,23 @@ gateway_kill()
 	gateway_forget "$1"
 }
 
+bytes_queued_to()
+{
+	ss -tnH state established "( dport = :${replica_port[$1]} )" | awk '$2 > 0 { print $2, $3 }'
+}
+
+# send_queue_stands NAME SECONDS: bytes lie in a send queue towards a stopped replica, and none of them goes on: only then
+# does a notification never come by itself. Which of its timers the kernel runs meanwhile is its own affair: of a window
+# closed in good order, or of packets that a full receiver dropped.
+send_queue_stands()
+{
+	local before
+	before=$(bytes_queued_to "$1")
+	[[ $before ]] || return 1
+	sleep "$2"
+	[[ $(bytes_queued_to "$1") == "$before" ]]
+}
+
 device_delete()
 {
 	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "${1#/dev/ublkb}"

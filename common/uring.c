@@ -10,6 +10,8 @@
 
 #include "common/clock.h"
 
+#define LOOKS_PER_YIELD 4u
+
 static int refuse_init(struct err *err, int error)
 {
 	switch (error) {
@@ -35,7 +37,7 @@ int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struc
 {
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
-			 IORING_SETUP_SUBMIT_ALL,
+			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG,
 		.cq_entries = cq_entries,
 	};
 	int error;
@@ -109,7 +111,7 @@ void ring_reserve(struct ring *ring, unsigned count)
 	make_space(ring, count);
 }
 
-int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns)
+static int wait_asleep(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns)
 {
 	struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
 					  .tv_nsec = (int64_t)(max_wait_ns % NS_PER_S)};
@@ -147,7 +149,7 @@ static unsigned publish_queue(struct io_uring *uring)
 	return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_ACQUIRE);
 }
 
-int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
+static int wait_asleep_for_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
 {
 	const struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
 						.tv_nsec = (int64_t)(max_wait_ns % NS_PER_S)};
@@ -155,8 +157,10 @@ int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_
 	unsigned queued = io_uring_sq_ready(&ring->uring);
 	int error;
 
+	if (min_wait_us == 0)
+		return wait_asleep(ring, wait_nr, max_wait_ns);
 	if (wait_nr <= 1 || !ring->has_min_wait || max_wait_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
-		return ring_submit_and_wait(ring, wait_nr ? 1 : 0, max_wait_ns);
+		return wait_asleep(ring, wait_nr ? 1 : 0, max_wait_ns);
 	error = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, publish_queue(&ring->uring), wait_nr,
 				IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING,
 				(sigset_t *)&arg, sizeof(arg));
@@ -164,9 +168,98 @@ int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_
 	return error >= 0 || is_passing(error) ? 0 : error;
 }
 
+/* ---- Busy polling. ---- */
+
+static bool has_completions(const struct ring *ring, unsigned count)
+{
+	return io_uring_cq_ready(&ring->uring) >= count;
+}
+
+/* Completions come by task work, which the kernel runs when the ring's thread enters it; that there is some it says in
+ * shared memory (IORING_SETUP_TASKRUN_FLAG, Linux 5.19), so that looking costs no system call. */
+static bool has_task_work(const struct ring *ring)
+{
+	return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_ACQUIRE) & IORING_SQ_TASKRUN;
+}
+
+static void relax_cpu(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Looks a few times. True when there was task work, which took a system call. */
+static bool look(struct ring *ring)
+{
+	for (unsigned i = 0; i < LOOKS_PER_YIELD; i++) {
+		if (has_task_work(ring)) {
+			(void)io_uring_get_events(&ring->uring);
+			ring->enter_count++;
+			return true;
+		}
+		relax_cpu();
+	}
+	return false;
+}
+
+/* Until `wait_nr` completions are there, the time is up, or the processor turns out to be wanted. Without the yield a
+ * thread that this one waits for could sit behind it until the scheduler's next tick. */
+static void poll_for(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uint64_t max_wait_ns)
+{
+	const uint64_t limit_ns = ring->busy_poll.limit_ns;
+	const uint64_t end_ns = begin_ns + (max_wait_ns && max_wait_ns < limit_ns ? max_wait_ns : limit_ns);
+	uint64_t last_ns = begin_ns, now_ns = begin_ns;
+
+	while (!has_completions(ring, wait_nr) && now_ns < end_ns && now_ns - last_ns <= ring->busy_poll.patience_ns) {
+		last_ns = now_ns;
+		if (!look(ring))
+			(void)sched_yield();
+		now_ns = clock_now_ns();
+	}
+}
+
+static int submit_and_poll(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uint64_t max_wait_ns)
+{
+	unsigned queued = io_uring_sq_ready(&ring->uring);
+	int error = io_uring_submit_and_get_events(&ring->uring);
+
+	count_enter(ring, queued);
+	if (error < 0 && !is_passing(error))
+		return error;
+	ring->poll_count++;
+	poll_for(ring, wait_nr, begin_ns, max_wait_ns);
+	ring->poll_hit_count += has_completions(ring, wait_nr);
+	return 0;
+}
+
+int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
+{
+	uint64_t begin_ns;
+	int error = 0;
+
+	if (!ring->busy_poll.limit_ns || has_completions(ring, wait_nr))
+		return wait_asleep_for_some(ring, wait_nr, min_wait_us, max_wait_ns);
+	begin_ns = clock_now_ns();
+	if (busy_poll_is_due(&ring->busy_poll))
+		error = submit_and_poll(ring, wait_nr, begin_ns, max_wait_ns);
+	if (!error && !has_completions(ring, wait_nr))
+		error = wait_asleep_for_some(ring, wait_nr, min_wait_us, max_wait_ns);
+	busy_poll_learn(&ring->busy_poll, clock_now_ns() - begin_ns);
+	return error;
+}
+
+int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns)
+{
+	return ring_submit_and_wait_some(ring, wait_nr, 0, max_wait_ns);
+}
+
 unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap)
 {
-	return io_uring_peek_batch_cqe(&ring->uring, cqes, cap);
+	/* When it finds none it would enter the kernel for task work: that is for the next wait, and counted there. */
+	return io_uring_cq_ready(&ring->uring) ? io_uring_peek_batch_cqe(&ring->uring, cqes, cap) : 0;
 }
 
 void ring_seen(struct ring *ring, unsigned count)

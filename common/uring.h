@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/busy_poll.h"
 #include "common/compiler.h"
 #include "common/err.h"
 
@@ -46,11 +47,15 @@ struct ring {
 	/* Submits of which the kernel, short of memory for a request, took only a part: a linked chain may have been
 	 * cut. */
 	uint64_t cut_count;
-	bool has_min_wait; /* IORING_FEAT_MIN_TIMEOUT, Linux 6.12 */
+	bool has_min_wait;	    /* IORING_FEAT_MIN_TIMEOUT, Linux 6.12 */
+	struct busy_poll busy_poll; /* never, until the owner sets it */
+	/* Waits that were polled, and those of them that ended without a sleep. */
+	uint64_t poll_count, poll_hit_count;
 };
 
-/* Flags: SINGLE_ISSUER | DEFER_TASKRUN | CQSIZE | SUBMIT_ALL, ring fd registered; the ring is created enabled, on the
- * calling thread, which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks. */
+/* Flags: SINGLE_ISSUER | DEFER_TASKRUN | TASKRUN_FLAG | CQSIZE | SUBMIT_ALL, ring fd registered; the ring is created
+ * enabled, on the calling thread, which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks.
+ */
 int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struct err *err) must_check;
 void ring_fini(struct ring *ring);
 
@@ -60,8 +65,10 @@ struct io_uring_sqe *ring_sqe(struct ring *ring);
  * (a chain cannot span two io_uring_enter calls, io_uring_enter(2)). Asserts count <= sq entries. */
 void ring_reserve(struct ring *ring, unsigned count);
 /* Submit all and wait for `wait_nr` completions, or until `max_wait_ns` (0: for ever). Exactly one io_uring_enter(2),
- * which also runs deferred task work. 0 or -errno; EINTR, ETIME, and a kernel short of memory (EAGAIN, EBUSY: what was
- * not taken stays queued) are 0, so the caller looks at its completions either way. */
+ * which also runs deferred task work; where busy_poll says so, it looks for them for a while first, which takes one
+ * more, one whenever there is task work, and sched_yield(2), so that others run meanwhile. 0 or -errno; EINTR, ETIME,
+ * and a kernel short of memory (EAGAIN, EBUSY: what was not taken stays queued) are 0, so the caller looks at its
+ * completions either way. */
 int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns) must_check;
 
 /* The same, but after `min_wait_us` one completion is enough, too: to be woken once for what usually comes together.

@@ -25,7 +25,7 @@
 	X(pid) X(size_bytes) X(block_bytes) X(chunk_bytes) X(set_count) X(since_ms) X(uptime_ms) X(epoch) X(gen) \
 	X(queue_depth) X(outstanding) X(bulk_min_bytes) X(read_count) X(write_count) X(flush_count) X(discard_count) \
 	X(zeroes_count) X(read_bytes) X(write_bytes) X(short_reads) X(zeroed_bytes) X(resent_writes) X(reissued_reads) \
-	X(checksum_mismatches) X(failed_requests) X(checksum_repairs) X(verified_bytes) X(differing_bytes) X(repaired_bytes) X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) \
+	X(checksum_mismatches) X(failed_requests) X(checksum_repairs) X(verified_bytes) X(differing_bytes) X(repaired_bytes) X(ring_sqe_count) X(ring_cqe_count) X(ring_enter_count) X(ring_poll_count) X(ring_poll_hit_count) \
 	X(direct_read_bytes) X(copied_read_bytes) X(buffer_fallbacks) X(resident_bytes) X(evictions) X(rejoins) \
 	X(reattaches) X(reconciled_bytes) X(resynced_bytes)
 

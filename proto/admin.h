@@ -114,10 +114,11 @@ struct admin_status {
 	uint64_t checksum_repairs; /* writes that were completed after their copies had differed */
 	uint64_t verified_bytes, differing_bytes, repaired_bytes; /* by all verifies */
 	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
-	uint64_t direct_read_bytes; /* from the socket straight into the request's memory */
-	uint64_t copied_read_bytes; /* by way of our buffers */
-	uint64_t buffer_fallbacks;  /* requests that found no place in the buffer table (ublk) */
-	uint64_t resident_bytes;    /* VmRSS of the process */
+	uint64_t ring_poll_count, ring_poll_hit_count; /* waits that were polled, and did without a sleep */
+	uint64_t direct_read_bytes;		       /* from the socket straight into the request's memory */
+	uint64_t copied_read_bytes;		       /* by way of our buffers */
+	uint64_t buffer_fallbacks;		       /* requests that found no place in the buffer table (ublk) */
+	uint64_t resident_bytes;		       /* VmRSS of the process */
 	uint64_t evictions, rejoins, reattaches;
 	uint64_t reconciled_bytes, resynced_bytes; /* copied */
 	struct admin_set sets[SET_COUNT_MAX];	   /* `set_count` of them */

@@ -34,17 +34,24 @@ static const struct counter leg_counters[] = {
 };
 
 static const struct counter volume_counters[] = {
-	VOLUME_COUNTER(size_bytes),	     VOLUME_COUNTER(since_ms),		VOLUME_COUNTER(uptime_ms),
-	VOLUME_COUNTER(bulk_min_bytes),	     VOLUME_COUNTER(read_count),	VOLUME_COUNTER(write_count),
-	VOLUME_COUNTER(flush_count),	     VOLUME_COUNTER(discard_count),	VOLUME_COUNTER(zeroes_count),
-	VOLUME_COUNTER(read_bytes),	     VOLUME_COUNTER(write_bytes),	VOLUME_COUNTER(short_reads),
-	VOLUME_COUNTER(zeroed_bytes),	     VOLUME_COUNTER(resent_writes),	VOLUME_COUNTER(reissued_reads),
-	VOLUME_COUNTER(checksum_mismatches), VOLUME_COUNTER(checksum_repairs),	VOLUME_COUNTER(verified_bytes),
-	VOLUME_COUNTER(differing_bytes),     VOLUME_COUNTER(repaired_bytes),	VOLUME_COUNTER(failed_requests),
-	VOLUME_COUNTER(ring_sqe_count),	     VOLUME_COUNTER(ring_cqe_count),	VOLUME_COUNTER(ring_enter_count),
-	VOLUME_COUNTER(direct_read_bytes),   VOLUME_COUNTER(copied_read_bytes), VOLUME_COUNTER(buffer_fallbacks),
-	VOLUME_COUNTER(resident_bytes),	     VOLUME_COUNTER(evictions),		VOLUME_COUNTER(rejoins),
-	VOLUME_COUNTER(reattaches),	     VOLUME_COUNTER(reconciled_bytes),	VOLUME_COUNTER(resynced_bytes),
+	VOLUME_COUNTER(size_bytes),	   VOLUME_COUNTER(since_ms),
+	VOLUME_COUNTER(uptime_ms),	   VOLUME_COUNTER(bulk_min_bytes),
+	VOLUME_COUNTER(read_count),	   VOLUME_COUNTER(write_count),
+	VOLUME_COUNTER(flush_count),	   VOLUME_COUNTER(discard_count),
+	VOLUME_COUNTER(zeroes_count),	   VOLUME_COUNTER(read_bytes),
+	VOLUME_COUNTER(write_bytes),	   VOLUME_COUNTER(short_reads),
+	VOLUME_COUNTER(zeroed_bytes),	   VOLUME_COUNTER(resent_writes),
+	VOLUME_COUNTER(reissued_reads),	   VOLUME_COUNTER(checksum_mismatches),
+	VOLUME_COUNTER(checksum_repairs),  VOLUME_COUNTER(verified_bytes),
+	VOLUME_COUNTER(differing_bytes),   VOLUME_COUNTER(repaired_bytes),
+	VOLUME_COUNTER(failed_requests),   VOLUME_COUNTER(ring_sqe_count),
+	VOLUME_COUNTER(ring_cqe_count),	   VOLUME_COUNTER(ring_enter_count),
+	VOLUME_COUNTER(ring_poll_count),   VOLUME_COUNTER(ring_poll_hit_count),
+	VOLUME_COUNTER(direct_read_bytes), VOLUME_COUNTER(copied_read_bytes),
+	VOLUME_COUNTER(buffer_fallbacks),  VOLUME_COUNTER(resident_bytes),
+	VOLUME_COUNTER(evictions),	   VOLUME_COUNTER(rejoins),
+	VOLUME_COUNTER(reattaches),	   VOLUME_COUNTER(reconciled_bytes),
+	VOLUME_COUNTER(resynced_bytes),
 };
 
 static int add_counters(json_t *object, const struct counter *counters, size_t count, const void *base)

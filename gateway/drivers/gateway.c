@@ -135,6 +135,7 @@ static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *e
 				.events = gateway->events,
 				.recv = gateway->opts->recv,
 				.zero_copy = gateway->opts->zero_copy_send,
+				.busy_poll = busy_poll_measure(gateway->opts->busy_poll_us),
 			},
 	};
 

@@ -142,6 +142,8 @@ static void fill_status(struct loop *loop, struct loop_status *status)
 	status->ring_sqe_count = loop->ring.sqe_count;
 	status->ring_cqe_count = loop->ring.cqe_count;
 	status->ring_enter_count = loop->ring.enter_count;
+	status->ring_poll_count = loop->ring.poll_count;
+	status->ring_poll_hit_count = loop->ring.poll_hit_count;
 	status->buffer_fallbacks = loop->frontend->buffer_fallbacks;
 	post(loop, (struct letter){.kind = LETTER_STATUS_REPLY, .fd = -1, .data = status});
 }
@@ -347,6 +349,7 @@ static int set_up(struct loop *loop, struct err *err)
 		       peers_cq_entries(&peers) + frontend_cq_entries(loop), err);
 	if (rc)
 		return rc;
+	loop->ring.busy_poll = loop->options.busy_poll;
 	loop->frontend->ring = &loop->ring;
 	rc = loop->frontend->ops->arm(loop->frontend, err);
 	if (rc)

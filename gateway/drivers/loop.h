@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "common/busy_poll.h"
 #include "common/compiler.h"
 #include "common/err.h"
 #include "gateway/core/engine.h"
@@ -23,6 +24,7 @@ struct loop_options {
 	struct events *events;
 	enum peers_recv recv;
 	enum zc_force zero_copy;
+	struct busy_poll busy_poll;
 };
 
 /* The data of LETTER_STATUS: filled by the data thread. */
@@ -30,7 +32,7 @@ struct loop_status {
 	uint64_t now_ns; /* when it was filled: since_ns fields are relative to it */
 	struct engine_status engine;
 	struct peers_stats peers;
-	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count;
+	uint64_t ring_sqe_count, ring_cqe_count, ring_enter_count, ring_poll_count, ring_poll_hit_count;
 	uint64_t buffer_fallbacks;
 };
 

@@ -181,6 +181,15 @@ static int take_zero_copy_send(struct opts *opts, const char *text, struct err *
 	return 0;
 }
 
+static int take_busy_poll(struct opts *opts, const char *text, struct err *err)
+{
+	struct err own = {0};
+
+	if (busy_poll_parse(text, &opts->busy_poll_us, &own))
+		return err_set(err, own.code, "--busy-poll: %s", own.text);
+	return 0;
+}
+
 static int take_log_level(struct opts *opts, const char *text, struct err *err)
 {
 	if (log_level_parse(text, &opts->log_level))
@@ -222,6 +231,8 @@ static const struct option_row rows[] = {
 	{"sync-interval", "MS", take_sync_interval, "how often completed writes are made durable in the background"},
 	{"receive", "HOW", take_receive, "bulk reads by: auto (default), recv, read-fixed"},
 	{"zero-copy-send", "HOW", take_zero_copy_send, "bulk writes by SEND_ZC: auto (default), always, never"},
+	{"busy-poll", "HOW", take_busy_poll,
+	 "look for answers before sleeping: auto (default), off, or at most so many microseconds"},
 	{"delete-device", "N", take_delete_device, "stop and delete the device that a killed gateway left, and exit"},
 	{"log-level", "LEVEL", take_log_level, "error, warn, info (default), debug"},
 	{"help", NULL, take_help, "this text"},
@@ -237,6 +248,7 @@ static void set_defaults(struct opts *ret)
 	*ret = (struct opts){
 		.run_dir = run_dir && *run_dir ? run_dir : RUN_DIR_DEFAULT,
 		.queue_depth = engine.queue_depth,
+		.busy_poll_us = BUSY_POLL_AUTO,
 		.device_id = DEVICE_ID_ANY,
 		.bulk_min_bytes = engine.bulk_min_bytes,
 		.read_run = engine.read_run,

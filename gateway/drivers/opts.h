@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "common/busy_poll.h"
 #include "common/compiler.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -56,6 +57,7 @@ struct opts {
 	struct volume_policy policy; /* over what the volume's file says */
 	enum peers_recv recv;
 	enum zc_force zero_copy_send;
+	uint32_t busy_poll_us; /* or BUSY_POLL_AUTO; 0: off */
 	enum log_level log_level;
 };
 

@@ -152,6 +152,8 @@ void status_compose(const struct status_sources *sources, const struct loop_stat
 	ret->ring_sqe_count = snapshot->ring_sqe_count;
 	ret->ring_cqe_count = snapshot->ring_cqe_count;
 	ret->ring_enter_count = snapshot->ring_enter_count;
+	ret->ring_poll_count = snapshot->ring_poll_count;
+	ret->ring_poll_hit_count = snapshot->ring_poll_hit_count;
 	ret->direct_read_bytes = snapshot->peers.direct_read_bytes;
 	ret->copied_read_bytes = snapshot->peers.copied_read_bytes;
 	ret->buffer_fallbacks = snapshot->buffer_fallbacks;

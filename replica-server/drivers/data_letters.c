@@ -150,6 +150,8 @@ void data_thread_publish_stats(struct data_thread *thread)
 	stats.sqes = thread->ring.sqe_count;
 	stats.cqes = thread->ring.cqe_count;
 	stats.enters = thread->ring.enter_count;
+	stats.polls = thread->ring.poll_count;
+	stats.poll_hits = thread->ring.poll_hit_count;
 	(void)pthread_mutex_lock(&thread->stats_lock);
 	thread->stats = stats;
 	(void)pthread_mutex_unlock(&thread->stats_lock);

@@ -258,6 +258,7 @@ static int init_thread(struct data_thread *thread, struct err *err)
 
 	if (error)
 		return error;
+	thread->ring.busy_poll = thread->busy_poll;
 	list_init(&thread->conn_list);
 	list_init(&thread->work);
 	list_init(&thread->waiting);

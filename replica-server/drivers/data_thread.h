@@ -58,7 +58,7 @@ struct thread_stats {
 	struct session_counters sessions;
 	struct store_counters store;
 	struct thread_counters net;
-	uint64_t sqes, cqes, enters;
+	uint64_t sqes, cqes, enters, polls, poll_hits;
 };
 
 struct data_thread {
@@ -70,6 +70,7 @@ struct data_thread {
 	const char *server_name;
 	atomic_uint *conn_count; /* of the whole server */
 	size_t buffer_bytes;
+	struct busy_poll busy_poll;
 	sem_t started;
 	struct err start_error;
 	/* The thread's own. */

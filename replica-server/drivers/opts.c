@@ -57,6 +57,15 @@ static int set_direct(struct opts *opts, const char *value, struct err *err)
 	return err_set(err, -EINVAL, "io-direct: '%s' is not auto, on or off", value);
 }
 
+static int set_busy_poll(struct opts *opts, const char *value, struct err *err)
+{
+	struct err own = {0};
+
+	if (busy_poll_parse(value, &opts->busy_poll_us, &own))
+		return err_set(err, own.code, "busy-poll: %s", own.text);
+	return 0;
+}
+
 int opts_set(struct opts *opts, const char *name, const char *value, struct err *err)
 {
 	if (!strcmp(name, "listen"))
@@ -69,6 +78,8 @@ int opts_set(struct opts *opts, const char *name, const char *value, struct err 
 		return set_number(name, value, 4, 4096, &opts->buffer_mib, err);
 	if (!strcmp(name, "io-direct"))
 		return set_direct(opts, value, err);
+	if (!strcmp(name, "busy-poll"))
+		return set_busy_poll(opts, value, err);
 	if (!strcmp(name, "log-level"))
 		return log_level_parse(value, &opts->log_level)
 			       ? err_set(err, -EINVAL, "log-level: '%s' is not error, warn, info or debug", value)
@@ -77,11 +88,17 @@ int opts_set(struct opts *opts, const char *name, const char *value, struct err 
 }
 
 static const struct option long_options[] = {
-	{"listen", required_argument, NULL, 0},	   {"data", required_argument, NULL, 0},
-	{"threads", required_argument, NULL, 0},   {"buffer-mib", required_argument, NULL, 0},
-	{"io-direct", required_argument, NULL, 0}, {"log-level", required_argument, NULL, 0},
-	{"config", required_argument, NULL, 'c'},  {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	   {0},
+	{"listen", required_argument, NULL, 0},
+	{"data", required_argument, NULL, 0},
+	{"threads", required_argument, NULL, 0},
+	{"buffer-mib", required_argument, NULL, 0},
+	{"io-direct", required_argument, NULL, 0},
+	{"log-level", required_argument, NULL, 0},
+	{"busy-poll", required_argument, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
 };
 
 static int take_option(struct opts *opts, int option, int index, const char *word, struct err *err)
@@ -119,7 +136,7 @@ int opts_parse(int argc, char **argv, struct opts *ret, struct err *err)
 {
 	int option, index = 0, error = 0;
 
-	*ret = (struct opts){.buffer_mib = 32, .log_level = LOG_LEVEL_INFO};
+	*ret = (struct opts){.buffer_mib = 32, .busy_poll_us = BUSY_POLL_AUTO, .log_level = LOG_LEVEL_INFO};
 	opterr = 0;
 	while (!error && (option = getopt_long(argc, argv, ":hV", long_options, &index)) != -1)
 		error = take_option(ret, option, index, argv[optind > 1 ? optind - 1 : 1], err);
@@ -149,6 +166,7 @@ void opts_usage(void)
 		"  --threads N         data threads; default 0: one a CPU, at most 8\n"
 		"  --buffer-mib N      payload buffers of a data thread, MiB; default 32\n"
 		"  --io-direct MODE    auto (default), on or off: O_DIRECT on data files\n"
+		"  --busy-poll HOW     look for requests before sleeping: auto (default), off, or at most so many us\n"
 		"  --log-level LEVEL   error, warn, info (default) or debug\n"
 		"  -h, --help          this text\n"
 		"  -V, --version       the version\n"

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "common/busy_poll.h"
 #include "common/compiler.h"
 #include "common/err.h"
 #include "common/limits.h"
@@ -28,6 +29,7 @@ struct opts {
 	char *roots[DATA_ROOTS_MAX]; /* owned */
 	unsigned threads;	     /* 0: one a CPU, at most 8 */
 	unsigned buffer_mib;	     /* payload buffers of a data thread */
+	uint32_t busy_poll_us;	     /* or BUSY_POLL_AUTO; 0: off */
 	enum log_level log_level;
 	enum direct_mode direct;
 	bool help, version;

@@ -11,7 +11,7 @@
 struct file_values {
 	char **listen, **data;
 	unsigned listen_count, data_count;
-	char *threads, *buffer_mib, *io_direct, *log_level;
+	char *threads, *buffer_mib, *io_direct, *busy_poll, *log_level;
 };
 
 static const cyaml_schema_value_t word = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4095)};
@@ -25,6 +25,8 @@ static const cyaml_schema_field_t fields[] = {
 	CYAML_FIELD_STRING_PTR("buffer-mib", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, buffer_mib,
 			       1, 15),
 	CYAML_FIELD_STRING_PTR("io-direct", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, io_direct, 1,
+			       15),
+	CYAML_FIELD_STRING_PTR("busy-poll", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, busy_poll, 1,
 			       15),
 	CYAML_FIELD_STRING_PTR("log-level", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_values, log_level, 1,
 			       15),
@@ -63,10 +65,8 @@ static int apply(struct opts *opts, const struct yaml_file *file, struct err *er
 	const struct {
 		const char *name, *value;
 	} singles[] = {
-		{"threads", values->threads},
-		{"buffer-mib", values->buffer_mib},
-		{"io-direct", values->io_direct},
-		{"log-level", values->log_level},
+		{"threads", values->threads},	  {"buffer-mib", values->buffer_mib}, {"io-direct", values->io_direct},
+		{"busy-poll", values->busy_poll}, {"log-level", values->log_level},
 	};
 	int error = set_each(opts, file, "listen", values->listen, values->listen_count, err);
 

@@ -70,7 +70,7 @@ static unsigned thread_count_of(const struct opts *opts)
 	return cpus < DEFAULT_THREADS_MAX ? (unsigned)cpus : DEFAULT_THREADS_MAX;
 }
 
-static int start_thread(struct server *server, unsigned idx, struct err *err)
+static int start_thread(struct server *server, unsigned idx, const struct busy_poll *busy_poll, struct err *err)
 {
 	struct data_thread *thread = calloc(1, sizeof(*thread));
 	int error;
@@ -83,6 +83,7 @@ static int start_thread(struct server *server, unsigned idx, struct err *err)
 	thread->server_name = server->name;
 	thread->conn_count = &server->conn_count;
 	thread->buffer_bytes = (size_t)server->opts->buffer_mib * MIB;
+	thread->busy_poll = *busy_poll;
 	thread->mailbox = mailbox_new(MAILBOX_LETTERS);
 	error = thread->mailbox ? data_thread_start(thread, err)
 				: err_set(err, -errno, "data thread %u: no mailbox: %s", idx, strerror(errno));
@@ -247,13 +248,14 @@ static int open_all(struct server *server, struct err *err)
 /* Signals belong to the control thread: blocked while the others are made. */
 static int start_threads(struct server *server, struct err *err)
 {
+	const struct busy_poll busy_poll = busy_poll_measure(server->opts->busy_poll_us);
 	sigset_t all, before;
 	int error = 0;
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
 	for (unsigned i = 0; !error && i < thread_count_of(server->opts); i++)
-		error = start_thread(server, i, err);
+		error = start_thread(server, i, &busy_poll, err);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!error)
 		return 0;

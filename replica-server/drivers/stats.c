@@ -30,10 +30,12 @@ void stats_log(struct server *server)
 		 " discards=%" PRIu64 " zeroes=%" PRIu64 " pings=%" PRIu64 " write_bytes=%" PRIu64
 		 " read_bytes=%" PRIu64 " short_reads=%" PRIu64 " refused=%" PRIu64 " errors=%" PRIu64 " syncs=%" PRIu64
 		 " durable_writes=%" PRIu64 " meta_writes=%" PRIu64 " recvs=%" PRIu64 " sends=%" PRIu64
-		 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " sqes=%" PRIu64 " cqes=%" PRIu64 " enters=%" PRIu64,
+		 " bytes_in=%" PRIu64 " bytes_out=%" PRIu64 " sqes=%" PRIu64 " cqes=%" PRIu64 " enters=%" PRIu64
+		 " polls=%" PRIu64 " poll_hits=%" PRIu64,
 		 atomic_load(&server->conn_count), sum.sessions.frames, sum.sessions.writes, sum.sessions.reads,
 		 sum.sessions.flushes, sum.sessions.discards, sum.sessions.zeroes, sum.sessions.pings,
 		 sum.sessions.write_bytes, sum.sessions.read_bytes, sum.sessions.short_reads, sum.sessions.refused,
 		 sum.sessions.errors, sum.store.syncs, sum.store.durable_writes, sum.store.meta_writes, sum.net.recvs,
-		 sum.net.sends, sum.net.bytes_in, sum.net.bytes_out, sum.sqes, sum.cqes, sum.enters);
+		 sum.net.sends, sum.net.bytes_in, sum.net.bytes_out, sum.sqes, sum.cqes, sum.enters, sum.polls,
+		 sum.poll_hits);
 }

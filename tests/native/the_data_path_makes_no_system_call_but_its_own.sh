@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Under load of every kind, by strace: the gateway's data thread calls io_uring_enter (and the test frontend's futex), a replica-server's also what its store in RAM is read and written by.
+# Under load of every kind, by strace: the gateway's data thread calls io_uring_enter (sched_yield while it polls, the test frontend's futex), a replica-server's also what its store in RAM is read and written by.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -51,12 +51,12 @@ goes_on vol
 before=$(served vol)
 calls gateway "$(data_threads "${gateway_pid[vol]}")"
 echo "served meanwhile: $(($(served vol) - before))"
-only gateway io_uring_enter futex
+only gateway io_uring_enter sched_yield futex
 grep -q '^io_uring_enter' "$tmp/calls-gateway" || fail "nothing was counted"
 for server in a b; do
 	for thread in $(data_threads "${replica_pid[$server]}"); do
 		calls "$server-$thread" "$thread"
-		only "$server-$thread" io_uring_enter pread64 pwritev2 fdatasync fallocate
+		only "$server-$thread" io_uring_enter sched_yield pread64 pwritev2 fdatasync fallocate
 	done
 	cat "$tmp/calls-$server"-* | grep -q '^io_uring_enter' || fail "nothing was counted for $server"
 done

@@ -106,6 +106,7 @@ static void each_refusal_names_the_option(void)
 		{"--bulk-min=lots", "--bulk-min"},
 		{"--bulk-min=129K", "too large"},
 		{"--mode=fast", "--mode"},
+		{"--busy-poll=10001", "--busy-poll"},
 		{"--frontend=nbd", "--frontend"},
 		{"--frontend=shm:", "--frontend"},
 		{"--receive=send", "--receive"},

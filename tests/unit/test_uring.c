@@ -2,6 +2,7 @@
 #include "common/uring.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -277,6 +278,109 @@ static void a_silent_send_that_failed_has_not_passed_until_it_was_seen(void)
 	ring_fini(&ring);
 }
 
+/* ---- Busy polling. ---- */
+
+/* A ring whose next wait is polled. */
+static void start_polling(struct ring *ring, uint64_t limit_ns)
+{
+	start(ring);
+	ring->busy_poll = (struct busy_poll){.limit_ns = limit_ns, .patience_ns = limit_ns};
+	while (!busy_poll_is_due(&ring->busy_poll))
+		busy_poll_learn(&ring->busy_poll, 0);
+}
+
+static void queue_recv(struct ring *ring, int fd, char *byte)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	io_uring_prep_recv(sqe, fd, byte, 1, 0);
+	sqe->user_data = 7;
+}
+
+static void *send_a_byte_soon(void *arg)
+{
+	const int *fd = arg;
+
+	(void)usleep(20000);
+	(void)!write(*fd, "x", 1); /* what it leads to is checked where the test runs */
+	return NULL;
+}
+
+static void a_polled_wait_finds_what_another_thread_sends(void)
+{
+	struct io_uring_cqe *cqe;
+	struct ring ring;
+	pthread_t sender;
+	int fds[2];
+	char byte = 0;
+
+	start_polling(&ring, 3600 * NS_PER_S);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	queue_recv(&ring, fds[0], &byte);
+	CHECK_OK(pthread_create(&sender, NULL, send_a_byte_soon, &fds[1]));
+	CHECK_OK(ring_submit_and_wait(&ring, 1, 0));
+	CHECK_EQ_U64(1, ring.poll_count);
+	CHECK_EQ_U64(1, ring.poll_hit_count);
+	CHECK_EQ_U64(2, ring.enter_count); /* the submit, and the task work: looking costs none */
+	CHECK_EQ_U64(1, ring_peek(&ring, &cqe, 1));
+	CHECK_EQ_INT('x', byte);
+	ring_seen(&ring, 1);
+	CHECK_OK(pthread_join(sender, NULL));
+	close(fds[0]);
+	close(fds[1]);
+	ring_fini(&ring);
+}
+
+static void a_poll_that_finds_nothing_goes_on_asleep(void)
+{
+	struct io_uring_cqe *cqe;
+	struct ring ring;
+	pthread_t sender;
+	int fds[2];
+	char byte = 0;
+
+	start_polling(&ring, 1);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	queue_recv(&ring, fds[0], &byte);
+	CHECK_OK(pthread_create(&sender, NULL, send_a_byte_soon, &fds[1]));
+	CHECK_OK(ring_submit_and_wait(&ring, 1, 0));
+	CHECK_EQ_U64(1, ring.poll_count);
+	CHECK_EQ_U64(0, ring.poll_hit_count);
+	CHECK_EQ_U64(1, ring_peek(&ring, &cqe, 1));
+	ring_seen(&ring, 1);
+	CHECK_OK(pthread_join(sender, NULL));
+	close(fds[0]);
+	close(fds[1]);
+	ring_fini(&ring);
+}
+
+static void the_caller_s_limit_ends_a_poll(void)
+{
+	struct io_uring_cqe *cqe;
+	struct ring ring;
+
+	start_polling(&ring, 3600 * NS_PER_S);
+	CHECK_OK(ring_submit_and_wait(&ring, 1, NS_PER_MS));
+	CHECK_EQ_U64(1, ring.poll_count);
+	CHECK_EQ_U64(0, ring.poll_hit_count);
+	CHECK_EQ_U64(0, ring_peek(&ring, &cqe, 1));
+	ring_fini(&ring);
+}
+
+static void what_is_there_already_is_not_polled_for(void)
+{
+	struct io_uring_cqe *cqes[CQ];
+	struct ring ring;
+
+	start_polling(&ring, 3600 * NS_PER_S);
+	queue_nop(&ring, 1);
+	CHECK_OK(ring_submit_and_wait(&ring, 0, 0));
+	CHECK_OK(ring_submit_and_wait(&ring, 1, 0));
+	CHECK_EQ_U64(0, ring.poll_count);
+	CHECK_EQ_U64(1, ring_peek(&ring, cqes, CQ));
+	ring_fini(&ring);
+}
+
 static void a_ring_too_large_is_refused_with_a_sentence(void)
 {
 	struct err err = {0};
@@ -316,6 +420,10 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_wait_for_some_ends_when_all_are_there),
 	CHECK_TEST(a_silent_send_has_passed_once_it_was_submitted),
 	CHECK_TEST(a_silent_send_that_failed_has_not_passed_until_it_was_seen),
+	CHECK_TEST(a_polled_wait_finds_what_another_thread_sends),
+	CHECK_TEST(a_poll_that_finds_nothing_goes_on_asleep),
+	CHECK_TEST(the_caller_s_limit_ends_a_poll),
+	CHECK_TEST(what_is_there_already_is_not_polled_for),
 	CHECK_TEST(a_ring_too_large_is_refused_with_a_sentence),
 	CHECK_TEST(receiving_into_a_registered_buffer_is_probed_by_doing_it),
 	CHECK_TEST(a_fixed_buffer_changes_only_flag_and_index),

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* In units of a switch there and back. A poll of many times what it saves is not worth its processor; a turn of a few is
- * one in which others ran. Measured on two processors and under emulation (docs/performance.md, "Busy polling"). */
+/* In units of a switch there and back. A poll of many times what it saves is not worth its processor; a turn of a few
+ * is one in which others ran. Measured on two processors and under emulation
+ * (docs/decisions/0008-short-waits-are-polled.md). */
 #define LIMIT_SWITCHES 30u
 #define PATIENCE_SWITCHES 2u
 /* Longer waits are the network's or a disk's, beside which a switch is nothing. */
@@ -28,7 +29,8 @@ int busy_poll_parse(const char *text, uint32_t *ret_us, struct err *err)
 	errno = 0;
 	value = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || value < 1 || value > BUSY_POLL_MAX_US)
-		return err_set(err, -EINVAL, "'%s' is neither auto, off nor 1 to %u microseconds", text, BUSY_POLL_MAX_US);
+		return err_set(err, -EINVAL, "'%s' is neither auto, off nor 1 to %u microseconds", text,
+			       BUSY_POLL_MAX_US);
 	*ret_us = (uint32_t)value;
 	return 0;
 }

@@ -1,9 +1,9 @@
-/* When a thread that waits for completions looks for them itself for a while before it sleeps. busy_poll.c decides only,
- * without system calls or a clock; common/uring.c polls. Belongs to the ring's thread.
+/* When a thread that waits for completions looks for them itself for a while before it sleeps. busy_poll.c decides
+ * only, without system calls or a clock; common/uring.c polls. Belongs to the ring's thread.
  *
- * A sleep costs a switch to the next thread and one back, and often an interrupt to a halted processor; in a row of small
- * requests that is most of what they take. So a wait is polled where the last ones were short (as halt polling of KVM
- * does, Documentation/virt/kvm/halt-polling.rst in Linux), and a poll ends early where another thread wants the
+ * A sleep costs a switch to the next thread and one back, and often an interrupt to a halted processor; in a row of
+ * small requests that is most of what they take. So a wait is polled where the last ones were short (as halt polling of
+ * KVM does, Documentation/virt/kvm/halt-polling.rst in Linux), and a poll ends early where another thread wants the
  * processor: sleeping lets work gather, which is then worth more. */
 #ifndef COMMON_BUSY_POLL_H
 #define COMMON_BUSY_POLL_H
@@ -29,7 +29,8 @@ int busy_poll_parse(const char *text, uint32_t *ret_us, struct err *err) must_ch
 
 /* `switch_ns`: what waking another process and being woken by it costs here; 0: unknown. */
 struct busy_poll busy_poll_new(uint32_t us, uint64_t switch_ns);
-/* The same with that measured, and logged. Makes two processes and ends them; some milliseconds. Drivers, at startup. */
+/* The same with that measured, and logged. Makes two processes and ends them; some milliseconds. Drivers, at startup.
+ */
 struct busy_poll busy_poll_measure(uint32_t us);
 
 /* Is the next wait to be polled? */

@@ -16,7 +16,8 @@ static void learn(struct busy_poll *poll, uint64_t waited_ns, unsigned count)
 
 static void words_and_microseconds_are_understood_and_nothing_else_is(void)
 {
-	static const char *const wrong[] = {"", "0", "on", "automatic", "-1", "10001", "5us", " 5", "99999999999999999999"};
+	static const char *const wrong[] = {"",	     "0",   "on", "automatic",		 "-1",
+					    "10001", "5us", " 5", "99999999999999999999"};
 	struct err err = {0};
 	uint32_t us = 7;
 
@@ -44,7 +45,8 @@ static void what_is_off_never_polls(void)
 /* What polling saves is a switch: where that is dear, a poll may be long, and short where it is cheap. */
 static void automatic_limits_follow_what_a_switch_costs(void)
 {
-	struct busy_poll cheap = busy_poll_new(BUSY_POLL_AUTO, SWITCH_NS), dear = busy_poll_new(BUSY_POLL_AUTO, 20 * SWITCH_NS);
+	struct busy_poll cheap = busy_poll_new(BUSY_POLL_AUTO, SWITCH_NS),
+			 dear = busy_poll_new(BUSY_POLL_AUTO, 20 * SWITCH_NS);
 
 	CHECK_EQ_U64(30 * SWITCH_NS, cheap.limit_ns);
 	CHECK_EQ_U64(2 * SWITCH_NS, cheap.patience_ns);

@@ -43,11 +43,11 @@ static uint64_t min(uint64_t a, uint64_t b)
 struct busy_poll busy_poll_new(uint32_t us, uint64_t switch_ns)
 {
 	uint64_t limit_ns = us == BUSY_POLL_AUTO ? min(LIMIT_SWITCHES * switch_ns, AUTO_LIMIT_MAX_NS) : us * 1000ull;
+	uint64_t patience_ns = limit_ns * 3 / 5; /* enough where a switch's cost is unknown */
 
-	return (struct busy_poll){
-		.limit_ns = limit_ns,
-		.patience_ns = min(PATIENCE_SWITCHES * switch_ns, limit_ns * 3 / 5),
-	};
+	if (switch_ns)
+		patience_ns = min(patience_ns, PATIENCE_SWITCHES * switch_ns);
+	return (struct busy_poll){.limit_ns = limit_ns, .patience_ns = patience_ns};
 }
 
 bool busy_poll_is_due(const struct busy_poll *poll)

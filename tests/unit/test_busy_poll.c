@@ -2,6 +2,7 @@
 #include "common/busy_poll.h"
 
 #include <errno.h>
+#include <sys/wait.h>
 
 #include "tests/unit/check.h"
 
@@ -61,6 +62,7 @@ static void patience_stays_below_a_limit_that_was_given(void)
 
 	CHECK_EQ_U64(10 * US, poll.limit_ns);
 	CHECK_EQ_U64(6 * US, poll.patience_ns);
+	CHECK_EQ_U64(6 * US, busy_poll_new(10, 0).patience_ns);
 }
 
 static void polling_begins_after_some_short_waits_and_not_at_the_first(void)
@@ -101,6 +103,17 @@ static void waits_that_alternate_are_slept(void)
 	}
 }
 
+static void what_a_switch_costs_here_is_measured_and_leaves_no_process_behind(void)
+{
+	struct busy_poll poll = busy_poll_measure(BUSY_POLL_AUTO);
+
+	CHECK_TRUE(poll.limit_ns > 0 && poll.limit_ns <= 500 * US);
+	CHECK_TRUE(poll.patience_ns > 0 && poll.patience_ns < poll.limit_ns);
+	CHECK_EQ_U64(0, busy_poll_measure(0).limit_ns);
+	CHECK_EQ_INT(-1, waitpid(-1, NULL, WNOHANG));
+	CHECK_EQ_INT(ECHILD, errno);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(words_and_microseconds_are_understood_and_nothing_else_is),
 	CHECK_TEST(what_is_off_never_polls),
@@ -109,6 +122,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(polling_begins_after_some_short_waits_and_not_at_the_first),
 	CHECK_TEST(polling_outlives_one_long_wait_and_ends_with_the_second),
 	CHECK_TEST(waits_that_alternate_are_slept),
+	CHECK_TEST(what_a_switch_costs_here_is_measured_and_leaves_no_process_behind),
 };
 
 int main(int argc, char **argv)

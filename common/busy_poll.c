@@ -52,7 +52,7 @@ struct busy_poll busy_poll_new(uint32_t us, uint64_t switch_ns)
 
 bool busy_poll_is_due(const struct busy_poll *poll)
 {
-	return poll->limit_ns && poll->score >= SCORE_DUE;
+	return poll->limit_ns && !poll->is_held && poll->score >= SCORE_DUE;
 }
 
 void busy_poll_learn(struct busy_poll *poll, uint64_t waited_ns)

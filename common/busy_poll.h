@@ -20,6 +20,7 @@
 struct busy_poll {
 	uint64_t limit_ns;    /* the longest poll; 0: never */
 	uint64_t patience_ns; /* a turn of a poll that takes longer, has waited for another thread */
+	bool is_held;	      /* not now, says the owner */
 	unsigned score;	      /* of the last waits: how sure it is that the next one is short */
 };
 

@@ -191,22 +191,27 @@ static void relax_cpu(void)
 #endif
 }
 
-/* Looks a few times. True when there was task work, which took a system call. */
-static bool look(struct ring *ring)
+enum looked { LOOKED_NOTHING, LOOKED_PROGRESS, LOOKED_COMPLETION };
+
+/* Looks a few times for task work and has it run. */
+static enum looked look(struct ring *ring)
 {
 	for (unsigned i = 0; i < LOOKS_PER_YIELD; i++) {
+		unsigned before = io_uring_cq_ready(&ring->uring);
+
 		if (has_task_work(ring)) {
 			(void)io_uring_get_events(&ring->uring);
 			ring->enter_count++;
-			return true;
+			return has_completions(ring, before + 1) ? LOOKED_COMPLETION : LOOKED_PROGRESS;
 		}
 		relax_cpu();
 	}
-	return false;
+	return LOOKED_NOTHING;
 }
 
-/* Until `wait_nr` completions are there, the time is up, or the processor turns out to be wanted. Without the yield a
- * thread that this one waits for could sit behind it until the scheduler's next tick. */
+/* Until `wait_nr` completions are there, the time is up, the processor turns out to be wanted, or a large transfer goes
+ * on by a piece: while this thread sleeps the next pieces get larger. Without the yield a thread that this one waits
+ * for could sit behind it until the scheduler's next tick. */
 static void poll_for(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uint64_t max_wait_ns)
 {
 	const uint64_t limit_ns = ring->busy_poll.limit_ns;
@@ -214,9 +219,13 @@ static void poll_for(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uin
 	uint64_t last_ns = begin_ns, now_ns = begin_ns;
 
 	while (!has_completions(ring, wait_nr) && now_ns < end_ns && now_ns - last_ns <= ring->busy_poll.patience_ns) {
-		last_ns = now_ns;
-		if (!look(ring))
+		enum looked looked = look(ring);
+
+		if (looked == LOOKED_PROGRESS)
+			return;
+		if (looked == LOOKED_NOTHING)
 			(void)sched_yield();
+		last_ns = now_ns;
 		now_ns = clock_now_ns();
 	}
 }

@@ -534,6 +534,16 @@ unsigned engine_outstanding(const struct engine *engine)
 	return engine->outstanding;
 }
 
+uint64_t engine_outstanding_bytes(const struct engine *engine)
+{
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < engine->leg_count; i++)
+		if (engine->legs[i].outstanding_bytes > most)
+			most = engine->legs[i].outstanding_bytes;
+	return most;
+}
+
 unsigned engine_answers_due(const struct engine *engine)
 {
 	unsigned due;

@@ -218,6 +218,8 @@ void engine_batch_frame(const struct engine *engine, unsigned leg, uint32_t leng
 bool engine_outlived_leases(const struct engine *engine);
 /* Requests not yet completed. */
 unsigned engine_outstanding(const struct engine *engine);
+/* Bytes of reads and writes sent and not answered, on the leg that has most. */
+uint64_t engine_outstanding_bytes(const struct engine *engine);
 /* How many answers the only request outstanding waits for, each of a connection of its own: before all are there,
  * nothing is gained by looking. 1 when that cannot be said. */
 unsigned engine_answers_due(const struct engine *engine);

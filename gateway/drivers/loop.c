@@ -25,6 +25,9 @@
 #define TICK_NS (50 * NS_PER_MS)
 #define CQE_BATCH 64u
 #define TOGETHER_US 500u /* so long all answers to a lone write are waited for, before one is reason enough to wake */
+/* With more than this under way a wake-up is nothing beside moving bytes, and polling only costs processor time: a
+ * tenth of what bulk requests take, a fifth with reads of 64k, and no faster. */
+#define POLLED_BYTES_MAX (512 * KIB)
 #define SHUTDOWN_NS (2 * NS_PER_S)    /* for lanes to let go of their memory */
 #define FORCE_GRACE_NS (3 * NS_PER_S) /* a forced detach waits so long before it fails what is outstanding */
 
@@ -301,6 +304,7 @@ static int submit_and_wait(struct loop *loop)
 {
 	bool busy = loop->frontend->ops->idle(loop->frontend);
 
+	loop->ring.busy_poll.is_held = engine_outstanding_bytes(loop->engine) > POLLED_BYTES_MAX;
 	return ring_submit_and_wait_some(&loop->ring, busy ? 0 : engine_answers_due(loop->engine), TOGETHER_US,
 					 loop->next_tick_ns - loop->now_ns);
 }

@@ -74,6 +74,8 @@ static void polling_begins_after_some_short_waits_and_not_at_the_first(void)
 	CHECK_TRUE(!busy_poll_is_due(&poll));
 	learn(&poll, 100 * US, 1);
 	CHECK_TRUE(busy_poll_is_due(&poll));
+	poll.is_held = true;
+	CHECK_TRUE(!busy_poll_is_due(&poll));
 }
 
 /* A pause between two bursts costs one poll or two, not one at every wake-up of an idle thread. */

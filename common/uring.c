@@ -111,6 +111,11 @@ void ring_reserve(struct ring *ring, unsigned count)
 	make_space(ring, count);
 }
 
+static bool has_completions(const struct ring *ring, unsigned count)
+{
+	return io_uring_cq_ready(&ring->uring) >= count;
+}
+
 static int wait_asleep(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns)
 {
 	struct __kernel_timespec limit = {.tv_sec = (int64_t)(max_wait_ns / NS_PER_S),
@@ -120,7 +125,7 @@ static int wait_asleep(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns
 	int error;
 
 	/* Enough completions wait already: no sleep, but deferred task work (notifications above all) still runs. */
-	if (io_uring_cq_ready(&ring->uring) >= wait_nr)
+	if (has_completions(ring, wait_nr))
 		error = io_uring_submit_and_get_events(&ring->uring);
 	else if (max_wait_ns == 0)
 		error = io_uring_submit_and_wait(&ring->uring, wait_nr);
@@ -159,7 +164,7 @@ static int wait_asleep_for_some(struct ring *ring, unsigned wait_nr, unsigned mi
 
 	if (min_wait_us == 0)
 		return wait_asleep(ring, wait_nr, max_wait_ns);
-	if (wait_nr <= 1 || !ring->has_min_wait || max_wait_ns == 0 || io_uring_cq_ready(&ring->uring) > 0)
+	if (wait_nr <= 1 || !ring->has_min_wait || max_wait_ns == 0 || has_completions(ring, 1))
 		return wait_asleep(ring, wait_nr ? 1 : 0, max_wait_ns);
 	error = io_uring_enter2((unsigned)ring->uring.enter_ring_fd, publish_queue(&ring->uring), wait_nr,
 				IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | IORING_ENTER_REGISTERED_RING,
@@ -169,11 +174,6 @@ static int wait_asleep_for_some(struct ring *ring, unsigned wait_nr, unsigned mi
 }
 
 /* ---- Busy polling. ---- */
-
-static bool has_completions(const struct ring *ring, unsigned count)
-{
-	return io_uring_cq_ready(&ring->uring) >= count;
-}
 
 /* Completions come by task work, which the kernel runs when the ring's thread enters it; that there is some it says in
  * shared memory (IORING_SETUP_TASKRUN_FLAG, Linux 5.19), so that looking costs no system call. */
@@ -197,9 +197,9 @@ enum looked { LOOKED_NOTHING, LOOKED_PROGRESS, LOOKED_COMPLETION };
 static enum looked look(struct ring *ring)
 {
 	for (unsigned i = 0; i < LOOKS_PER_YIELD; i++) {
-		unsigned before = io_uring_cq_ready(&ring->uring);
-
 		if (has_task_work(ring)) {
+			unsigned before = io_uring_cq_ready(&ring->uring);
+
 			(void)io_uring_get_events(&ring->uring);
 			ring->enter_count++;
 			return has_completions(ring, before + 1) ? LOOKED_COMPLETION : LOOKED_PROGRESS;
@@ -232,11 +232,9 @@ static void poll_for(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uin
 
 static int submit_and_poll(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uint64_t max_wait_ns)
 {
-	unsigned queued = io_uring_sq_ready(&ring->uring);
-	int error = io_uring_submit_and_get_events(&ring->uring);
+	int error = wait_asleep(ring, 0, 0); /* for none: submits, and runs what task work there is */
 
-	count_enter(ring, queued);
-	if (error < 0 && !is_passing(error))
+	if (error)
 		return error;
 	ring->poll_count++;
 	poll_for(ring, wait_nr, begin_ns, max_wait_ns);
@@ -268,7 +266,7 @@ int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_
 unsigned ring_peek(struct ring *ring, struct io_uring_cqe **cqes, unsigned cap)
 {
 	/* When it finds none it would enter the kernel for task work: that is for the next wait, and counted there. */
-	return io_uring_cq_ready(&ring->uring) ? io_uring_peek_batch_cqe(&ring->uring, cqes, cap) : 0;
+	return has_completions(ring, 1) ? io_uring_peek_batch_cqe(&ring->uring, cqes, cap) : 0;
 }
 
 void ring_seen(struct ring *ring, unsigned count)

@@ -72,7 +72,7 @@ void ring_reserve(struct ring *ring, unsigned count);
 int ring_submit_and_wait(struct ring *ring, unsigned wait_nr, uint64_t max_wait_ns) must_check;
 
 /* The same, but after `min_wait_us` one completion is enough, too: to be woken once for what usually comes together.
- * The one system call, too; a kernel that cannot (before Linux 6.12) waits for one. */
+ * No more system calls than that; a kernel that cannot (before Linux 6.12) waits for one. */
 int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_wait_us, uint64_t max_wait_ns)
 	must_check;
 

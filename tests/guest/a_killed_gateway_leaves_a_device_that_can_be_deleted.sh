@@ -59,10 +59,7 @@ for mode in $(modes_of_this_kernel); do
 	gateway_begin v --mode "$mode" --answer-deadline 300
 	load_begin 512k
 	replica_signal b STOP
-	wait_until 30 send_queue_stands b 1 || {
-		ss -tnoimH "( dport = :${replica_port[b]} )"
-		fail "$mode: no send queue towards a stopped replica stands still"
-	}
+	wait_send_queue_stands b 1 "$mode"
 	expect_clean_end "$mode, a closed window"
 	replica_signal b CONT
 done

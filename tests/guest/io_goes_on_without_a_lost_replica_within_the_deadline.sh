@@ -57,10 +57,7 @@ for mode in $(modes_of_this_kernel); do
 
 	load_begin --size=64m --bs=512k --iodepth=64
 	replica_signal c STOP
-	wait_until 30 send_queue_stands c 0.3 || {
-		ss -tnoimH "( dport = :${replica_port[c]} )"
-		fail "$mode: no send queue towards a stopped replica stands still"
-	}
+	wait_send_queue_stands c 0.3 "$mode"
 	wait_evicted c
 	load_end "$mode, 512k"
 	regain c

@@ -156,6 +156,15 @@ send_queue_stands()
 	[[ $(bytes_queued_to "$1") == "$before" ]]
 }
 
+# wait_send_queue_stands NAME SECONDS WHAT
+wait_send_queue_stands()
+{
+	wait_until 30 send_queue_stands "$1" "$2" || {
+		ss -tnoimH "( dport = :${replica_port[$1]} )"
+		fail "$3: no send queue towards a stopped replica stands still"
+	}
+}
+
 device_delete()
 {
 	timeout 60 "$programs/lockstep-gateway" --run-dir "$run_dir" --delete-device "${1#/dev/ublkb}"

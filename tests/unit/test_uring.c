@@ -306,51 +306,44 @@ static void *send_a_byte_soon(void *arg)
 	return NULL;
 }
 
-static void a_polled_wait_finds_what_another_thread_sends(void)
+/* Polling for up to `limit_ns`, waits for a byte that another thread sends after a while. The ring stays open. */
+static void wait_for_a_byte(struct ring *ring, uint64_t limit_ns)
 {
 	struct io_uring_cqe *cqe;
-	struct ring ring;
 	pthread_t sender;
 	int fds[2];
 	char byte = 0;
 
-	start_polling(&ring, 3600 * NS_PER_S);
+	start_polling(ring, limit_ns);
 	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
-	queue_recv(&ring, fds[0], &byte);
+	queue_recv(ring, fds[0], &byte);
 	CHECK_OK(pthread_create(&sender, NULL, send_a_byte_soon, &fds[1]));
-	CHECK_OK(ring_submit_and_wait(&ring, 1, 0));
-	CHECK_EQ_U64(1, ring.poll_count);
-	CHECK_EQ_U64(1, ring.poll_hit_count);
-	CHECK_EQ_U64(2, ring.enter_count); /* the submit, and the task work: looking costs none */
-	CHECK_EQ_U64(1, ring_peek(&ring, &cqe, 1));
+	CHECK_OK(ring_submit_and_wait(ring, 1, 0));
+	CHECK_EQ_U64(1, ring->poll_count);
+	CHECK_EQ_U64(1, ring_peek(ring, &cqe, 1));
 	CHECK_EQ_INT('x', byte);
-	ring_seen(&ring, 1);
+	ring_seen(ring, 1);
 	CHECK_OK(pthread_join(sender, NULL));
 	close(fds[0]);
 	close(fds[1]);
+}
+
+static void a_polled_wait_finds_what_another_thread_sends(void)
+{
+	struct ring ring;
+
+	wait_for_a_byte(&ring, 3600 * NS_PER_S);
+	CHECK_EQ_U64(1, ring.poll_hit_count);
+	CHECK_EQ_U64(2, ring.enter_count); /* the submit, and the task work: looking costs none */
 	ring_fini(&ring);
 }
 
 static void a_poll_that_finds_nothing_goes_on_asleep(void)
 {
-	struct io_uring_cqe *cqe;
 	struct ring ring;
-	pthread_t sender;
-	int fds[2];
-	char byte = 0;
 
-	start_polling(&ring, 1);
-	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
-	queue_recv(&ring, fds[0], &byte);
-	CHECK_OK(pthread_create(&sender, NULL, send_a_byte_soon, &fds[1]));
-	CHECK_OK(ring_submit_and_wait(&ring, 1, 0));
-	CHECK_EQ_U64(1, ring.poll_count);
+	wait_for_a_byte(&ring, 1);
 	CHECK_EQ_U64(0, ring.poll_hit_count);
-	CHECK_EQ_U64(1, ring_peek(&ring, &cqe, 1));
-	ring_seen(&ring, 1);
-	CHECK_OK(pthread_join(sender, NULL));
-	close(fds[0]);
-	close(fds[1]);
 	ring_fini(&ring);
 }
 

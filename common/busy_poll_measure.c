@@ -3,7 +3,9 @@
  * process; one processor, because how deep another one sleeps differs from one start to the next (5 us or 40). */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,6 +16,7 @@
 #include "common/log.h"
 
 #define ROUNDS 32u
+#define ANSWER_MS 1000 /* then a start goes on without */
 
 static bool wake(int fd)
 {
@@ -90,6 +93,7 @@ static uint64_t measure(void)
 static uint64_t switch_cost_ns(void)
 {
 	uint64_t cost_ns = 0;
+	struct pollfd answer;
 	int ends[2];
 	pid_t pid;
 
@@ -101,11 +105,15 @@ static uint64_t switch_cost_ns(void)
 		_exit(write(ends[1], &cost_ns, sizeof(cost_ns)) != sizeof(cost_ns));
 	}
 	(void)close(ends[1]);
-	if (pid > 0 && read(ends[0], &cost_ns, sizeof(cost_ns)) != sizeof(cost_ns))
+	answer = (struct pollfd){.fd = ends[0], .events = POLLIN};
+	if (pid > 0 &&
+	    (poll(&answer, 1, ANSWER_MS) != 1 || read(ends[0], &cost_ns, sizeof(cost_ns)) != sizeof(cost_ns)))
 		cost_ns = 0;
 	(void)close(ends[0]);
-	if (pid > 0)
+	if (pid > 0) {
+		(void)kill(pid, SIGKILL); /* over already, or stopped by somebody; its partner ends with it */
 		(void)waitpid(pid, NULL, 0);
+	}
 	return cost_ns;
 }
 

@@ -101,6 +101,33 @@ int net_tune(int fd)
 	return error;
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+
+	return address->sa_family == AF_INET && (ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT) == IN_LOOPBACKNET;
+}
+
+static bool is_same_host(const struct sockaddr *a, const struct sockaddr *b)
+{
+	const struct sockaddr_in6 *a6 = (const struct sockaddr_in6 *)a, *b6 = (const struct sockaddr_in6 *)b;
+	const struct sockaddr_in *a4 = (const struct sockaddr_in *)a, *b4 = (const struct sockaddr_in *)b;
+
+	if (a->sa_family != b->sa_family)
+		return false;
+	if (a->sa_family == AF_INET6)
+		return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
+	return a->sa_family == AF_INET && (is_loopback(a) || a4->sin_addr.s_addr == b4->sin_addr.s_addr);
+}
+
+void net_tune_within_host(int fd, const struct sockaddr *peer)
+{
+	struct net_address local;
+
+	if (net_local(fd, &local) == 0 && is_same_host(peer, (const struct sockaddr *)&local.storage))
+		(void)set_option(fd, IPPROTO_TCP, TCP_CONGESTION, NET_UNPACED, sizeof(NET_UNPACED) - 1);
+}
+
 /* A socket of the address's family, buffers asked for: the window's scale is fixed at the handshake. */
 static int open_socket(const struct net_address *address, int *ret_fd)
 {
@@ -178,6 +205,7 @@ int net_accept(int listen_fd, int *ret_fd, struct net_address *ret_peer)
 		close(fd);
 		return error;
 	}
+	net_tune_within_host(fd, (const struct sockaddr *)&ret_peer->storage);
 	*ret_fd = fd;
 	return 0;
 }
@@ -188,7 +216,10 @@ static int start(int fd, const struct net_address *address)
 
 	if (!error && connect(fd, (const struct sockaddr *)&address->storage, address->len) < 0)
 		error = -errno;
-	return error == -EINPROGRESS ? 0 : error;
+	if (error && error != -EINPROGRESS)
+		return error;
+	net_tune_within_host(fd, (const struct sockaddr *)&address->storage);
+	return 0;
 }
 
 int net_connect_start(const struct net_address *address, int *ret_fd, struct err *err)

@@ -19,6 +19,7 @@
 #define NET_KEEPALIVE_INTERVAL_S 2 /* this often, */
 #define NET_KEEPALIVE_COUNT 3	   /* so many times */
 #define NET_BACKLOG 128
+#define NET_UNPACED "reno" /* tcp(7): in every kernel, and allowed to everyone */
 
 struct net_address {
 	struct sockaddr_storage storage;
@@ -52,6 +53,11 @@ int net_connect_result(int fd) must_check;
 /* All options of a connection; net_accept() and net_connect_start() have called it. 0 or -errno. Buffer sizes are
  * asked for, not insisted on. */
 int net_tune(int fd) must_check;
+
+/* Takes a connection that does not leave the host (`peer` is on loopback, or is the socket's own address) out of the
+ * hands of a congestion control that paces its sends, as BBR does: there is no path to share, and each pause is a
+ * timer's interrupt. Not insisted on. After connect(2) or accept(2): before, the socket's own address is not known. */
+void net_tune_within_host(int fd, const struct sockaddr *peer);
 
 /* Ends a connection NOW: reset sent, write queue purged, every armed operation ends (connect(2) with AF_UNSPEC).
  * The descriptor stays open; close it when the ring has given back what was armed on it. 0; or -errno where the stream

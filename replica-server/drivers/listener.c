@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/net.h"
 #include "replica-server/drivers/intake.h"
 
 #define BACKLOG 256
@@ -89,6 +90,7 @@ static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+		net_tune_within_host(fd, (struct sockaddr *)&from);
 		(void)getnameinfo((struct sockaddr *)&from, len, host, sizeof(host), port, sizeof(port),
 				  NI_NUMERICHOST | NI_NUMERICSERV);
 		(void)snprintf(peer, sizeof(peer), "%s:%s", host, port);

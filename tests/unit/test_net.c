@@ -105,6 +105,40 @@ static void both_ends_of_a_connection_carry_every_option(void)
 	close_pair(&pair);
 }
 
+static void check_congestion_control(int fd, const char *expected)
+{
+	char name[32] = "";
+	socklen_t len = sizeof(name);
+
+	CHECK_OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &len));
+	CHECK_STR(expected, name);
+}
+
+static void a_connection_within_the_host_is_not_paced(void)
+{
+	struct pair pair = connect_pair();
+
+	check_congestion_control(pair.client_fd, NET_UNPACED);
+	check_congestion_control(pair.server_fd, NET_UNPACED);
+	close_pair(&pair);
+}
+
+static void a_peer_elsewhere_keeps_the_systems_congestion_control(void)
+{
+	const struct sockaddr_in elsewhere = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001)};
+	const struct sockaddr_in6 elsewhere6 = {.sin6_family = AF_INET6, .sin6_addr.s6_addr = {0xfd, [15] = 1}};
+	struct net_address bound;
+	int fd = listen_on_loopback(&bound);
+	char before[32] = "";
+	socklen_t len = sizeof(before);
+
+	CHECK_OK(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, before, &len));
+	net_tune_within_host(fd, (const struct sockaddr *)&elsewhere);
+	net_tune_within_host(fd, (const struct sockaddr *)&elsewhere6);
+	check_congestion_control(fd, before);
+	close(fd);
+}
+
 static void nothing_to_accept_is_not_an_error_of_the_listener(void)
 {
 	struct net_address bound, peer;
@@ -221,6 +255,8 @@ static void addresses_are_written_with_brackets_where_needed(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(both_ends_of_a_connection_carry_every_option),
+	CHECK_TEST(a_connection_within_the_host_is_not_paced),
+	CHECK_TEST(a_peer_elsewhere_keeps_the_systems_congestion_control),
 	CHECK_TEST(nothing_to_accept_is_not_an_error_of_the_listener),
 	CHECK_TEST(a_port_in_use_is_refused_with_address_and_advice),
 	CHECK_TEST(an_address_of_no_interface_is_refused_with_advice),

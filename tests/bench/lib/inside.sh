@@ -47,7 +47,7 @@ write_snapshot_script()
 {
 	cat >"$work/snapshot" <<-'END'
 		#!/bin/bash
-		cat /proc/stat /proc/[0-9]*/stat >"$1" 2>/dev/null || true # a process that ended meanwhile is no failure
+		cat /proc/[0-9]*/stat >"$1" 2>/dev/null || true # a process that ended meanwhile is no failure
 	END
 	chmod +x "$work/snapshot"
 }

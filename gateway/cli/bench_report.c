@@ -108,31 +108,48 @@ static json_t *rate_json(const struct bench_result *result)
 	return json_pack("{s:f, s:f}", "iops", bench_iops(result), "mb_s", bench_mb_s(result));
 }
 
+/* What was not measured has a reason instead of figures. */
+static json_t *told(json_t *what, bool is_measured, const char *reason, json_t *figures)
+{
+	json_object_set_new(what, "measured", json_boolean(is_measured));
+	if (is_measured)
+		json_object_update(what, figures);
+	else
+		json_object_set_new(what, "reason", json_string(reason));
+	json_decref(figures);
+	return what;
+}
+
 static json_t *node_json(const struct bench_node *node)
 {
 	json_t *disk = json_object();
 
 	for (unsigned job = 0; job < BENCH_JOB_COUNT; job++)
 		json_object_set_new(disk, bench_jobs[job].name, rate_json(&node->disk[job]));
-	return json_pack("{s:s, s:s, s:b, s:f, s:f, s:f, s:o}", "name", node->name, "address", node->address,
-			 "measured", (int)node->is_measured, "send_mb_s", node->send_mb_s, "receive_mb_s",
-			 node->receive_mb_s, "round_trip_us", node->round_trip_us, "disk", disk);
+	return told(json_pack("{s:s, s:s}", "name", node->name, "address", node->address), node->is_measured,
+		    node->reason,
+		    json_pack("{s:f, s:f, s:f, s:o}", "send_mb_s", node->send_mb_s, "receive_mb_s", node->receive_mb_s,
+			      "round_trip_us", node->round_trip_us, "disk", disk));
+}
+
+static json_t *job_json(const struct bench_report *report, const struct bench_mode *mode, unsigned job)
+{
+	double limit = bench_limit_iops(report, job), reached = bench_iops(&mode->results[job]);
+	json_t *rate = rate_json(&mode->results[job]);
+
+	json_object_set_new(rate, "cpu_s_per_gib", json_real(cpu_per_gib(mode, job)));
+	json_object_set_new(rate, "overhead", limit > 0 && reached > 0 ? json_real(limit / reached) : json_null());
+	return rate;
 }
 
 static json_t *mode_json(const struct bench_report *report, const struct bench_mode *mode)
 {
 	json_t *jobs = json_object();
 
-	for (unsigned job = 0; job < BENCH_JOB_COUNT; job++) {
-		double limit = bench_limit_iops(report, job), reached = bench_iops(&mode->results[job]);
-		json_t *rate = rate_json(&mode->results[job]);
-
-		json_object_set_new(rate, "cpu_s_per_gib", json_real(cpu_per_gib(mode, job)));
-		json_object_set_new(rate, "overhead",
-				    limit > 0 && reached > 0 ? json_real(limit / reached) : json_null());
-		json_object_set_new(jobs, bench_jobs[job].name, rate);
-	}
-	return json_pack("{s:s, s:b, s:o}", "mode", mode->name, "measured", (int)mode->is_measured, "jobs", jobs);
+	for (unsigned job = 0; job < BENCH_JOB_COUNT; job++)
+		json_object_set_new(jobs, bench_jobs[job].name, job_json(report, mode, job));
+	return told(json_pack("{s:s}", "mode", mode->name), mode->is_measured, mode->reason,
+		    json_pack("{s:o}", "jobs", jobs));
 }
 
 json_t *bench_json(const struct bench_report *report)

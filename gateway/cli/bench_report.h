@@ -13,6 +13,7 @@ struct bench_node {
 	char name[ADDRESS_CHARS_MAX + 1];
 	char address[ADDRESS_CHARS_MAX + 1]; /* of the raw end */
 	bool is_measured;
+	char reason[512]; /* why not, for people */
 	double send_mb_s, receive_mb_s, round_trip_us;
 	struct bench_result disk[BENCH_JOB_COUNT];
 };
@@ -20,6 +21,7 @@ struct bench_node {
 struct bench_mode {
 	const char *name;
 	bool is_measured;
+	char reason[512]; /* why not, for people */
 	struct bench_result results[BENCH_JOB_COUNT];
 	double cpu_s[BENCH_JOB_COUNT]; /* of the gateway */
 };

@@ -47,9 +47,16 @@ struct bench {
 	const struct args *args;
 	unsigned seconds;
 	uint64_t size_bytes;
+	bool was_interrupted; /* a signal is told of once only */
 	struct bench_report report;
 	struct scratch scratch;
 };
+
+static bool is_interrupted(struct bench *bench)
+{
+	bench->was_interrupted = bench->was_interrupted || cli_was_interrupted();
+	return bench->was_interrupted;
+}
 
 /* ---- the raw end ---- */
 
@@ -127,7 +134,7 @@ static int measure_disk(struct bench *bench, struct bench_node *node, struct err
 {
 	int error = 0;
 
-	for (unsigned job = 0; job < BENCH_JOB_COUNT && !error && !cli_was_interrupted(); job++) {
+	for (unsigned job = 0; job < BENCH_JOB_COUNT && !error && !is_interrupted(bench); job++) {
 		cli_progress(bench->cli, "%s: raw disk, %s", node->name, bench_jobs[job].name);
 		error = raw_disk(node->address, &bench_jobs[job], bench->seconds, &node->disk[job], err);
 	}
@@ -143,11 +150,11 @@ static void measure_node(struct bench *bench, struct bench_node *node)
 	if (!error)
 		error = measure_disk(bench, node, &err);
 	node->is_measured = !error;
-	if (error)
-		cli_warn(bench->cli,
-			 "%s: its raw disk and network stay unmeasured: %s; run 'lockstep bench --serve DIR' there, "
-			 "DIR on the replica's disk",
-			 node->name, err.text);
+	if (!error)
+		return;
+	snprintf(node->reason, sizeof(node->reason),
+		 "%.300s; run 'lockstep bench --serve DIR' there, DIR on the replica's disk", err.text);
+	cli_warn(bench->cli, "%s: its raw disk and network stay unmeasured: %s", node->name, node->reason);
 }
 
 struct sender {
@@ -227,7 +234,7 @@ static enum exit_code measure_job(struct bench *bench, int fd, struct bench_mode
 	if (error)
 		return cli_fail_err(bench->cli, exit_code_from_errno(error), bench->scratch.device, &err);
 	mode->cpu_s[job] = cpu_seconds(bench->scratch.gateway) - before;
-	if (cli_was_interrupted())
+	if (is_interrupted(bench))
 		return cli_fail(bench->cli, EXIT_INTERRUPTED, bench->scratch.name, "interrupted; removing it");
 	return EXIT_DONE;
 }
@@ -263,7 +270,8 @@ static enum exit_code measure_mode(struct bench *bench, unsigned idx)
 	enum exit_code code = scratch_attach(&bench->scratch, mode->name);
 
 	if (code == EXIT_REFUSED && idx + 1 < BENCH_MODE_COUNT) {
-		cli_warn(bench->cli, "%s is not measured: %s", mode->name, bench->scratch.reason);
+		snprintf(mode->reason, sizeof(mode->reason), "%s", bench->scratch.reason);
+		cli_warn(bench->cli, "%s is not measured: %s", mode->name, mode->reason);
 		return EXIT_DONE;
 	}
 	if (code)
@@ -290,10 +298,13 @@ static enum exit_code measure(struct bench *bench)
 	if (code)
 		return code;
 	cli_hold_signals();
-	for (unsigned i = 0; i < bench->report.node_count && !cli_was_interrupted(); i++)
+	for (unsigned i = 0; i < bench->report.node_count && !is_interrupted(bench); i++)
 		measure_node(bench, &bench->report.nodes[i]);
-	measure_all(bench);
+	if (!is_interrupted(bench))
+		measure_all(bench);
 	cli_progress_end(bench->cli);
+	if (is_interrupted(bench))
+		return cli_fail(bench->cli, EXIT_INTERRUPTED, "bench", "interrupted; no volume was made yet");
 	if (!bench->cli->json)
 		bench_print_raw(&bench->report);
 	code = measure_volume(bench);

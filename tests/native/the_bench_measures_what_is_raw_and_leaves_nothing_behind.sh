@@ -71,6 +71,14 @@ for server in a b; do
 done
 [[ -z $(ls -d "$TMPDIR"/lockstep-bench.* 2>/dev/null) ]] || fail "a directory stays: $(ls -d "$TMPDIR"/lockstep-bench.*)"
 
+# SIGINT while the raw disks are measured: that is the end, no volume is made any more.
+spawn interrupted "$B/lockstep" bench --against-raw --replica "a=$(replica_address a)" --replica "b=$(replica_address b)" --size 16M \
+	--seconds 2 --raw-port "$raw_port"
+wait_until 20 "the raw part has begun" log_has interrupted 'raw network'
+end INT "$spawned"
+((ended == 12)) || fail "an interrupted bench ended with $ended"
+log_has interrupted '^lockstep: bench: interrupted' || fail "it does not say so: $(cat "$tmp/interrupted.log")"
+
 # Without a raw end the volume part goes on all the same, and says what is missing.
 end INT "$raw_pid"
 ((ended == 0)) || fail "the raw end ended with $ended"

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# `lockstep bench --against-raw` on a real device: a scratch volume is measured in each mode that the kernel has, beside what is under it; nothing of it stays, nor after SIGINT.
+# kernels: 7.3 6.12
+# limit: 200
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+export TMPDIR=$work/tmp
+mkdir -p "$TMPDIR" "$work/disk"
+raw_port=7429
+
+is_listening()
+{
+	grep -q '^measuring' "$work/raw.log"
+}
+
+options=(--against-raw --replica a=127.0.0.1:7441 --replica b=127.0.0.1:7442 --raw-port "$raw_port" --size 32M --seconds 1)
+
+# figures EXPRESSION: of the document, `mode(NAME)` being one mode's part.
+figures()
+{
+	python3 -c 'import json, sys
+d = json.load(open(sys.argv[1]))
+mode = lambda name: next(m for m in d["volume"] if m["mode"] == name)
+print(eval(sys.argv[2]))' "$work/figures" "$1"
+}
+
+check_mode()
+{
+	[[ $(figures "mode('$1')['measured']") == True ]] || fail "mode $1 was not measured: $(cat "$work/errors")"
+	[[ $(figures "all(j['iops'] > 0 and j['cpu_s_per_gib'] > 0 and j['overhead'] > 0 for j in mode('$1')['jobs'].values())") == True ]] ||
+		fail "a figure of mode $1 is missing: $(cat "$work/figures")"
+	note "$1: $(figures "', '.join('%s x %.1f' % (k, v['overhead']) for k, v in mode('$1')['jobs'].items())")"
+}
+
+nothing_stays()
+{
+	[[ -z $(ls -A "$TMPDIR") ]] || fail "it stays: $(ls -A "$TMPDIR")"
+	[[ -z $(compgen -G '/dev/ublkb*') ]] || fail "a device stays: $(echo /dev/ublkb*)"
+	[[ $(lockstep replica list --server 127.0.0.1:7441 --json | python3 -c \
+		'import json, sys; print(sum(len(s["replicas"]) for s in json.load(sys.stdin)["servers"]))') == 0 ]] ||
+		fail "a scratch replica stays"
+}
+
+has_a_device()
+{
+	compgen -G '/dev/ublkb*' >/dev/null
+}
+
+replicas_begin a b
+lockstep bench --serve "$work/disk" --listen "127.0.0.1:$raw_port" --size 32M >"$work/raw.log" 2>&1 &
+raw=$!
+wait_until 20 is_listening || fail "the raw end does not listen"
+timeout 120 lockstep bench "${options[@]}" --json >"$work/figures" 2>"$work/errors" || fail "it ended with $?: $(cat "$work/errors")"
+check_mode copy
+if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then
+	[[ $(figures "mode('zero-copy')['measured']") == False ]] || fail "this kernel has no zero-copy mode, yet it was measured"
+	note "zero-copy: $(figures "mode('zero-copy')['reason']")"
+	[[ $(figures "mode('zero-copy')['reason']") == *zero-copy* ]] || fail "it is not said why zero-copy was not measured"
+else
+	check_mode zero-copy
+fi
+nothing_stays
+kill -INT "$raw"
+wait "$raw" || fail "the raw end ended with $?"
+
+[[ $LOCKSTEP_KERNEL == 7.3 ]] || exit 0
+# In the middle, without a raw end this time: the volume is measured all the same.
+lockstep bench "${options[@]}" >"$work/out" 2>"$work/errors" &
+interrupted=$!
+wait_until 30 has_a_device || fail "there is no device to interrupt: $(cat "$work/errors")"
+kill -INT "$interrupted"
+code=0
+wait "$interrupted" || code=$?
+((code == 12)) || fail "an interrupted measurement ended with $code: $(cat "$work/errors")"
+nothing_stays

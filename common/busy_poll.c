@@ -9,7 +9,7 @@
  * is one in which others ran. Measured on two processors and under emulation
  * (docs/decisions/0008-short-waits-are-polled.md). */
 #define LIMIT_SWITCHES 30u
-#define PATIENCE_SWITCHES 2u
+#define PATIENCE_SWITCHES 4u
 /* Longer waits are the network's or a disk's, beside which a switch is nothing. */
 #define AUTO_LIMIT_MAX_NS 500000u
 
@@ -43,7 +43,7 @@ static uint64_t min(uint64_t a, uint64_t b)
 struct busy_poll busy_poll_new(uint32_t us, uint64_t switch_ns)
 {
 	uint64_t limit_ns = us == BUSY_POLL_AUTO ? min(LIMIT_SWITCHES * switch_ns, AUTO_LIMIT_MAX_NS) : us * 1000ull;
-	uint64_t patience_ns = limit_ns * 3 / 5; /* enough where a switch's cost is unknown */
+	uint64_t patience_ns = limit_ns * 2 / 5; /* all that a dear switch, or one of unknown cost, may take */
 
 	if (switch_ns)
 		patience_ns = min(patience_ns, PATIENCE_SWITCHES * switch_ns);

@@ -50,7 +50,7 @@ static void automatic_limits_follow_what_a_switch_costs(void)
 			 dear = busy_poll_new(BUSY_POLL_AUTO, 20 * SWITCH_NS);
 
 	CHECK_EQ_U64(30 * SWITCH_NS, cheap.limit_ns);
-	CHECK_EQ_U64(2 * SWITCH_NS, cheap.patience_ns);
+	CHECK_EQ_U64(4 * SWITCH_NS, cheap.patience_ns);
 	CHECK_EQ_U64(500 * US, dear.limit_ns);
 	CHECK_EQ_U64(200 * US, dear.patience_ns);
 	CHECK_EQ_U64(0, busy_poll_new(BUSY_POLL_AUTO, 0).limit_ns);
@@ -61,8 +61,8 @@ static void patience_stays_below_a_limit_that_was_given(void)
 	struct busy_poll poll = busy_poll_new(10, 20 * SWITCH_NS);
 
 	CHECK_EQ_U64(10 * US, poll.limit_ns);
-	CHECK_EQ_U64(6 * US, poll.patience_ns);
-	CHECK_EQ_U64(6 * US, busy_poll_new(10, 0).patience_ns);
+	CHECK_EQ_U64(4 * US, poll.patience_ns);
+	CHECK_EQ_U64(4 * US, busy_poll_new(10, 0).patience_ns);
 }
 
 static void polling_begins_after_some_short_waits_and_not_at_the_first(void)

@@ -16,7 +16,7 @@ void engine_options_default(struct engine_options *ret)
 	*ret = (struct engine_options){
 		.queue_depth = QUEUE_DEPTH_DEFAULT,
 		.bulk_min_bytes = BULK_MIN_BYTES_DEFAULT,
-		.read_run = 32,
+		.read_run = 8,
 		.answer_deadline_ns = 3000000000ull,
 		.reconnect_ns = 100000000ull,
 		.sync_interval_ns = 1000000000ull,

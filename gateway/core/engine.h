@@ -138,7 +138,7 @@ struct engine_ops {
 struct engine_options {
 	unsigned queue_depth;
 	uint32_t bulk_min_bytes;     /* payloads above this take the bulk path; 0: all of them */
-	uint32_t read_run;	     /* reads that stay on one replica before balance is looked at */
+	uint32_t read_run;	     /* small reads that stay on one replica before balance is looked at */
 	uint64_t answer_deadline_ns; /* a leg that leaves a request unanswered so long is aborted (design P8: 3 s) */
 	uint64_t reconnect_ns;	     /* pause before the next attempt, doubled up to 16 times this */
 	uint64_t sync_interval_ns;   /* background SYNC while completed writes are not stable */

@@ -34,11 +34,18 @@ static struct leg *least_loaded(struct engine *engine, const struct set *set, co
 	return best;
 }
 
-/* Reads stay on one replica in runs: alternating would halve what one reply's system call carries. */
-static struct leg *choose_leg(struct engine *engine, struct set *set, const struct part *part)
+/* Small reads stay on one replica in runs: alternating would halve what one reply's system call carries. Each large
+ * reply has its own, and moving one keeps a replica-server's thread busy: they are shared out as they come. */
+static struct leg *choose_leg(struct engine *engine, struct set *set, const struct part *part, enum lane lane)
 {
 	struct leg *leg;
 
+	if (lane == LANE_BULK) {
+		leg = least_loaded(engine, set, part);
+		if (leg && set->read_left == 0)
+			set->read_leg = leg->in_set;
+		return leg;
+	}
 	if (set->read_left > 0 && may_ask(set, part, set->read_leg)) {
 		set->read_left--;
 		return set_leg(engine, set, set->read_leg);
@@ -69,7 +76,7 @@ void read_start(struct engine *engine, struct part *part)
 		return;
 	}
 	/* R9: asked whenever a read starts, also when it starts again. */
-	leg = lease_is_held(engine, set) ? choose_leg(engine, set, part) : NULL;
+	leg = lease_is_held(engine, set) ? choose_leg(engine, set, part, lane) : NULL;
 	/* The one that it waited for is out by now. */
 	if (!leg && has_failed_everywhere(set, part)) {
 		part_done(engine, part, -EIO);

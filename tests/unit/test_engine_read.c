@@ -111,6 +111,26 @@ static void reads_stay_on_one_replica_in_runs(void)
 		CHECK_EQ_U64(8, per_leg[i]);
 }
 
+static void large_reads_are_shared_out_whatever_the_run(void)
+{
+	struct engine_options options = harness_options();
+
+	options.read_run = 1000;
+	start_with(1, 2, &options);
+	/* A run of small ones is on its way: it is neither joined nor ended. */
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	unsigned run_leg = only_read()->leg;
+
+	for (unsigned slot = 1; slot < 5; slot++)
+		harness_submit(&h, slot, REQUEST_READ, 0, slot * 262144ull, 262144);
+	CHECK_EQ_U64(2 * 262144ull + (run_leg == 0 ? 4096 : 0), harness_status(&h).legs[0].outstanding_bytes);
+	CHECK_EQ_U64(2 * 262144ull + (run_leg == 1 ? 4096 : 0), harness_status(&h).legs[1].outstanding_bytes);
+	harness_answer_all(&h);
+	harness_submit(&h, 0, REQUEST_READ, 0, 0, 4096);
+	CHECK_EQ_U64(run_leg, only_read()->leg);
+	harness_answer_all(&h);
+}
+
 static void the_next_run_goes_to_the_replica_with_least_outstanding_bytes(void)
 {
 	struct engine_options options = harness_options();
@@ -434,6 +454,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(large_reads_take_the_bulk_lane),
 	CHECK_TEST(a_read_over_chunks_fills_one_buffer_from_several_sets),
 	CHECK_TEST(reads_stay_on_one_replica_in_runs),
+	CHECK_TEST(large_reads_are_shared_out_whatever_the_run),
 	CHECK_TEST(the_next_run_goes_to_the_replica_with_least_outstanding_bytes),
 	CHECK_TEST(a_short_answer_is_filled_with_zeros_before_completion),
 	CHECK_TEST(zeros_that_cannot_be_written_fail_the_read),

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,16 +96,26 @@ static enum exit_code call(struct scratch *scratch, const struct words *words, j
 	return code ? code : EXIT_INTERNAL;
 }
 
+/* Where the gateway's socket lies, too, whose path unix(7) bounds: too long a TMPDIR is left for /tmp. */
+static const char *parent_dir(void)
+{
+	static const char longest_below[] = "/lockstep-bench.XXXXXX/bench-scratch-2147483647.sock";
+	const char *tmp = getenv("TMPDIR");
+
+	if (!tmp || !tmp[0] || strlen(tmp) + sizeof(longest_below) > sizeof(((struct sockaddr_un *)0)->sun_path))
+		return "/tmp";
+	return tmp;
+}
+
 enum exit_code scratch_make(struct scratch *scratch, struct cli *cli, const struct text_list *replicas, uint64_t bytes)
 {
-	const char *tmp = getenv("TMPDIR");
 	enum exit_code code;
 	struct words words;
 	char size[32];
 	json_t *answer;
 
 	*scratch = (struct scratch){.cli = cli};
-	snprintf(scratch->dir, sizeof(scratch->dir), "%s/lockstep-bench.XXXXXX", tmp && tmp[0] ? tmp : "/tmp");
+	snprintf(scratch->dir, sizeof(scratch->dir), "%s/lockstep-bench.XXXXXX", parent_dir());
 	if (!mkdtemp(scratch->dir)) {
 		snprintf(scratch->reason, sizeof(scratch->reason), "no directory can be made as %.200s: %s",
 			 scratch->dir, strerror(errno));

@@ -6,7 +6,8 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 
-export TMPDIR=$work/tmp
+# Too long a path for the gateway's socket: what is made lies in /tmp, then.
+export TMPDIR=$work/a_directory_whose_path_is_too_long_for_a_socket_below_it
 mkdir -p "$TMPDIR" "$work/disk"
 raw_port=7429
 
@@ -36,6 +37,7 @@ check_mode()
 
 nothing_stays()
 {
+	[[ -z $(compgen -G '/tmp/lockstep-bench.*') ]] || fail "it stays: $(echo /tmp/lockstep-bench.*)"
 	[[ -z $(ls -A "$TMPDIR") ]] || fail "it stays: $(ls -A "$TMPDIR")"
 	[[ -z $(compgen -G '/dev/ublkb*') ]] || fail "a device stays: $(echo /dev/ublkb*)"
 	[[ $(lockstep replica list --server 127.0.0.1:7441 --json | python3 -c \
@@ -52,7 +54,7 @@ replicas_begin a b
 lockstep bench --serve "$work/disk" --listen "127.0.0.1:$raw_port" --size 32M >"$work/raw.log" 2>&1 &
 raw=$!
 wait_until 20 is_listening || fail "the raw end does not listen"
-timeout 120 lockstep bench "${options[@]}" --json >"$work/figures" 2>"$work/errors" || fail "it ended with $?: $(cat "$work/errors")"
+timeout 120 lockstep bench "${options[@]}" --json >"$work/figures" 2>"$work/errors" || fail "it ended with $?: $(cat "$work/figures" "$work/errors")"
 check_mode copy
 if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then
 	[[ $(figures "mode('zero-copy')['measured']") == False ]] || fail "this kernel has no zero-copy mode, yet it was measured"

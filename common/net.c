@@ -101,11 +101,9 @@ int net_tune(int fd)
 	return error;
 }
 
-static bool is_loopback(const struct sockaddr *address)
+static bool is_loopback(struct in_addr address)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-
-	return address->sa_family == AF_INET && (ntohl(v4->sin_addr.s_addr) >> IN_CLASSA_NSHIFT) == IN_LOOPBACKNET;
+	return ntohl(address.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
 }
 
 static bool is_same_host(const struct sockaddr *a, const struct sockaddr *b)
@@ -117,7 +115,7 @@ static bool is_same_host(const struct sockaddr *a, const struct sockaddr *b)
 		return false;
 	if (a->sa_family == AF_INET6)
 		return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
-	return a->sa_family == AF_INET && (is_loopback(a) || a4->sin_addr.s_addr == b4->sin_addr.s_addr);
+	return a->sa_family == AF_INET && (is_loopback(a4->sin_addr) || a4->sin_addr.s_addr == b4->sin_addr.s_addr);
 }
 
 void net_tune_within_host(int fd, const struct sockaddr *peer)

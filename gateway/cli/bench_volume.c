@@ -15,6 +15,8 @@
 
 #define WORDS_MAX (16u + 2u * OPTION_LIST_MAX)
 #define ANSWER_BYTES_MAX (64 * KIB)
+#define DIR_TEMPLATE "/lockstep-bench.XXXXXX"
+#define NAME_PREFIX "bench-scratch-"
 
 struct words {
 	const char *items[WORDS_MAX + 1];
@@ -99,7 +101,7 @@ static enum exit_code call(struct scratch *scratch, const struct words *words, j
 /* Where the gateway's socket lies, too, whose path unix(7) bounds: too long a TMPDIR is left for /tmp. */
 static const char *parent_dir(void)
 {
-	static const char longest_below[] = "/lockstep-bench.XXXXXX/bench-scratch-2147483647.sock";
+	static const char longest_below[] = DIR_TEMPLATE "/" NAME_PREFIX "2147483647.sock";
 	const char *tmp = getenv("TMPDIR");
 
 	if (!tmp || !tmp[0] || strlen(tmp) + sizeof(longest_below) > sizeof(((struct sockaddr_un *)0)->sun_path))
@@ -115,14 +117,14 @@ enum exit_code scratch_make(struct scratch *scratch, struct cli *cli, const stru
 	json_t *answer;
 
 	*scratch = (struct scratch){.cli = cli};
-	snprintf(scratch->dir, sizeof(scratch->dir), "%s/lockstep-bench.XXXXXX", parent_dir());
+	snprintf(scratch->dir, sizeof(scratch->dir), "%s" DIR_TEMPLATE, parent_dir());
 	if (!mkdtemp(scratch->dir)) {
 		snprintf(scratch->reason, sizeof(scratch->reason), "no directory can be made as %.200s: %s",
 			 scratch->dir, strerror(errno));
 		scratch->dir[0] = '\0';
 		return EXIT_INTERNAL;
 	}
-	snprintf(scratch->name, sizeof(scratch->name), "bench-scratch-%d", (int)getpid());
+	snprintf(scratch->name, sizeof(scratch->name), NAME_PREFIX "%d", (int)getpid());
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)bytes);
 	words = begin(scratch, "create");
 	add(&words, "--size");

@@ -18,13 +18,13 @@
 
 #include "common/clock.h"
 #include "common/limits.h"
+#include "common/net.h"
 #include "common/uring.h"
 #include "tests/native/lib/tool.h"
 
 #define RECEIVERS_MAX 8u
 #define HEADER_BYTES 64u
 #define STORE_BYTES (256 * MIB)
-#define SOCKET_BYTES (4 * 1024 * 1024)
 #define RECV_BYTES (1 * MIB) /* at a time: a replica's store would see no more of a stream, either */
 
 struct arguments {
@@ -97,12 +97,12 @@ _Noreturn static void receive(int fd, uint64_t block_bytes)
 
 static void tune(int fd)
 {
-	static const int one = 1, bytes = SOCKET_BYTES;
+	static const int one = 1, bytes = NET_BUFFER_BYTES;
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)))
 		tool_die(EXIT_CANNOT, "TCP_NODELAY: %s", strerror(errno));
 	/* As Lockstep's own sockets: not paced, larger buffers where they are allowed. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, NET_UNPACED, sizeof(NET_UNPACED) - 1);
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)))
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)))

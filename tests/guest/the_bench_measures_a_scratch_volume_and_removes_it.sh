@@ -18,36 +18,32 @@ is_listening()
 
 options=(--against-raw --replica a=127.0.0.1:7441 --replica b=127.0.0.1:7442 --raw-port "$raw_port" --size 32M --seconds 1)
 
-# figures EXPRESSION: of the document, `mode(NAME)` being one mode's part.
-figures()
+# mode NAME FILTER: of the document, one mode's part.
+mode()
 {
-	python3 -c 'import json, sys
-d = json.load(open(sys.argv[1]))
-mode = lambda name: next(m for m in d["volume"] if m["mode"] == name)
-print(eval(sys.argv[2]))' "$work/figures" "$1"
+	jq -r ".volume[] | select(.mode == \"$1\") | $2" "$work/figures"
 }
 
 check_mode()
 {
-	[[ $(figures "mode('$1')['measured']") == True ]] || fail "mode $1 was not measured: $(cat "$work/errors")"
-	[[ $(figures "all(j['iops'] > 0 and j['cpu_s_per_gib'] > 0 and j['overhead'] > 0 for j in mode('$1')['jobs'].values())") == True ]] ||
+	[[ $(mode "$1" .measured) == true ]] || fail "mode $1 was not measured: $(cat "$work/errors")"
+	[[ $(mode "$1" '[.jobs[] | .iops > 0 and .cpu_s_per_gib > 0 and .overhead > 0] | all') == true ]] ||
 		fail "a figure of mode $1 is missing: $(cat "$work/figures")"
-	note "$1: $(figures "', '.join('%s x %.1f' % (k, v['overhead']) for k, v in mode('$1')['jobs'].items())")"
+	note "$1: $(mode "$1" '.jobs | to_entries | map("\(.key) x \(.value.overhead * 10 | round / 10)") | join(", ")')"
+}
+
+has_a_device()
+{
+	compgen -G '/dev/ublkb*' >/dev/null
 }
 
 nothing_stays()
 {
 	[[ -z $(compgen -G '/tmp/lockstep-bench.*') ]] || fail "it stays: $(echo /tmp/lockstep-bench.*)"
 	[[ -z $(ls -A "$TMPDIR") ]] || fail "it stays: $(ls -A "$TMPDIR")"
-	[[ -z $(compgen -G '/dev/ublkb*') ]] || fail "a device stays: $(echo /dev/ublkb*)"
-	[[ $(lockstep replica list --server 127.0.0.1:7441 --json | python3 -c \
-		'import json, sys; print(sum(len(s["replicas"]) for s in json.load(sys.stdin)["servers"]))') == 0 ]] ||
+	! has_a_device || fail "a device stays: $(echo /dev/ublkb*)"
+	[[ $(lockstep replica list --server 127.0.0.1:7441 --json | jq '[.servers[].replicas | length] | add') == 0 ]] ||
 		fail "a scratch replica stays"
-}
-
-has_a_device()
-{
-	compgen -G '/dev/ublkb*' >/dev/null
 }
 
 replicas_begin a b
@@ -57,9 +53,9 @@ wait_until 20 is_listening || fail "the raw end does not listen"
 timeout 120 lockstep bench "${options[@]}" --json >"$work/figures" 2>"$work/errors" || fail "it ended with $?: $(cat "$work/figures" "$work/errors")"
 check_mode copy
 if [[ $LOCKSTEP_KERNEL == 6.12 ]]; then
-	[[ $(figures "mode('zero-copy')['measured']") == False ]] || fail "this kernel has no zero-copy mode, yet it was measured"
-	note "zero-copy: $(figures "mode('zero-copy')['reason']")"
-	[[ $(figures "mode('zero-copy')['reason']") == *zero-copy* ]] || fail "it is not said why zero-copy was not measured"
+	[[ $(mode zero-copy .measured) == false ]] || fail "this kernel has no zero-copy mode, yet it was measured"
+	note "zero-copy: $(mode zero-copy .reason)"
+	[[ $(mode zero-copy .reason) == *zero-copy* ]] || fail "it is not said why zero-copy was not measured"
 else
 	check_mode zero-copy
 fi

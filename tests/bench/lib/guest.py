@@ -59,7 +59,7 @@ def group_of(name):
 
 
 def cpu_of(directory):
-    """{name: seconds} of whoever ran between the snapshots. The scheduler's own account of each, to the nanosecond; that of
+    """{name: seconds} of whoever ran between the snapshots. The scheduler's own account of each, which misses nothing; that of
     the machine (the first line of /proc/stat) is sampled at ticks, and an emulated processor loses those while it is busy."""
     before, after = snapshot(f"{directory}/before"), snapshot(f"{directory}/after")
     used = {}

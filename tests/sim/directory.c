@@ -61,6 +61,7 @@ void server_replace(struct world *world, struct server *server)
 	assert(!server->process.is_up && !server->is_old);
 	TRACE(world, "the directory of server % is lost, a blank one takes its place", server->index);
 	disk_replace(world, server);
+	set_back_reset(&server->set_back); /* its copies were in that directory's place */
 	server->has_old = true;
 	server->old_answered_epoch = server->answered_epoch;
 	server->answered_epoch = 0;

@@ -197,7 +197,8 @@ static void directory_returns(struct world *world)
 	struct superblock sb;
 
 	/* Before the new one has its vote, the old one would rightly have its own again. */
-	if (!server->has_old || server->is_old || disk_read_superblock(&server->disk, &sb) || sb.life == 0)
+	if (!server->has_old || server->is_old || disk_read_superblock(&server->disk, &sb) || sb.life == 0 ||
+	    server->set_back.newer.is_there || set_back_is_beside(world, server))
 		return;
 	TRACE(world, "fault: server % is started with the directory that it had lost", server->index);
 	server_swap(world, server);

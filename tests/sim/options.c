@@ -169,8 +169,7 @@ void options_draw(struct options *ret, struct random *random)
 	ret->verify_repair = (uint32_t)random_below(random, 2);
 	/* Last, and seldom: the other worlds stay what they were. */
 	ret->w_set_back = random_below(random, 16) ? 0 : (uint32_t)random_range(random, 2, 10);
-	/* A copy of a directory that was replaced since would be another fault. */
-	if (!ret->w_set_back && random_below(random, 3) == 0) {
+	if (random_below(random, 3) == 0) {
 		ret->w_replace = (uint32_t)random_range(random, 1, 12);
 		ret->w_return = (uint32_t)random_below(random, 4);
 	}

@@ -93,7 +93,8 @@ void set_back_note_start(struct world *world, struct server *server)
 {
 	struct set_back *it = &server->set_back;
 
-	if (!world->options.w_set_back || it->newer.is_there || !geometry_has_data(&world->geometry, server->index))
+	if (!world->options.w_set_back || it->newer.is_there || server->is_old ||
+	    !geometry_has_data(&world->geometry, server->index))
 		return;
 	if (!it->older.is_there || random_below(&world->random, 4) == 0)
 		take(world, &server->disk, &it->older);
@@ -158,6 +159,16 @@ static bool has_forgotten_pages(const struct world *world, const struct disk *di
 	return false;
 }
 
+/* A set of which a directory has no vote lacks one already. */
+static bool all_have_votes(struct world *world, unsigned set)
+{
+	bool has_old = false;
+
+	for (unsigned i = 0; i < world->geometry.voters; i++)
+		has_old |= world->servers[set * world->geometry.voters + i].is_old;
+	return !has_old && truth_without_a_vote(world, set) == 0;
+}
+
 static bool may_be_set_back(struct world *world, struct server *server)
 {
 	const struct truth_config *chosen = &world->truth.sets[server->set].chosen;
@@ -166,6 +177,8 @@ static bool may_be_set_back(struct world *world, struct server *server)
 
 	if (server->set_back.newer.is_there || !read_copy(&server->set_back.older, &older) ||
 	    disk_read_superblock(&server->disk, &now) || has_forgotten_pages(world, &server->disk))
+		return false;
+	if (older.life != now.life || !all_have_votes(world, server->set))
 		return false;
 	/* Nothing that only this disk knows of. */
 	if (now.promised.epoch > chosen->ballot.epoch || compare(&now.config, chosen) > 0)
@@ -197,6 +210,18 @@ bool set_back_strike(struct world *world, struct server **ret)
 }
 
 /* ---- and what becomes of it ---- */
+
+bool set_back_is_beside(const struct world *world, const struct server *server)
+{
+	bool ret = false;
+
+	for (unsigned i = 0; i < world->geometry.voters; i++) {
+		const struct server *other = &world->servers[server->set * world->geometry.voters + i];
+
+		ret |= other != server && other->set_back.newer.is_there;
+	}
+	return ret;
+}
 
 void set_back_chosen(struct world *world, unsigned set, uint8_t in)
 {
@@ -232,6 +257,16 @@ bool set_back_is_refused(struct world *world, const struct server *server)
 	return false;
 }
 
+/* The newer disk does not know what this one has promised: neither is of use. */
+static void replace_refused(struct world *world, struct server *server)
+{
+	if (!server->process.is_up || !world->options.w_replace || !truth_can_replace(world, server))
+		return;
+	server_kill(world, server);
+	server_replace(world, server);
+	server_start(world, server);
+}
+
 void set_back_operate(struct world *world)
 {
 	for (unsigned i = 0; i < world->geometry.servers && world->options.w_set_back; i++) {
@@ -241,9 +276,11 @@ void set_back_operate(struct world *world)
 		if (!read_copy(&server->set_back.newer, &newer) || server->is_away ||
 		    !set_back_is_refused(world, server))
 			continue;
-		/* Another attachment has got a promise of it meanwhile, and takes it as it is. */
-		if (disk_read_superblock(&server->disk, &now) || now.promised.epoch > newer.promised.epoch)
+		/* Another attachment has got a promise of it meanwhile, and takes it as it is; or comes to nothing. */
+		if (disk_read_superblock(&server->disk, &now) || now.promised.epoch > newer.promised.epoch) {
+			replace_refused(world, server);
 			continue;
+		}
 		TRACE(world, "the operator puts the newer disk of server % back", i);
 		server_kill(world, server);
 		put(world, server, &server->set_back.newer);

@@ -34,6 +34,8 @@ void set_back_reset(struct set_back *it);
 void set_back_note_start(struct world *world, struct server *server);
 /* The fault. False: nobody's disk may be set back now. */
 bool set_back_strike(struct world *world, struct server **ret);
+/* Another one of the set has an older disk: a fault of this server would be one too many. */
+bool set_back_is_beside(const struct world *world, const struct server *server);
 /* A config is chosen: who is in sync by it has the newer data again. */
 void set_back_chosen(struct world *world, unsigned set, uint8_t in);
 /* Its older disk is there, and it does not know how long it was in sync: a rejoin compares it in full. */

@@ -324,6 +324,8 @@ bool truth_can_replace(struct world *world, struct server *server)
 	const struct truth_config *chosen = &world->truth.sets[server->set].chosen;
 	unsigned in_set = server->index % world->geometry.voters, fresh = 0;
 
+	if (set_back_is_beside(world, server))
+		return false;
 	for (unsigned i = 0; i < world->geometry.voters; i++) {
 		struct server *other = server_at(world, server->set, i);
 		bool is_stale, is_out;

@@ -359,11 +359,11 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 		return error;
 	set->counted = members.unchanged ? members.unchanged : members.answered;
 	set->lost_lists = !members.unchanged && !MUTANT(lost_lists_are_empty);
-	/* A boot that changed took unsynced data with it; if it took everybody's, nobody outside can be trusted to be
-	 * older. */
+	/* A boot that changed took unsynced data with it. All that stay in may be made equal to that one, and nobody
+	 * outside can be trusted to be older. */
 	set->lost_data = set->is_forced || (!members.unchanged && members.same_boot != members.in);
 	set->compare_all = members.answered & ~set->counted;
-	if (set->is_forced || (!(set->counted & members.same_boot) && !MUTANT(long_out_not_compared)))
+	if (set->is_forced || (set->lost_data && !MUTANT(long_out_not_compared)))
 		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;
 }

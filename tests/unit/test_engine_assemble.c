@@ -218,6 +218,22 @@ static void those_long_out_are_compared_in_full_when_the_rest_lost_power(void)
 	CHECK_EQ_U64(3, scene_voter(&h, 0, 2)->in_sync_gen);
 }
 
+static void and_when_one_of_the_rest_did_and_none_kept_its_list(void)
+{
+	scene_three(&h, contents, NULL);
+	scene_was_attached(&h, 3);
+	h.replicas[0].config.voters[2].state = h.replicas[1].config.voters[2].state = VOTER_OUT;
+	h.replicas[0].incarnation = 999;
+	h.replicas[1].boot_id = sample_uuid(222);
+	scene_attach(&h);
+	scene_wait(&h, h.options.attach_wait_ns);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 0)->state);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+	CHECK_EQ_U64(1, h.replicas[0].config.loss_count);
+	/* It may have more than what the two are made equal to. */
+	CHECK_EQ_INT(COMPARE_EVERYTHING, scene_voter(&h, 0, 2)->compare);
+}
+
 static void the_highest_config_of_a_majority_is_adopted(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -537,6 +553,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(if_all_restarted_all_are_needed_and_nobody_knows_what_is_equal),
 	CHECK_TEST(a_successor_starts_over_when_a_gateway_dies_while_nobody_knew_what_was_equal),
 	CHECK_TEST(those_long_out_are_compared_in_full_when_the_rest_lost_power),
+	CHECK_TEST(and_when_one_of_the_rest_did_and_none_kept_its_list),
 	CHECK_TEST(the_highest_config_of_a_majority_is_adopted),
 	CHECK_TEST(the_first_acknowledgement_waits_out_the_longest_lease),
 	CHECK_TEST(a_predecessor_that_is_proven_dead_leaves_no_lease_to_wait_for),

@@ -205,8 +205,9 @@ static void fail_write(struct engine *engine, struct set *set, struct part *part
 		region_map_add_bytes(&set->uncertain, part->at.set_offset, part->at.length);
 	copy_again(engine, set, part);
 	/* Who has it is read from now on: it is something to be made durable, and to be lost (P4, R8). While nobody is
-	 * there to be read it is counted when he comes back: let_return(). */
-	if ((set->up_legs & set->members.in_union || set->phase != SET_SERVING) && !MUTANT(failed_write_not_counted))
+	 * there to be read, nor has come back as far as that he will be, it is counted when he does: let_return(). */
+	if (((set->up_legs | (uint8_t)~set->evicting) & set->members.in_union || set->phase != SET_SERVING) &&
+	    !MUTANT(failed_write_not_counted))
 		set->completed_writes++;
 	set->needs_look = true;
 	part_done(engine, part, error);

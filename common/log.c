@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ static struct {
 	enum log_level max_level;
 	bool to_journal;
 } state = {"lockstep", LOG_LEVEL_INFO, false};
+
+static unsigned lost_lines; /* atomic: found no room, and were not told of yet */
 
 /* $JOURNAL_STREAM is "device:inode" of the stream that the journal gave us (systemd.exec(5)); stderr may be another. */
 static bool stderr_is_journal(void)
@@ -92,23 +95,25 @@ static void make_printable(char *text, size_t len)
 	}
 }
 
-void log_line(enum log_level level, const char *format, ...)
+/* Whoever reads the log may have stopped, or wait for a disk that is a volume of ours: nobody here waits for him. What
+ * polls as writable takes a line or two at once; a closed stderr and one whose reader is gone fail at once. */
+static bool has_room(void)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&out, 1, 0) > 0;
+}
+
+static void printf_like(2, 0) put(enum log_level level, const char *format, va_list args)
 {
 	char line[LINE_CHARS_MAX];
-	int saved_errno = errno;
-	size_t used, cap;
-	va_list args;
+	size_t used = format_head(level, line, sizeof(line) / 2), cap;
 	int body;
 
-	if (!log_enabled(level))
-		return;
-	used = format_head(level, line, sizeof(line) / 2);
 	if (used > sizeof(line) / 2)
 		used = sizeof(line) / 2; /* a program name of a thousand characters: cut */
 	cap = sizeof(line) - used;
-	va_start(args, format);
 	body = vsnprintf(line + used, cap, format, args);
-	va_end(args);
 	if (body < 0)
 		body = 0;
 	if ((size_t)body >= cap)
@@ -118,6 +123,40 @@ void log_line(enum log_level level, const char *format, ...)
 	line[used++] = '\n';
 	if (write(STDERR_FILENO, line, used) < 0) {
 		/* Nowhere left to say it. */
+	}
+}
+
+static void printf_like(2, 3) say(enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put(level, format, args);
+	va_end(args);
+}
+
+static void tell_lost(void)
+{
+	unsigned count = __atomic_exchange_n(&lost_lines, 0, __ATOMIC_RELAXED);
+
+	if (count)
+		say(LOG_LEVEL_WARN, "event=lines_lost count=%u", count);
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+	int saved_errno = errno;
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	if (has_room()) {
+		tell_lost();
+		va_start(args, format);
+		put(level, format, args);
+		va_end(args);
+	} else {
+		__atomic_fetch_add(&lost_lines, 1, __ATOMIC_RELAXED);
 	}
 	errno = saved_errno;
 }

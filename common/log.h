@@ -1,5 +1,6 @@
 /* Levelled key=value lines to stderr, with the journal's "<N>" prefix when stderr is the journal (sd-daemon(3)).
  * Used by drivers and mains only: core code returns, it does not log. Any thread; one write(2) a line.
+ * Never waits: a line that finds no room is lost, and counted in "event=lines_lost count=N" before the next one.
  * ERROR: someone must act. WARN: degraded, still serving. INFO: a state changed. DEBUG: free. */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

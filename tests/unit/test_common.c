@@ -130,6 +130,45 @@ static void an_overlong_log_line_is_cut_and_still_ends(void)
 	CHECK_TRUE(strchr(line, '\n') == line + chars - 1);
 }
 
+static void fill(int fd)
+{
+	const char waste[4096] = {0};
+
+	while (write(fd, waste, sizeof(waste)) > 0)
+		;
+}
+
+/* A pipe that nobody reads, not even O_NONBLOCK: a line that waited for it would wait for ever. */
+static void a_log_that_nobody_reads_is_not_waited_for_and_lost_lines_are_counted(void)
+{
+	int fds[2], saved = dup(STDERR_FILENO);
+	char waste[4096], line[4096];
+	ssize_t got;
+
+	CHECK_OK(pipe2(fds, O_NONBLOCK));
+	fill(fds[1]);
+	CHECK_OK(fcntl(fds[1], F_SETFL, 0));
+	log_init("unit", LOG_LEVEL_INFO);
+	dup2(fds[1], STDERR_FILENO);
+	alarm(60);
+	for (unsigned i = 0; i < 3; i++)
+		log_info("event=lost");
+	while (read(fds[0], waste, sizeof(waste)) > 0)
+		;
+	log_info("event=said");
+	alarm(0);
+	dup2(saved, STDERR_FILENO);
+	got = read(fds[0], line, sizeof(line) - 1);
+	CHECK_TRUE(got > 0);
+	line[got] = '\0';
+	CHECK_STR_HAS("warn event=lines_lost count=3\n", line);
+	CHECK_STR_HAS("info event=said\n", line);
+	CHECK_NULL(strstr(line, "event=lost"));
+	close(saved);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void under_the_journal_a_line_has_its_priority_and_no_time(void)
 {
 	int fds[2], saved = dup(STDERR_FILENO);
@@ -165,6 +204,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_log_line_is_one_line_whatever_a_peer_wrote),
 	CHECK_TEST(under_the_journal_a_line_has_its_priority_and_no_time),
 	CHECK_TEST(an_overlong_log_line_is_cut_and_still_ends),
+	CHECK_TEST(a_log_that_nobody_reads_is_not_waited_for_and_lost_lines_are_counted),
 };
 
 int main(int argc, char **argv)

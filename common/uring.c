@@ -230,11 +230,17 @@ static void poll_for(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uin
 	}
 }
 
+/* The kernel did not take all: that is the caller's to see before the rest is submitted (`cut_count`). */
+static bool has_left(const struct ring *ring)
+{
+	return io_uring_sq_ready(&ring->uring) > 0;
+}
+
 static int submit_and_poll(struct ring *ring, unsigned wait_nr, uint64_t begin_ns, uint64_t max_wait_ns)
 {
 	int error = wait_asleep(ring, 0, 0); /* for none: submits, and runs what task work there is */
 
-	if (error)
+	if (error || has_left(ring))
 		return error;
 	ring->poll_count++;
 	poll_for(ring, wait_nr, begin_ns, max_wait_ns);
@@ -250,8 +256,11 @@ int ring_submit_and_wait_some(struct ring *ring, unsigned wait_nr, unsigned min_
 	if (!ring->busy_poll.limit_ns || has_completions(ring, wait_nr))
 		return wait_asleep_for_some(ring, wait_nr, min_wait_us, max_wait_ns);
 	begin_ns = clock_now_ns();
-	if (busy_poll_is_due(&ring->busy_poll))
+	if (busy_poll_is_due(&ring->busy_poll)) {
 		error = submit_and_poll(ring, wait_nr, begin_ns, max_wait_ns);
+		if (has_left(ring))
+			return error;
+	}
 	if (!error && !has_completions(ring, wait_nr))
 		error = wait_asleep_for_some(ring, wait_nr, min_wait_us, max_wait_ns);
 	busy_poll_learn(&ring->busy_poll, clock_now_ns() - begin_ns);

@@ -374,6 +374,37 @@ static void what_is_there_already_is_not_polled_for(void)
 	ring_fini(&ring);
 }
 
+/* A receive that waits, an entry at which the kernel stops (it has no such number), and a NOP behind it. */
+static void queue_what_is_cut(struct ring *ring, int fd, char *byte)
+{
+	unsigned at;
+
+	queue_recv(ring, fd, byte);
+	at = ring->uring.sq.sqe_tail & ring->uring.sq.ring_mask;
+	queue_nop(ring, 1);
+	ring->uring.sq.array[at] = UINT32_MAX;
+	queue_nop(ring, 2);
+}
+
+static void what_the_kernel_left_is_not_submitted_before_the_caller_saw_it(void)
+{
+	struct ring ring;
+	int fds[2];
+	char byte;
+
+	start_polling(&ring, NS_PER_MS);
+	CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds));
+	queue_what_is_cut(&ring, fds[0], &byte);
+	CHECK_OK(ring_submit_and_wait(&ring, 1, NS_PER_MS));
+	CHECK_EQ_U64(1, ring.cut_count);
+	CHECK_EQ_U64(1, io_uring_sq_ready(&ring.uring));
+	CHECK_OK(ring_submit_and_wait(&ring, 1, NS_PER_S));
+	CHECK_EQ_U64(0, io_uring_sq_ready(&ring.uring));
+	ring_fini(&ring);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_ring_too_large_is_refused_with_a_sentence(void)
 {
 	struct err err = {0};
@@ -417,6 +448,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_poll_that_finds_nothing_goes_on_asleep),
 	CHECK_TEST(the_caller_s_limit_ends_a_poll),
 	CHECK_TEST(what_is_there_already_is_not_polled_for),
+	CHECK_TEST(what_the_kernel_left_is_not_submitted_before_the_caller_saw_it),
 	CHECK_TEST(a_ring_too_large_is_refused_with_a_sentence),
 	CHECK_TEST(receiving_into_a_registered_buffer_is_probed_by_doing_it),
 	CHECK_TEST(a_fixed_buffer_changes_only_flag_and_index),

@@ -152,14 +152,14 @@ static bool report_once(struct peers *peers)
 }
 
 /* The rest of a cut chain is submitted with the next call, beside its first part. Their bytes could mix, so the
- * connection must be broken before. */
+ * connection must be broken before: a header sent into a payload, or a payload's bytes received as a header. */
 static void break_cut_chains(struct peers *peers)
 {
 	if (peers->seen_cut_count == peers->ring->cut_count)
 		return;
 	peers->seen_cut_count = peers->ring->cut_count;
 	for (unsigned i = 0; i < peers->lane_count; i++)
-		if (peers->lanes[i].chain.active)
+		if (peers->lanes[i].chain.active || peers->lanes[i].rx.next_header_armed)
 			lane_break(&peers->lanes[i], -ENOMEM, "the kernel took only a part of a chain");
 }
 
@@ -172,6 +172,8 @@ void peers_flush(struct peers *peers)
 		;
 	for (unsigned i = 0; i < peers->lane_count; i++)
 		lane_send(&peers->lanes[i]);
+	/* A full queue is submitted in between. */
+	break_cut_chains(peers);
 }
 
 void peers_stats(const struct peers *peers, struct peers_stats *ret)

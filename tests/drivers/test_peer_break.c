@@ -67,6 +67,57 @@ static void what_the_kernel_took_in_part_breaks_the_lanes_that_send(void)
 	world_free(world);
 }
 
+/* The receive of a payload is followed by that of the next header, in one chain. */
+static void what_the_kernel_took_in_part_breaks_the_lanes_that_receive(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 2, .memory = MEMORY_MAPPED});
+	size_t len = world_read_reply(3, payload, sizeof(payload), stream);
+
+	world_connect_all(world);
+	world_send_and_settle(world, 0, LANE_BULK, stream, len - 1);
+	CHECK_EQ_U64(1, world->engine.lanes[0][LANE_BULK].replies);
+	world->ring.cut_count++;
+	WORLD_UNTIL(world, world->engine.lanes[0][LANE_BULK].closed);
+	CHECK_STR_HAS("part of a chain", world->engine.lanes[0][LANE_BULK].close_reason);
+	CHECK_EQ_U64(0, world->engine.lanes[0][LANE_BULK].placed);
+	CHECK_EQ_U64(0, world->engine.lanes[1][LANE_BULK].closed);
+	world_free(world);
+}
+
+/* Reads what has come, without letting the world turn. True: the connection is over. */
+static bool is_reset(const struct world *world, unsigned leg, enum lane lane)
+{
+	ssize_t got;
+
+	do
+		got = recv(world->remote[leg][lane], stream, sizeof(stream), MSG_DONTWAIT);
+	while (got > 0);
+	return got == 0 || errno == ECONNRESET;
+}
+
+/* The second lane's chain finds no room, so that the first one's is submitted before it is queued. The kernel stops at
+ * an entry that has no number. */
+static void a_chain_cut_while_another_is_queued_is_broken_before_its_rest_follows(void)
+{
+	struct world *world = world_new(&(struct world_options){.legs = 2, .sq_entries = 128, .memory = MEMORY_MAPPED});
+	struct io_uring_sq *sq = &world->ring.uring.sq;
+	unsigned at;
+
+	world_connect_all(world);
+	world_turn(world);
+	for (unsigned slot = 0; slot < 40; slot++)
+		world_write(world, slot, IO_BYTES_MAX, WRITE_BULK);
+	for (unsigned i = 0; i < 10; i++)
+		io_uring_prep_nop(ring_sqe(&world->ring));
+	at = (sq->sqe_tail + 30) & sq->ring_mask;
+	sq->array[at] = UINT32_MAX;
+	peers_flush(world->peers);
+	sq->array[at] = at;
+	CHECK_EQ_U64(1, world->ring.cut_count);
+	CHECK_TRUE(is_reset(world, 0, LANE_MAIN));
+	world_free(world);
+}
+
 /* Both ends of a unix socket, which knows no SEND_ZC. */
 static void connect_by_unix_socket(struct world *world)
 {
@@ -450,6 +501,8 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_stream_that_cannot_be_disconnected_is_cancelled),
 	CHECK_TEST(a_stream_that_refuses_zero_copy_is_sent_copies_after_a_reconnect),
 	CHECK_TEST(what_the_kernel_took_in_part_breaks_the_lanes_that_send),
+	CHECK_TEST(what_the_kernel_took_in_part_breaks_the_lanes_that_receive),
+	CHECK_TEST(a_chain_cut_while_another_is_queued_is_broken_before_its_rest_follows),
 	CHECK_TEST(nothing_written_after_the_close_reaches_the_peer),
 	CHECK_TEST(abort_takes_back_the_memory_of_a_read_that_is_half_received),
 	CHECK_TEST(a_lane_is_used_again_after_an_abort),

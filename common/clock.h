@@ -1,4 +1,5 @@
-/* Time for drivers: CLOCK_MONOTONIC in nanoseconds. Core code gets time as an argument. */
+/* Time for drivers in nanoseconds: never set back, and goes on while the host is suspended (CLOCK_BOOTTIME). Core code
+ * gets time as an argument. */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
 

@@ -1,19 +1,25 @@
-/* The small parts of common/: names, arena, randomness, boot id, log lines. */
+/* The small parts of common/: names, arena, randomness, boot id, the clock, log lines. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/arena.h"
 #include "common/bootid.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/name.h"
 #include "common/random.h"
 #include "tests/unit/check.h"
+
+#define EXIT_NOT_ALLOWED 77
 
 static void names_of_letters_digits_and_three_marks_are_valid(void)
 {
@@ -73,6 +79,46 @@ static void the_boot_id_is_the_same_each_time_and_not_nil(void)
 	CHECK_OK(bootid_read(&b, NULL));
 	CHECK_TRUE(uuid_equal(&a, &b));
 	CHECK_FALSE(uuid_is_nil(&a));
+}
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* In a process of its own: 0 when the clock is ahead of CLOCK_MONOTONIC by what a host that was suspended is. */
+static int run_where_the_host_slept(void)
+{
+	static const char offsets[] = "boottime 1000000 0\n";
+	int status = 0, fd;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWTIME))
+		return errno == EPERM || errno == EINVAL ? EXIT_NOT_ALLOWED : 1;
+	fd = open("/proc/self/timens_offsets", O_WRONLY);
+	if (fd < 0 || write(fd, offsets, sizeof(offsets) - 1) != sizeof(offsets) - 1)
+		return 1;
+	pid = fork();
+	if (pid == 0)
+		_exit(clock_now_ns() < monotonic_ns() + 999999 * NS_PER_S);
+	return pid < 0 || waitpid(pid, &status, 0) != pid || status != 0;
+}
+
+static void the_clock_goes_on_while_the_host_is_suspended(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(run_where_the_host_slept());
+	CHECK_TRUE(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	if (WEXITSTATUS(status) == EXIT_NOT_ALLOWED)
+		printf("(no time namespace to be had here) ");
+	else
+		CHECK_EQ_INT(0, WEXITSTATUS(status));
 }
 
 static void levels_are_parsed_by_name_only(void)
@@ -200,6 +246,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_arena_gives_zeroed_aligned_pieces_until_it_is_full),
 	CHECK_TEST(random_numbers_differ_and_are_never_0),
 	CHECK_TEST(the_boot_id_is_the_same_each_time_and_not_nil),
+	CHECK_TEST(the_clock_goes_on_while_the_host_is_suspended),
 	CHECK_TEST(levels_are_parsed_by_name_only),
 	CHECK_TEST(a_log_line_is_one_line_whatever_a_peer_wrote),
 	CHECK_TEST(under_the_journal_a_line_has_its_priority_and_no_time),

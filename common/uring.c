@@ -11,6 +11,7 @@
 #include "common/clock.h"
 
 #define LOOKS_PER_YIELD 4u
+#define CQ_ENTRIES_MAX 65536u /* Linux io_uring/io_uring.c IORING_MAX_CQ_ENTRIES */
 
 static int refuse_init(struct err *err, int error)
 {
@@ -38,7 +39,7 @@ int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struc
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
 			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG,
-		.cq_entries = cq_entries,
+		.cq_entries = cq_entries < CQ_ENTRIES_MAX ? cq_entries : CQ_ENTRIES_MAX,
 	};
 	int error;
 

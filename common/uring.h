@@ -54,7 +54,8 @@ struct ring {
 };
 
 /* Flags: SINGLE_ISSUER | DEFER_TASKRUN | TASKRUN_FLAG | CQSIZE | SUBMIT_ALL, ring fd registered; the ring is created
- * enabled, on the calling thread, which must be the one that uses it. 0 or -errno in `err` with what the kernel lacks.
+ * enabled, on the calling thread, which must be the one that uses it. Of completions it has room for at most 65536; the
+ * kernel keeps what is more. 0 or -errno in `err` with what the kernel lacks.
  */
 int ring_init(struct ring *ring, unsigned sq_entries, unsigned cq_entries, struct err *err) must_check;
 void ring_fini(struct ring *ring);

@@ -395,6 +395,21 @@ static void messages_travel_with_their_checksum_on_both_lanes(void)
 	world_free(world);
 }
 
+static void the_ring_of_the_largest_volume_at_the_deepest_queue_is_to_be_had(void)
+{
+	struct peers_options options;
+	struct ring ring;
+	struct err err = {0};
+
+	peers_options_default(&options);
+	options.leg_count = LEG_COUNT_MAX;
+	options.set_count = SET_COUNT_MAX;
+	options.queue_depth = QUEUE_DEPTH_MAX;
+	if (ring_init(&ring, peers_sq_entries(&options), peers_cq_entries(&options), &err))
+		CHECK_FAIL("%s", err.text);
+	ring_fini(&ring);
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(everything_queued_in_a_turn_leaves_all_legs_in_one_enter),
 	CHECK_TEST(a_chain_is_never_cut_by_a_submit),
@@ -412,6 +427,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_write_that_fits_does_not_overtake_one_that_waits),
 	CHECK_TEST(large_copies_wait_for_buffers_too),
 	CHECK_TEST(a_payload_that_cannot_be_read_breaks_its_legs_and_sends_nothing),
+	CHECK_TEST(the_ring_of_the_largest_volume_at_the_deepest_queue_is_to_be_had),
 	CHECK_TEST(messages_travel_with_their_checksum_on_both_lanes),
 };
 

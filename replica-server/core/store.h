@@ -32,7 +32,7 @@ struct store_op {
 	uint8_t *data; /* READ and writes; from buf_get() or page-aligned. DIGEST: any memory */
 	void (*done)(struct store_op *op);
 	/* Result. */
-	int error;	/* 0 or -errno */
+	int error;	/* 0 or -errno; want of space: of this operation, nothing durable was lost for it */
 	uint64_t bytes; /* READ: how many are in `data` */
 	/* The store's own. */
 	struct list node;

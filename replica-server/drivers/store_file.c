@@ -14,7 +14,7 @@
 #include "replica-server/drivers/digest.h"
 
 /* What an operation is doing now. PUNCH and ZERO step down until the file system takes one of the ways. */
-enum stage { STAGE_FIRST, STAGE_PUNCH, STAGE_WRITE_ZEROS, STAGE_SYNC };
+enum stage { STAGE_FIRST, STAGE_PUNCH, STAGE_WRITE_ZEROS, STAGE_SYNC, STAGE_WITHOUT_SYNC };
 
 #define PUNCH_MODE (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 #define ZERO_MODE (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
@@ -200,6 +200,11 @@ static int fallocate_mode(const struct store_op *op)
 	return op->kind == STORE_ZERO && op->stage == STAGE_FIRST ? ZERO_MODE : PUNCH_MODE;
 }
 
+static int sync_flag(const struct store_op *op)
+{
+	return op->durable && !is_zeroing(op) && op->stage != STAGE_WITHOUT_SYNC ? RWF_DSYNC : 0;
+}
+
 /* More of a piece has arrived; a whole one is digested. The same answers as account(). */
 static bool account_digest(struct store_file *file, struct store_op *op, uint64_t got)
 {
@@ -223,6 +228,26 @@ static bool account_digest(struct store_file *file, struct store_op *op, uint64_
 	return true;
 }
 
+static bool is_want_of_space(int result)
+{
+	return result == -ENOSPC || result == -EDQUOT || result == -EFBIG || result == -EROFS;
+}
+
+/* A durable write that lacks space: it may have found none, or what is cached did when it was to become durable, which
+ * the kernel tells once, perhaps of others' writes. Tried without becoming durable it tells which. */
+static bool is_doubtful(const struct store_op *op, int result)
+{
+	return op->kind == STORE_WRITE && op->durable && op->stage == STAGE_FIRST && is_want_of_space(result);
+}
+
+/* The call failed, or it succeeded where only a failure would have been harmless. */
+static int error_of(const struct store_op *op, int result)
+{
+	bool is_of_sync = is_zeroing(op) ? op->stage == STAGE_SYNC : op->stage == STAGE_WITHOUT_SYNC && result >= 0;
+
+	return is_of_sync ? -EIO : result;
+}
+
 /* The piece counts towards `length`, or the call is known to have failed. True: the operation is over. */
 static bool account(struct store_file *file, struct store_op *op, int result)
 {
@@ -232,8 +257,12 @@ static bool account(struct store_file *file, struct store_op *op, int result)
 		op->stage += op->stage == STAGE_FIRST && op->kind == STORE_PUNCH ? 2 : 1;
 		return false;
 	}
-	if (result < 0) {
-		finish(file, op, result);
+	if (is_doubtful(op, result)) {
+		op->stage = STAGE_WITHOUT_SYNC;
+		return false;
+	}
+	if (result < 0 || op->stage == STAGE_WITHOUT_SYNC) {
+		finish(file, op, error_of(op, result));
 		return true;
 	}
 	if (op->stage == STAGE_SYNC) {
@@ -277,7 +306,7 @@ static int call(struct store_file *file, struct store_op *op)
 	else if (is_read(op))
 		result = pread(file->data_fd, piece.iov_base, piece.iov_len, offset);
 	else
-		result = pwritev2(fd_of(file, op), &piece, 1, offset, op->durable ? RWF_DSYNC : 0);
+		result = pwritev2(fd_of(file, op), &piece, 1, offset, sync_flag(op));
 	return result < 0 ? -errno : (int)result;
 }
 
@@ -298,8 +327,8 @@ static void prep_transfer(struct store_file *file, struct store_op *op, struct i
 		io_uring_prep_write_fixed(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset, 0);
 	else
 		io_uring_prep_write(sqe, fd, piece.iov_base, (unsigned)piece.iov_len, offset);
-	if (!is_read(op) && !is_zeroing(op) && op->durable)
-		sqe->rw_flags = RWF_DSYNC;
+	if (!is_read(op))
+		sqe->rw_flags = sync_flag(op);
 }
 
 static void queue_sqe(struct store_file *file, struct store_op *op)

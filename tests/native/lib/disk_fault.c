@@ -1,6 +1,7 @@
 /* LD_PRELOAD library: a disk that fails when it is told to. DISK_FAULT names a file; while it holds lines "OPERATION
- * ERROR FILE" (write, sync or read; EIO, ENOSPC, ...), that operation fails for files of that name. Only calls of libc
- * can fail this way: a replica-server uses them where its directory is on tmpfs. Knows nothing of Lockstep. */
+ * ERROR FILE" (write, sync or read; EIO, ENOSPC, ...), that operation fails for files of that name; "dsync" fails after
+ * a write was done, when it is to become durable. Only calls of libc can fail this way: a replica-server uses them
+ * where its directory is on tmpfs. Knows nothing of Lockstep. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -73,6 +74,11 @@ ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, int f
 {
 	int error = fault_of("write", fd);
 
+	if (!error && flags & RWF_DSYNC) {
+		error = fault_of("dsync", fd);
+		if (error)
+			(void)real_pwritev2(fd, iov, count, offset, 0);
+	}
 	errno = error;
 	return error ? -1 : real_pwritev2(fd, iov, count, offset, flags);
 }

@@ -66,11 +66,21 @@ void replica_dir_close(struct replica_dir *dir)
 	close_fd(&dir->fd);
 }
 
+/* What a kernel could not write it keeps as if it were on the disk, until it needs the memory. A server that did not
+ * stop in order, as none does whose sync failed, may have left such pages; those that are still to be written stay. */
+static void forget_cached(const struct replica_dir *dir, int fd)
+{
+	if (!dir->sb.clean)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); /* nothing is cached where it is not known */
+}
+
 static int open_file(const struct replica_dir *dir, const char *file, int *ret_fd, struct err *err)
 {
 	*ret_fd = openat(dir->fd, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (*ret_fd >= 0)
+	if (*ret_fd >= 0) {
+		forget_cached(dir, *ret_fd);
 		return 0;
+	}
 	if (errno == ENOENT)
 		return err_set(err, -EINVAL,
 			       "the file '%s' is missing; not a replica, or damaged: restore it from its mirrors",

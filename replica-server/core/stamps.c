@@ -132,7 +132,7 @@ static void bit_clear(uint64_t *bitmap, uint64_t bit)
 	bitmap[bit / 64] &= ~(1ull << (bit % 64));
 }
 
-static void block_written(struct store_op *op);
+static void blocks_written(struct store_op *op);
 
 int stamps_init(struct stamps *stamps, uint64_t set_bytes, struct store *store, void (*advanced)(struct stamps *stamps))
 {
@@ -143,12 +143,13 @@ int stamps_init(struct stamps *stamps, uint64_t set_bytes, struct store *store, 
 	stamps->block_cycle = calloc(stamps->block_count, sizeof(*stamps->block_cycle));
 	stamps->dirty = calloc(bitmap_words(stamps->block_count), sizeof(*stamps->dirty));
 	stamps->writing = calloc(bitmap_words(stamps->block_count), sizeof(*stamps->writing));
-	stamps->image = aligned_alloc(STAMPS_BLOCK_BYTES, STAMPS_BLOCK_BYTES);
+	stamps->image_blocks = stamps->block_count < STAMPS_WRITE_BLOCKS ? stamps->block_count : STAMPS_WRITE_BLOCKS;
+	stamps->image = aligned_alloc(STAMPS_BLOCK_BYTES, stamps->image_blocks * STAMPS_BLOCK_BYTES);
 	if (!stamps->gens || !stamps->block_cycle || !stamps->dirty || !stamps->writing || !stamps->image) {
 		stamps_fini(stamps);
 		return -ENOMEM;
 	}
-	stamps->op.done = block_written;
+	stamps->op.done = blocks_written;
 	return 0;
 }
 
@@ -206,20 +207,30 @@ uint64_t stamps_raise_regions(struct stamps *stamps, uint64_t first, uint64_t co
 	return cycle;
 }
 
-static void write_next_block(struct stamps *stamps)
+/* The next blocks of the cycle, as many as the image holds from the first one on, and what lies between them: it is
+ * written as it is, and a durable write costs much more than some blocks. */
+static void write_next_blocks(struct stamps *stamps)
 {
-	uint64_t block_idx = stamps->writing_next;
+	uint64_t first = stamps->writing_next, count = 0;
 
-	while (!bit_test(stamps->writing, block_idx))
-		block_idx++;
-	bit_clear(stamps->writing, block_idx);
-	stamps->writing_next = block_idx + 1;
-	stamps->writing_left--;
-	stamps_block_encode(block_idx, stamps->gens + block_idx * STAMPS_PER_BLOCK, stamps->image);
+	while (!bit_test(stamps->writing, first))
+		first++;
+	for (uint64_t i = 0; i < stamps->image_blocks && stamps->writing_left; i++) {
+		uint64_t block_idx = first + i;
+
+		stamps_block_encode(block_idx, stamps->gens + block_idx * STAMPS_PER_BLOCK,
+				    stamps->image + i * STAMPS_BLOCK_BYTES);
+		if (!bit_test(stamps->writing, block_idx))
+			continue;
+		bit_clear(stamps->writing, block_idx);
+		stamps->writing_left--;
+		count = i + 1;
+	}
+	stamps->writing_next = first + count;
 	stamps->op.kind = STORE_WRITE_STAMPS;
 	stamps->op.durable = true;
-	stamps->op.offset = (1 + block_idx) * STAMPS_BLOCK_BYTES;
-	stamps->op.length = STAMPS_BLOCK_BYTES;
+	stamps->op.offset = (1 + first) * STAMPS_BLOCK_BYTES;
+	stamps->op.length = count * STAMPS_BLOCK_BYTES;
 	stamps->op.data = stamps->image;
 	stamps->store->ops->submit(stamps->store, &stamps->op);
 }
@@ -236,10 +247,10 @@ void stamps_commit(struct stamps *stamps)
 	stamps->writing_next = 0;
 	stamps->dirty_count = 0;
 	stamps->writing_cycle = MUTANT(stamps_join_a_running_write) ? stamps->open_cycle : stamps->open_cycle++;
-	write_next_block(stamps);
+	write_next_blocks(stamps);
 }
 
-static void block_written(struct store_op *op)
+static void blocks_written(struct store_op *op)
 {
 	struct stamps *stamps = container_of(op, struct stamps, op);
 
@@ -247,7 +258,7 @@ static void block_written(struct store_op *op)
 		stamps->failed = true;
 		stamps->writing_cycle = 0;
 	} else if (stamps->writing_left) {
-		write_next_block(stamps);
+		write_next_blocks(stamps);
 		return;
 	} else {
 		stamps->durable_cycle = stamps->writing_cycle;

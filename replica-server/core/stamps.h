@@ -18,6 +18,7 @@
 #define STAMPS_VERSION 1u
 #define STAMPS_BLOCK_BYTES 4096u
 #define STAMPS_PER_BLOCK 1022u
+#define STAMPS_WRITE_BLOCKS 64u /* in one write; a set of 16 TiB has 16417 */
 #define STAMP_UNKNOWN UINT32_MAX
 
 /* Identity that the file's header carries and a reader checks. */
@@ -57,7 +58,8 @@ struct stamps {
 	bool failed; /* a write failed: nothing becomes durable any more */
 	struct store *store;
 	struct store_op op;
-	uint8_t *image;				 /* STAMPS_BLOCK_BYTES, aligned */
+	uint8_t *image; /* of `image_blocks`, aligned */
+	uint64_t image_blocks;
 	void (*advanced)(struct stamps *stamps); /* durable_cycle grew, or `failed` */
 };
 

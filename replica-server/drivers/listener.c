@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,6 @@
 #define BACKLOG 256
 #define ACCEPTS_A_TURN 64
 #define PAUSE_S 0.2
-#define USER_TIMEOUT_MS 15000 /* a peer that takes nothing for so long is gone (tcp(7)) */
 
 /* host may come out empty: any address. */
 static int split(const char *address, char host[ADDRESS_CHARS_MAX + 1], char port[16], struct err *err)
@@ -70,26 +68,24 @@ static void accept_failed(struct listener *listener, int error)
 
 static void on_accept(struct ev_loop *loop, struct ev_io *io, int events)
 {
+	struct listener *listener = container_of(io, struct listener, io);
 	struct server *server = io->data;
 
 	for (unsigned i = 0; i < ACCEPTS_A_TURN; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);
-		struct linger linger = {.l_onoff = 1, .l_linger = 0};
 		char host[48] = "?", port[8] = "?", peer[64];
-		unsigned timeout_ms = USER_TIMEOUT_MS;
-		int one = 1, fd = accept4(io->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+		int error, fd = accept4(io->fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			accept_failed(container_of(io, struct listener, io), errno);
+			accept_failed(listener, errno);
 			return;
 		}
 		/* Not O_NONBLOCK: the ring would answer EAGAIN instead of waiting. The options are best effort: a
 		 * socket without them still works. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-		(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
+		error = net_tune(fd);
+		if (error)
+			log_warn("event=not_tuned address=%s reason=%s", listener->address, err_name(error));
 		net_tune_within_host(fd, (struct sockaddr *)&from);
 		(void)getnameinfo((struct sockaddr *)&from, len, host, sizeof(host), port, sizeof(port),
 				  NI_NUMERICHOST | NI_NUMERICSERV);

@@ -178,18 +178,17 @@ static int check_name(const struct replica_dir *dir, const char *name, struct er
 		       wanted);
 }
 
-static int check_data_size(const struct replica_dir *dir, struct err *err)
+static int check_size(int fd, const char *file, uint64_t wanted, struct err *err)
 {
-	uint64_t wanted = dir->sb.config.set_bytes;
 	struct stat st;
 
-	if (fstat(dir->data_fd, &st))
-		return err_set(err, -errno, "data: %s", strerror(errno));
+	if (fstat(fd, &st))
+		return err_set(err, -errno, "%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return err_set(err, -EINVAL, "data: not a regular file; not a replica");
+		return err_set(err, -EINVAL, "%s: not a regular file; not a replica", file);
 	if ((uint64_t)st.st_size < wanted)
 		return err_set(err, -EINVAL,
-			       "data: %llu bytes, the set has %llu; it was truncated, restore it from its mirrors",
+			       "%s: %llu bytes, should be %llu; it was truncated, restore it from its mirrors", file,
 			       (unsigned long long)st.st_size, (unsigned long long)wanted);
 	return 0;
 }
@@ -210,7 +209,8 @@ static int check_stamps(const struct replica_dir *dir, struct err *err)
 	    header.region_count != stamps_region_count(dir->sb.config.set_bytes))
 		return err_set(err, -EINVAL,
 			       "stamps: of another replica; directories were mixed up, put the file back");
-	return 0;
+	/* What is not there must not be taken for what never changed. */
+	return check_size(dir->stamps_fd, "stamps", stamps_file_bytes(header.region_count), err);
 }
 
 /* Does a direct read of the volume's block size work? Asked by doing, of bytes that were written, the end of the header
@@ -284,7 +284,7 @@ static int open_data(struct replica_dir *dir, enum direct_mode direct, struct er
 	if (!error)
 		error = open_file(dir, "data", &dir->data_fd, err);
 	if (!error)
-		error = check_data_size(dir, err);
+		error = check_size(dir->data_fd, "data", dir->sb.config.set_bytes, err);
 	if (!error)
 		error = choose_direct(dir, direct, err);
 	return error;

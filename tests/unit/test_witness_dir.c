@@ -144,6 +144,22 @@ static void a_replica_without_its_data_is_no_witness(void)
 	end();
 }
 
+/* Damage costs copying and never data: what is cut off must not read as "never changed". */
+static void a_stamp_table_that_was_cut_off_is_refused_by_name(void)
+{
+	char at[160];
+	struct stat st;
+
+	begin(VOTER_REPLICA);
+	snprintf(at, sizeof(at), "%s/stamps", path);
+	CHECK_OK(stat(at, &st));
+	CHECK_OK(truncate(at, st.st_size - 1));
+	CHECK_ERRNO(-EINVAL, reopen());
+	CHECK_STR_HAS("stamps: ", err.text);
+	CHECK_STR_HAS("truncated", err.text);
+	end();
+}
+
 static void the_offline_check_knows_a_witness(void)
 {
 	struct store_report report;
@@ -190,6 +206,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(space_for_the_superblock_and_the_stamps_is_taken_when_a_replica_is_made),
 	CHECK_TEST(a_witness_that_holds_data_is_refused_by_name),
 	CHECK_TEST(a_replica_without_its_data_is_no_witness),
+	CHECK_TEST(a_stamp_table_that_was_cut_off_is_refused_by_name),
 	CHECK_TEST(the_offline_check_knows_a_witness),
 	CHECK_TEST(the_offline_check_notes_what_does_not_belong_and_another_name),
 };

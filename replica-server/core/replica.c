@@ -160,7 +160,6 @@ void replica_lane_closed(struct replica_lane *lane)
 {
 	struct replica *replica = lane->replica;
 
-	list_del(&lane->node);
 	list_del(&lane->control_node);
 	if (replica->control_lane == lane)
 		replica->control_lane = NULL;
@@ -169,6 +168,7 @@ void replica_lane_closed(struct replica_lane *lane)
 	voter_lane_closed(lane);
 	session_lane_closed(lane);
 	replica->changed(replica);
+	list_del(&lane->node); /* only now may a stop go on: who hears of its end frees the replica */
 	if (replica->stopping)
 		stop_next(replica);
 }

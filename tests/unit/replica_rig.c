@@ -55,7 +55,10 @@ static const struct lane_ops lane_ops = {
 
 static void changed(struct replica *replica)
 {
-	container_of(replica, struct rig, replica)->changed_count++;
+	struct rig *rig = container_of(replica, struct rig, replica);
+
+	CHECK_FALSE(rig->stopped); /* whoever heard of its end may have freed it */
+	rig->changed_count++;
 }
 
 static void stopped(struct replica *replica)

@@ -280,6 +280,21 @@ static void a_witness_stops_clean_without_a_sync(void)
 	rig_fini(&rig);
 }
 
+static void a_witness_that_failed_is_gone_once_it_has_stopped(void)
+{
+	rig_init_witness(&rig);
+	rig_lane(&rig, 0, REPLICA_LANE_MAIN);
+	rig_promise(&rig, 0, 1, 11);
+	rig_complete(&rig, STORE_WRITE_SUPERBLOCK, -EIO);
+	rig_lane(&rig, 1, REPLICA_LANE_MAIN);
+	replica_stop(&rig.replica);
+	rig_lane_gone(&rig, 0);
+	CHECK_FALSE(rig.stopped);
+	rig_lane_gone(&rig, 1); /* with nothing to write, its end is now; nothing follows */
+	CHECK_TRUE(rig.stopped);
+	rig_fini(&rig);
+}
+
 static void a_config_never_turns_a_replica_into_a_witness(void)
 {
 	struct rig_lane *lane = rig_begin_promised(&rig);
@@ -311,6 +326,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_witness_refuses_everything_about_data),
 	CHECK_TEST(a_witness_carries_no_data_frame),
 	CHECK_TEST(a_witness_stops_clean_without_a_sync),
+	CHECK_TEST(a_witness_that_failed_is_gone_once_it_has_stopped),
 	CHECK_TEST(a_config_never_turns_a_replica_into_a_witness),
 };
 

@@ -3,8 +3,11 @@
 #include "replica-server/drivers/conn.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -453,6 +456,27 @@ static void progress_finish(struct conn *conn, uint64_t now_ns)
 		(void)shutdown(conn->fd, SHUT_WR);
 	if (now_ns >= conn->deadline_ns)
 		begin_close(conn, conn->close_reason);
+}
+
+/* Bytes that the peer acknowledged or sent; 0: not known. */
+static uint64_t moved_bytes(const struct conn *conn)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return 0;
+	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
+void conn_judge(struct conn *conn, bool others_wait)
+{
+	bool is_up_to_peer = conn->send_armed || conn->receiving;
+	uint64_t before = conn->moved_bytes;
+
+	conn->moved_bytes = others_wait && is_up_to_peer && conn->lane.held_bytes ? moved_bytes(conn) : 0;
+	if (before && conn->moved_bytes == before)
+		begin_close(conn, "the peer neither reads nor sends, and others wait for the memory");
 }
 
 bool conn_kick(struct conn *conn, uint64_t now_ns)

@@ -63,6 +63,7 @@ struct conn {
 	uint64_t send_bytes;	/* in the send that is armed */
 	struct list quick_node; /* the thread's quick sends of this turn */
 	uint64_t deadline_ns;	/* FINISHING: when patience ends; 0: not yet running */
+	uint64_t moved_bytes;	/* either way, when it was last found to keep others waiting; 0: it was not */
 };
 
 /* Takes `fd` when it succeeds. The connection greets and is attached to the replica. NULL: no memory. */
@@ -73,6 +74,9 @@ void conn_on_cqe(struct conn *conn, enum conn_event event, const struct io_uring
 void conn_parse(struct conn *conn);
 /* Does anything go on when the send that is under way is done? Then its silence must be looked at before sleeping. */
 bool conn_awaits_send(const struct conn *conn);
+/* Every second or so. When others wait for memory, a connection that keeps some until its peer reads or sends, and on
+ * which nothing moved since the last time, is closed. */
+void conn_judge(struct conn *conn, bool others_wait);
 /* The kernel took the quick send whole and so says nothing. */
 void conn_quick_sent(struct conn *conn);
 /* End of a turn: sends, receives, closes as far as possible. True: the connection is gone and freed. */

@@ -22,6 +22,7 @@
 #define CQE_BATCH 256u
 #define TICK_NS (1 * NS_PER_S)
 #define TICK_FINISHING_NS (100 * NS_PER_MS)
+#define JUDGE_NS (1 * NS_PER_S) /* a lost packet is sent again in less, and two are less than the deadline */
 
 /* user_data of a connection: event (8 bits) | number. */
 #define UD_EVENT_SHIFT 32
@@ -203,6 +204,30 @@ static unsigned touch_finishing(struct data_thread *thread)
 	return count;
 }
 
+/* Not those that have as much as one may, or that keep themselves waiting because they do not read. */
+static bool somebody_waits_for_memory(const struct data_thread *thread)
+{
+	struct list *it, *next;
+
+	list_for_each (it, next, &thread->waiting) {
+		const struct conn *conn = container_of(it, struct conn, wait_node);
+
+		if (!conn->send_armed && conn->lane.held_bytes < LANE_BUFFER_BYTES_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* Peers that stand still must not keep the memory from the others. */
+static void judge(struct data_thread *thread)
+{
+	bool others_wait = somebody_waits_for_memory(thread);
+	struct list *it, *next;
+
+	list_for_each (it, next, &thread->conn_list)
+		conn_judge(container_of(it, struct conn, node), others_wait);
+}
+
 static void keep_time(struct data_thread *thread)
 {
 	uint64_t now_s = (uint64_t)time(NULL);
@@ -221,7 +246,7 @@ void data_thread_stats(struct data_thread *thread, struct thread_stats *ret)
 
 static void run(struct data_thread *thread)
 {
-	uint64_t tick_at = 0;
+	uint64_t tick_at = 0, judge_at = 0;
 	struct list kicks;
 
 	list_init(&kicks);
@@ -234,6 +259,10 @@ static void run(struct data_thread *thread)
 			keep_time(thread);
 			thread->finishing_count = touch_finishing(thread);
 			tick_at = now_ns + (thread->finishing_count ? TICK_FINISHING_NS : TICK_NS);
+		}
+		if (now_ns >= judge_at) {
+			judge(thread);
+			judge_at = now_ns + JUDGE_NS;
 		}
 		do
 			settle(thread, &kicks);

@@ -23,22 +23,36 @@ static void intake_stream_ready(struct intake *intake);
 
 /* -- Life -- */
 
-/* When all places are taken, whoever has been silent longest makes room: silence must not keep others out. */
-static void make_room(struct server *server)
+/* Of those that owe something - a HELLO, or if `any`, a request or the end of the connection - the one that was silent
+ * longest. */
+static struct intake *silent_one(struct server *server, bool any)
 {
 	struct list *it, *next;
 
-	if (server->pending_count < PENDING_MAX)
-		return;
 	list_for_each (it, next, &server->pending) {
 		struct intake *intake = container_of(it, struct intake, node);
 
-		if (intake->state != INTAKE_HELLO)
-			continue;
-		log_warn("event=dropped peer=%s reason=\"no HELLO yet, and too many wait\"", intake->peer);
-		intake_free(intake);
-		return;
+		if (intake->state == INTAKE_HELLO || (any && intake->state != INTAKE_BUSY))
+			return intake;
 	}
+	return NULL;
+}
+
+/* When all places are taken, whoever has been silent longest makes room: silence must not keep others out. */
+static void make_room(struct server *server)
+{
+	struct intake *intake;
+
+	if (server->pending_count < PENDING_MAX)
+		return;
+	intake = silent_one(server, false);
+	if (!intake)
+		intake = silent_one(server, true);
+	if (!intake)
+		return;
+	log_warn("event=dropped peer=%s reason=\"%s, and too many wait\"", intake->peer,
+		 intake->state == INTAKE_HELLO ? "no HELLO yet" : "it asks nothing");
+	intake_free(intake);
 }
 
 void intake_new(struct server *server, int fd, const char *peer)
@@ -144,6 +158,8 @@ static void answer_sent(struct intake *intake)
 		return;
 	}
 	intake->state = INTAKE_ADMIN;
+	list_del(&intake->node); /* it was not silent */
+	list_add_tail(&intake->server->pending, &intake->node);
 	set_deadline(intake, ADMIN_IDLE_S);
 	wait_for(intake, EV_READ);
 }

@@ -4,6 +4,7 @@
 
 #include "common/failpoint.h"
 #include "common/log.h"
+#include "common/std_streams.h"
 #include "gateway/drivers/gateway.h"
 #include "gateway/drivers/opts.h"
 
@@ -32,6 +33,7 @@ int main(int argc, char **argv)
 	struct opts opts;
 	enum gateway_exit code;
 
+	std_streams_open();
 	if (opts_parse(argc, argv, &opts, &err)) {
 		fprintf(stderr, PROGRAM ": %s\n", err.text);
 		return GATEWAY_EXIT_USAGE;

@@ -5,6 +5,7 @@
 #include "common/failpoint.h"
 #include "common/log.h"
 #include "common/payload_checksum.h"
+#include "common/std_streams.h"
 #include "replica-server/drivers/opts.h"
 #include "replica-server/drivers/server.h"
 
@@ -25,8 +26,10 @@ int main(int argc, char **argv)
 {
 	struct opts opts;
 	struct err err = {0};
-	int error = opts_parse(argc, argv, &opts, &err), code = EXIT_FINE;
+	int error, code = EXIT_FINE;
 
+	std_streams_open();
+	error = opts_parse(argc, argv, &opts, &err);
 	if (error) {
 		(void)fprintf(stderr, "lockstep-replica: %s\n", err.text);
 		code = EXIT_USAGE;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/std_streams.h"
 #include "gateway/cli/cli.h"
 #include "gateway/cli/commands.h"
 
@@ -172,6 +173,7 @@ int main(int argc, char **argv)
 		.stderr_is_terminal = isatty(STDERR_FILENO),
 	};
 
+	std_streams_open();
 	if (argc > 1 && !strcmp(argv[1], "--json")) {
 		argv[1] = argv[0];
 		argc--;

@@ -106,7 +106,7 @@ static enum exit_code run(struct cli *cli, void *data)
 		return cli_fail(cli, EXIT_USAGE, "--count", "only makes sense with --watch");
 	if (args->watch)
 		setvbuf(stdout, NULL, _IOFBF, 64 * KIB); /* a picture is drawn in one go */
-	for (uint64_t i = 0; i < rounds && !code; i++) {
+	for (uint64_t i = 0; i < rounds && !code && !ferror(stdout); i++) {
 		const struct timespec pause = {.tv_sec = (time_t)args->watch};
 
 		if (i)

@@ -1,4 +1,5 @@
 /* `lockstep`: finds the command, parses its options by its table, runs it. Knows no command's work. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,6 +165,21 @@ static bool asks_for_json(int argc, char **argv)
 	return false;
 }
 
+/* An answer that could not be written was not given: whoever reads the file that it went to must be told. */
+static enum exit_code check_written(enum exit_code code)
+{
+	int error;
+
+	errno = 0;
+	if (!fflush(stdout) && !ferror(stdout))
+		return code;
+	error = errno;
+	fprintf(stderr, "lockstep: standard output: cannot be written%s%s; %s\n", error ? ": " : "",
+		error ? strerror(error) : "",
+		code ? "the command has failed, too" : "the command itself has done its work");
+	return code ? code : EXIT_INTERNAL;
+}
+
 int main(int argc, char **argv)
 {
 	const char *run_dir = getenv("LOCKSTEP_RUN_DIR");
@@ -179,5 +195,5 @@ int main(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	return (int)dispatch(&cli, argc, argv);
+	return (int)check_written(dispatch(&cli, argc, argv));
 }

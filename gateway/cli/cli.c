@@ -144,14 +144,26 @@ static void interrupt_signals(sigset_t *ret)
 	sigemptyset(ret);
 	sigaddset(ret, SIGINT);
 	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
 }
 
+/* SIGPIPE is held as well and never asked for: whoever no longer reads the progress does not end the work in its middle. */
 void cli_hold_signals(void)
 {
 	sigset_t set;
 
 	interrupt_signals(&set);
+	sigaddset(&set, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+void cli_release_pipe(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 bool cli_was_interrupted(void)

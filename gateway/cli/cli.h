@@ -66,9 +66,11 @@ json_t *cli_json_text(const char *text);
 /* Bytes from a peer before they reach a terminal: control characters become '?'. */
 void cli_sanitize(char *text);
 
-/* SIGINT or SIGTERM arrived since cli_hold_signals(): a command that must undo asks between its steps. */
+/* SIGINT, SIGTERM or SIGHUP arrived since cli_hold_signals(): a command that must undo asks between its steps. */
 void cli_hold_signals(void);
 bool cli_was_interrupted(void);
+/* Ends the program as usual if SIGPIPE was held back meanwhile: before an error of standard output is told. */
+void cli_release_pipe(void);
 
 /* "RUN_DIR/NAME.SUFFIX". 0 or -ENAMETOOLONG with `err`. */
 int cli_run_path(const struct cli *cli, const char *name, const char *suffix, char *ret, size_t cap, struct err *err)

@@ -215,6 +215,23 @@ static enum exit_code finish(struct deletion *d)
 	return EXIT_DONE;
 }
 
+/* What is deleted cannot be brought back; the file stays, so that the rest can be deleted later. */
+static enum exit_code delete_replicas(struct deletion *d)
+{
+	unsigned count = volume_leg_count(&d->spec);
+
+	cli_hold_signals();
+	for (unsigned leg = 0; leg < count; leg++) {
+		if (cli_was_interrupted())
+			return cli_fail(d->cli, EXIT_INTERRUPTED, d->spec.name,
+					"interrupted after %u of its %u replicas and witnesses; %s stays, delete it again to "
+					"go on",
+					leg, count, d->path);
+		delete_replica(d, leg);
+	}
+	return EXIT_DONE;
+}
+
 static enum exit_code delete_locked(struct deletion *d)
 {
 	enum exit_code code = check_detached(d);
@@ -223,8 +240,8 @@ static enum exit_code delete_locked(struct deletion *d)
 		code = confirm(d);
 	if (!code)
 		code = check_servers(d);
-	for (unsigned leg = 0; !code && leg < volume_leg_count(&d->spec); leg++)
-		delete_replica(d, leg);
+	if (!code)
+		code = delete_replicas(d);
 	if (!code)
 		code = finish(d);
 	servers_close(&d->servers);

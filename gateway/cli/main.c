@@ -174,6 +174,7 @@ static enum exit_code check_written(enum exit_code code)
 	if (!fflush(stdout) && !ferror(stdout))
 		return code;
 	error = errno;
+	cli_release_pipe();
 	fprintf(stderr, "lockstep: standard output: cannot be written%s%s; %s\n", error ? ": " : "",
 		error ? strerror(error) : "",
 		code ? "the command has failed, too" : "the command itself has done its work");

@@ -50,10 +50,23 @@ void cli_progress_end(struct cli *cli)
 /* A message that has its object this near its start needs no prefix. */
 #define NAMED_WITHIN 32
 
+bool cli_names_object(const char *message, const char *object)
+{
+	size_t chars = strlen(object);
+
+	for (const char *at = strstr(message, object); at && *at && at - message < NAMED_WITHIN;
+	     at = strstr(at + 1, object)) {
+		const char *end = at + chars + strspn(at + chars, "'\"");
+
+		if ((at == message || strchr(" '\"", at[-1])) && (*end == ':' || *end == ','))
+			return true;
+	}
+	return false;
+}
+
 static enum exit_code fail(struct cli *cli, enum exit_code code, const char *object, char *message)
 {
-	const char *found = strstr(message, object);
-	bool named = found && found - message < NAMED_WITHIN;
+	bool named = cli_names_object(message, object);
 
 	cli_sanitize(message);
 	cli_progress_end(cli);
@@ -147,7 +160,8 @@ static void interrupt_signals(sigset_t *ret)
 	sigaddset(ret, SIGHUP);
 }
 
-/* SIGPIPE is held as well and never asked for: whoever no longer reads the progress does not end the work in its middle. */
+/* SIGPIPE is held as well and never asked for: whoever no longer reads the progress does not end the work in its
+ * middle. */
 void cli_hold_signals(void)
 {
 	sigset_t set;

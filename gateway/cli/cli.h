@@ -47,6 +47,9 @@ enum exit_code cli_fail(struct cli *cli, enum exit_code code, const char *object
 /* The same with an error from below, whose text already starts with its object. */
 enum exit_code cli_fail_err(struct cli *cli, enum exit_code code, const char *object, const struct err *err);
 
+/* Does the message say what it is about: as a word near its start, with a colon or a comma behind it? */
+bool cli_names_object(const char *message, const char *object);
+
 /* Something to know that is no failure: stderr, unless --json. */
 void cli_warn(struct cli *cli, const char *format, ...) printf_like(2, 3);
 

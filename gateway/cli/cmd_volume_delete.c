@@ -223,10 +223,11 @@ static enum exit_code delete_replicas(struct deletion *d)
 	cli_hold_signals();
 	for (unsigned leg = 0; leg < count; leg++) {
 		if (cli_was_interrupted())
-			return cli_fail(d->cli, EXIT_INTERRUPTED, d->spec.name,
-					"interrupted after %u of its %u replicas and witnesses; %s stays, delete it again to "
-					"go on",
-					leg, count, d->path);
+			return cli_fail(
+				d->cli, EXIT_INTERRUPTED, d->spec.name,
+				"interrupted after %u of its %u replicas and witnesses; %s stays, delete it again to "
+				"go on",
+				leg, count, d->path);
 		delete_replica(d, leg);
 	}
 	return EXIT_DONE;

@@ -92,6 +92,22 @@ static void text_that_is_not_utf8_is_still_json(void)
 	json_decref(json);
 }
 
+/* The letters of a short name are in many a word: "v" in "volume", "a" in "attached". */
+static void a_message_names_its_object_only_as_a_word_before_a_colon(void)
+{
+	CHECK_TRUE(cli_names_object("v: it is suspended", "v"));
+	CHECK_TRUE(cli_names_object("volume v, set 0: 0 of 3 voters answer", "v"));
+	CHECK_TRUE(cli_names_object("volume name '': must be 1 to 63 letters", ""));
+	CHECK_TRUE(cli_names_object("volume name 'a b': must be", "a b"));
+	CHECK_TRUE(cli_names_object("10.0.0.1:7420: nobody listens there", "10.0.0.1:7420"));
+	CHECK_FALSE(cli_names_object("short", ""));
+	CHECK_FALSE(cli_names_object("is attached; 'lockstep volume detach v' first", "v"));
+	CHECK_FALSE(cli_names_object("is attached already as /dev/ublkb0", "a"));
+	CHECK_FALSE(cli_names_object("is the last replica in sync of set 0: what", "is"));
+	CHECK_FALSE(cli_names_object("admin socket /run/lockstep/db.sock: Permission denied", "db"));
+	CHECK_FALSE(cli_names_object("a text that is long before it says whose: db: yes", "db"));
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(every_exit_code_has_a_name_of_its_own),
 	CHECK_TEST(exit_codes_keep_their_numbers),
@@ -100,6 +116,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(another_device_with_a_longer_name_does_not_count),
 	CHECK_TEST(control_characters_from_peers_become_question_marks),
 	CHECK_TEST(text_that_is_not_utf8_is_still_json),
+	CHECK_TEST(a_message_names_its_object_only_as_a_word_before_a_colon),
 };
 
 int main(int argc, char **argv)

@@ -54,7 +54,8 @@ static int connect_socket(struct call *call)
 		return 0;
 	rc = -errno;
 	close(call->fd);
-	return err_set(call->err, rc, "admin socket %s: %s", call->path, strerror(-rc));
+	return err_set(call->err, rc, "admin socket %s: %s%s", call->path, strerror(-rc),
+		       rc == -EACCES ? "; run it as root" : "");
 }
 
 static int send_all(const struct call *call, const uint8_t *data, size_t len)

@@ -182,7 +182,7 @@ static unsigned count_left(struct deletion *d)
 /* Another volume of the same name shall not inherit them. */
 static void forget_events(const struct deletion *d)
 {
-	static const char *const suffixes[] = {"events", "events.1"};
+	static const char *const suffixes[] = {"events", "events.1", "sock"}; /* the last: of a killed gateway */
 	char path[PATH_MAX];
 	struct err err;
 

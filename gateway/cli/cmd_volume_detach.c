@@ -42,11 +42,8 @@ static enum exit_code refuse_dead(struct detachment *d, int error, const struct 
 {
 	if (error == -ENOENT)
 		return cli_fail(d->cli, EXIT_NOT_FOUND, d->name, "is not attached: there is no %s", d->socket);
-	if (error == -ECONNREFUSED)
-		return cli_fail(d->cli, EXIT_NOT_FOUND, d->name,
-				"its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' brings it back",
-				d->socket, d->name);
-	return cli_fail_err(d->cli, exit_code_from_errno(error), d->name, err);
+	return cli_fail_err(d->cli, error == -ECONNREFUSED ? EXIT_NOT_FOUND : exit_code_from_errno(error), d->name,
+			    err);
 }
 
 static enum exit_code check_unused(struct detachment *d)

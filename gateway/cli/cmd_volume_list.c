@@ -24,7 +24,8 @@ static const char *state_of(const struct row *row)
 {
 	if (!row->status_error)
 		return row->reply.status.state;
-	return volumes_is_not_attached(row->status_error) ? "detached" : "unreachable";
+	/* A killed gateway's socket is still there, and over ublk its device: that is not detached. */
+	return row->status_error == -ENOENT ? "detached" : "unreachable";
 }
 
 static const char *device_of(const struct row *row)
@@ -160,7 +161,8 @@ static void print_volume(const struct row *row)
 	if (!row->status_error)
 		status_print(stdout, &row->reply.status);
 	else
-		printf("state: %s\n", state_of(row));
+		printf("state: %s%s%s\n", state_of(row), row->status_error == -ENOENT ? "" : ": ",
+		       row->status_error == -ENOENT ? "" : row->err.text);
 }
 
 static enum exit_code show_row(struct cli *cli, struct row *row)

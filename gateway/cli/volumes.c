@@ -16,6 +16,8 @@
 #include "gateway/drivers/volume_file.h"
 #include "proto/admin_client.h"
 
+#define DEVICE_DIGITS_MAX 10u
+
 int volumes_dir(const struct cli *cli, char *ret, size_t cap, struct err *err)
 {
 	int error = volume_file_path(cli->config_dir, "x", ret, cap, err);
@@ -139,6 +141,37 @@ int volumes_lock(const struct cli *cli, struct err *err)
 	return error;
 }
 
+/* The number of the device that the volume's last gateway had, as lockstep-gateway(8) records it. */
+static bool left_device(const struct cli *cli, const char *name, char ret[DEVICE_DIGITS_MAX + 1])
+{
+	char path[PATH_MAX], *text;
+	size_t len, digits;
+	struct err err;
+
+	if (cli_run_path(cli, name, "device", path, sizeof(path), &err) ||
+	    file_read_all(path, DEVICE_DIGITS_MAX + 1, &text, &len, &err))
+		return false;
+	digits = strspn(text, "0123456789");
+	snprintf(ret, DEVICE_DIGITS_MAX + 1, "%.*s", (int)digits, text);
+	free(text);
+	return digits > 0 && digits <= DEVICE_DIGITS_MAX;
+}
+
+/* A killed gateway leaves its socket, and its ublk device, which stands in the way of the next one. */
+static int explain_dead(const struct cli *cli, const char *name, const char *socket, struct err *err)
+{
+	char device[DEVICE_DIGITS_MAX + 1];
+
+	if (left_device(cli, name, device))
+		return err_set(err, -ECONNREFUSED,
+			       "its gateway is dead: nobody listens on %s; 'lockstep-gateway --delete-device %s' fails "
+			       "what waits in its device and removes that, then 'lockstep volume attach %s'",
+			       socket, device, name);
+	return err_set(err, -ECONNREFUSED,
+		       "its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' brings it back", socket,
+		       name);
+}
+
 int volumes_status(const struct cli *cli, const char *name, struct admin_reply *ret, struct err *err)
 {
 	const struct admin_request request = {.kind = ADMIN_STATUS};
@@ -147,6 +180,8 @@ int volumes_status(const struct cli *cli, const char *name, struct admin_reply *
 
 	if (!error)
 		error = admin_client_call(path, &request, ADMIN_TIMEOUT_MS, ret, err);
+	if (error == -ECONNREFUSED)
+		return explain_dead(cli, name, path, err);
 	if (error)
 		return error;
 	if (ret->kind == ADMIN_REFUSED)

@@ -60,5 +60,13 @@ pid=$(json 'd["pid"]' "${attach[@]}")
 pids+=("$pid")
 kill -KILL "$pid"
 wait_until 10 "the killed gateway is gone" process_is_gone "$pid"
-says 3 "its gateway is dead" "$cli" volume detach vol
-"$cli" status | grep -q "^vol: unreachable" || fail "$("$cli" status)"
+says 3 "its gateway is dead.*'lockstep volume attach vol'" "$cli" volume detach vol
+"$cli" status | grep -q "^vol: unreachable: its gateway is dead.*'lockstep volume attach vol'" || fail "$("$cli" status)"
+says_json 6 unreachable "its gateway is dead" "$cli" status vol
+[[ $(json 'd["volumes"][0]["state"]' "$cli" volume list) == unreachable ]] || fail "$("$cli" volume list)"
+"$cli" volume show vol | grep -q "^state: unreachable: its gateway is dead" || fail "$("$cli" volume show vol)"
+# Over ublk its device stays, too, and stands in the way of the next one: as its record says.
+echo 7 >"$run_dir/vol.device"
+says 3 "its gateway is dead.*'lockstep-gateway --delete-device 7'.*'lockstep volume attach vol'" "$cli" volume detach vol
+says 6 "'lockstep-gateway --delete-device 7'" "$cli" status vol
+rm "$run_dir/vol.device"

@@ -38,5 +38,5 @@ signal.pause()
 END
 spawn socket python3 "$tmp/listener.py" "$run_dir/data.sock"
 wait_until 10 "the socket is there" log_has socket listening
-says 9 "Permission denied" "${as_nobody[@]}" status data
-says 9 "Permission denied" "${as_nobody[@]}" volume detach data
+says 9 "Permission denied; run it as root" "${as_nobody[@]}" status data
+says 9 "Permission denied; run it as root" "${as_nobody[@]}" volume detach data

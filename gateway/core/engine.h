@@ -230,7 +230,7 @@ enum leg_state { LEG_DOWN, LEG_CONNECTING, LEG_HANDSHAKE, LEG_UP, LEG_CLOSING, L
 
 struct leg_status {
 	enum leg_state state;
-	uint64_t since_ns; /* time of the last change of state */
+	uint64_t since_ns; /* as struct leg has it */
 	uint32_t session;
 	uint64_t incarnation;
 	uint64_t outstanding_bytes; /* reads and writes sent, not answered */

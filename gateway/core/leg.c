@@ -42,13 +42,21 @@ bool leg_move_is_allowed(enum leg_state from, enum leg_state to)
 	return (unsigned)from < ARRAY_COUNT(allowed_moves) && (allowed_moves[from] & BIT(to));
 }
 
+/* It answers as a voter, or serves; all that leads there and away is being lost. */
+static bool is_there(enum leg_state state)
+{
+	return state == LEG_VOTING || state == LEG_UP;
+}
+
 void leg_move(struct leg *leg, enum leg_state to, uint64_t now_ns)
 {
 	assert(leg_move_is_allowed(leg->state, to));
 	if (to == LEG_DOWN)
 		assert(leg_lanes_are_closed(leg));
+	/* Each attempt to connect passes several states: a replica that is away has been so since it was lost. */
+	if (is_there(to) || is_there(leg->state) || leg->since_ns == 0)
+		leg->since_ns = now_ns;
 	leg->state = to;
-	leg->since_ns = now_ns;
 }
 
 void leg_step_to(struct leg *leg, enum leg_step step, uint64_t now_ns)

@@ -104,7 +104,7 @@ struct leg {
 	unsigned set, in_set; /* its set, its number there */
 	bool is_witness;      /* votes, has no data */
 	enum leg_state state;
-	uint64_t since_ns;
+	uint64_t since_ns; /* it is in this state; in any but LEG_VOTING and LEG_UP: since it is in neither */
 	struct leg_lane lanes[LANE_COUNT];
 
 	enum leg_step step;

@@ -41,6 +41,28 @@ static void a_move_notes_its_time(void)
 	CHECK_EQ_U64(500, leg.since_ns);
 }
 
+static void a_lost_leg_is_away_since_its_loss_however_often_it_tries(void)
+{
+	leg_init(&leg, 0, 0, 0);
+	leg_move(&leg, LEG_CONNECTING, 100);
+	leg_move(&leg, LEG_HANDSHAKE, 110);
+	leg_move(&leg, LEG_VOTING, 120);
+	CHECK_EQ_U64(120, leg.since_ns);
+	leg_move(&leg, LEG_UP, 130);
+	CHECK_EQ_U64(130, leg.since_ns);
+	leg_move(&leg, LEG_CLOSING, 500);
+	CHECK_EQ_U64(500, leg.since_ns);
+	for (uint64_t now_ns = 510; now_ns < 600; now_ns += 10) {
+		leg_move(&leg, LEG_DOWN, now_ns);
+		leg_move(&leg, LEG_CONNECTING, now_ns + 5);
+		CHECK_EQ_U64(500, leg.since_ns);
+	}
+	leg_move(&leg, LEG_HANDSHAKE, 700);
+	CHECK_EQ_U64(500, leg.since_ns);
+	leg_move(&leg, LEG_VOTING, 710);
+	CHECK_EQ_U64(710, leg.since_ns);
+}
+
 static void the_pause_doubles_up_to_sixteen_times(void)
 {
 	static const uint64_t pauses[] = {10, 20, 40, 80, 160, 160, 160};
@@ -113,6 +135,7 @@ static void a_long_reason_is_cut(void)
 static const struct check_test tests[] = {
 	CHECK_TEST(the_table_of_moves_is_the_drawing),
 	CHECK_TEST(a_move_notes_its_time),
+	CHECK_TEST(a_lost_leg_is_away_since_its_loss_however_often_it_tries),
 	CHECK_TEST(the_pause_doubles_up_to_sixteen_times),
 	CHECK_TEST(outstanding_bytes_are_counted_by_leg),
 	CHECK_TEST(the_oldest_operation_counts_while_its_bytes_arrive),

@@ -484,7 +484,7 @@ err_admin:
 static void answer_waiting(struct control *control)
 {
 	if (control->code == GATEWAY_EXIT_OK)
-		reply_done(control, ADMIN_DETACH, "detached");
+		reply_done(control, ADMIN_DETACH, "everything is durable on every replica in sync");
 	else
 		reply_refused(control, ADMIN_DETACH, control->err->code, control->err->text);
 	reply_refused(control, ADMIN_STATUS, -ESHUTDOWN, "the gateway is ending");

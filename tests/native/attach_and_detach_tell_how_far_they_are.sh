@@ -43,7 +43,7 @@ replica_dir a vol 0 >/dev/null
 
 load_end vol now
 "$cli" volume detach vol >"$tmp/detach.out" 2>"$tmp/detach.err" || fail "detach: $(cat "$tmp/detach.err")"
-grep -q "volume vol detached" "$tmp/detach.out" || fail "$(cat "$tmp/detach.out")"
+grep -q "volume vol detached: everything is durable" "$tmp/detach.out" || fail "$(cat "$tmp/detach.out")"
 wait_until 5 "the gateway is gone after detach" process_is_gone "$pid"
 says 3 "is not attached" "$cli" volume detach vol
 

@@ -68,7 +68,7 @@ static int list_one(struct cli *cli, const char *name, struct row *row, json_t *
 	int error = volume_file_path(cli->config_dir, name, row->path, sizeof(row->path), &row->err);
 
 	if (!error)
-		error = volume_file_load(row->path, &row->spec, &row->err);
+		error = volumes_read(row->path, name, &row->spec, &row->err);
 	if (error) {
 		json_array_append_new(errors,
 				      json_pack("{s:s, s:o}", "name", name, "message", cli_json_text(row->err.text)));

@@ -27,6 +27,16 @@ int volumes_dir(const struct cli *cli, char *ret, size_t cap, struct err *err)
 	return error;
 }
 
+int volumes_read(const char *path, const char *name, struct volume_spec *ret, struct err *err)
+{
+	int error = volume_file_load(path, ret, err);
+
+	if (!error && strcmp(ret->name, name) != 0)
+		return err_set(err, -EINVAL, "%s: says 'name: %s'; rename the file or correct the name", path,
+			       ret->name);
+	return error;
+}
+
 enum exit_code volumes_load(struct cli *cli, const char *name, char *path, struct volume_spec *ret)
 {
 	struct err err;
@@ -35,17 +45,12 @@ enum exit_code volumes_load(struct cli *cli, const char *name, char *path, struc
 	error = volume_file_path(cli->config_dir, name, path, PATH_MAX, &err);
 	if (error)
 		return cli_fail_err(cli, EXIT_USAGE, name, &err);
-	error = volume_file_load(path, ret, &err);
+	error = volumes_read(path, name, ret, &err);
 	if (error == -ENOENT)
 		return cli_fail(cli, EXIT_NOT_FOUND, name,
 				"no such volume: there is no file %s; 'lockstep volume list' shows what there is",
 				path);
-	if (error)
-		return cli_fail_err(cli, exit_code_from_errno(error), name, &err);
-	if (strcmp(ret->name, name) != 0)
-		return cli_fail(cli, EXIT_BAD_FILE, name, "%s: says 'name: %s'; rename the file or correct the name",
-				path, ret->name);
-	return EXIT_DONE;
+	return error ? cli_fail_err(cli, exit_code_from_errno(error), name, &err) : EXIT_DONE;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -24,6 +24,9 @@ struct name_list {
 
 /* Directory of the volumes' files into `ret`, and the file of one volume. */
 int volumes_dir(const struct cli *cli, char *ret, size_t cap, struct err *err) must_check;
+/* The file `path` of the volume `name`: -EINVAL when it is another's. */
+int volumes_read(const char *path, const char *name, struct volume_spec *ret, struct err *err) must_check;
+
 /* EXIT_DONE and the spec, or the failure has been printed. `path` takes PATH_MAX characters. */
 enum exit_code volumes_load(struct cli *cli, const char *name, char *path, struct volume_spec *ret);
 

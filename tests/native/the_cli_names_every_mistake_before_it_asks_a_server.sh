@@ -82,3 +82,10 @@ says 10 "bad.yaml:3: unknown key 'sise'" "$cli" volume show bad
 says 10 "bad.yaml:3: unknown key 'sise'" "$cli" volume list
 says 10 "bad.yaml:3: unknown key 'sise'" "$cli" volume attach bad
 [[ $(json 'd["errors"][0]["name"]' "$cli" volume list) == bad ]] || fail "volume list --json does not name the bad file"
+
+# A copy under another name is no second volume.
+rm "$config_dir/volumes/bad.yaml"
+cp deploy/volume.yaml.example "$config_dir/volumes/copy.yaml"
+says 10 "copy.yaml: says 'name: data'; rename" "$cli" volume show copy
+says 10 "copy.yaml: says 'name: data'; rename" "$cli" volume list
+[[ $(json 'd["volumes"]' "$cli" volume list) == "[]" ]] || fail "$("$cli" volume list --json)"

@@ -25,7 +25,7 @@ static const struct option_spec options[] = {
 /* What a socket without a healthy gateway behind it looks like. */
 static json_t *unreachable_json(const char *name, const struct err *err)
 {
-	return json_pack("{s:s, s:s, s:o}", "name", name, "state", "unreachable", "last_error",
+	return json_pack("{s:o, s:s, s:o}", "name", cli_json_text(name), "state", "unreachable", "last_error",
 			 cli_json_text(err->text));
 }
 

@@ -231,10 +231,11 @@ static enum exit_code report(struct attachment *a)
 	double seconds = (double)(clock_now_ns() - a->started_ns) / (double)NS_PER_S;
 
 	if (a->cli->json)
-		return cli_result(a->cli, json_pack("{s:s, s:s, s:s, s:o, s:i, s:s, s:f}", "volume", a->spec.name,
-						    "device", status->device, "mode", status->mode, "mode_reason",
-						    cli_json_text(status->mode_reason), "pid", (int)status->pid, "log",
-						    a->launch.log, "seconds", seconds));
+		return cli_result(a->cli,
+				  json_pack("{s:s, s:o, s:s, s:o, s:i, s:o, s:f}", "volume", a->spec.name, "device",
+					    cli_json_text(status->device), "mode", status->mode, "mode_reason",
+					    cli_json_text(status->mode_reason), "pid", (int)status->pid, "log",
+					    cli_json_text(a->launch.log), "seconds", seconds));
 	cli_progress_end(a->cli);
 	printf("%s\nmode: %s (%s)\n", status->device, status->mode, status->mode_reason);
 	printf("log: %s\n", a->launch.log);

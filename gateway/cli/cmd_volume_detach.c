@@ -125,8 +125,8 @@ static enum exit_code detach(struct detachment *d)
 	if (code)
 		return code;
 	if (d->cli->json)
-		return cli_result(d->cli, json_pack("{s:s, s:b, s:o}", "volume", d->name, "detached", 1, "message",
-						    cli_json_text(d->reply.text)));
+		return cli_result(d->cli, json_pack("{s:o, s:b, s:o}", "volume", cli_json_text(d->name), "detached", 1,
+						    "message", cli_json_text(d->reply.text)));
 	cli_progress_end(d->cli);
 	cli_sanitize(d->reply.text);
 	printf("volume %s detached%s%s\n", d->name, d->reply.text[0] ? ": " : "", d->reply.text);

@@ -70,8 +70,8 @@ static int list_one(struct cli *cli, const char *name, struct row *row, json_t *
 	if (!error)
 		error = volumes_read(row->path, name, &row->spec, &row->err);
 	if (error) {
-		json_array_append_new(errors,
-				      json_pack("{s:s, s:o}", "name", name, "message", cli_json_text(row->err.text)));
+		json_array_append_new(errors, json_pack("{s:o, s:o}", "name", cli_json_text(name), "message",
+							cli_json_text(row->err.text)));
 		cli_warn(cli, "%s", row->err.text);
 		return error;
 	}

@@ -70,3 +70,11 @@ echo 7 >"$run_dir/vol.device"
 says 3 "its gateway is dead.*'lockstep-gateway --delete-device 7'.*'lockstep volume attach vol'" "$cli" volume detach vol
 says 6 "'lockstep-gateway --delete-device 7'" "$cli" status vol
 rm "$run_dir/vol.device"
+
+# A run directory whose name is not UTF-8 is said in JSON all the same, as far as that can.
+odd=$tmp/$'run\xff'
+mkdir "$odd"
+pid=$(json 'd["pid"]' "${attach[@]}" --run-dir "$odd")
+pids+=("$pid")
+is_alive "$pid" || fail "attach with an odd run directory says pid $pid"
+kill -KILL "$pid"

@@ -197,13 +197,15 @@ static bool detached_has_ended(struct launch *launch, enum exit_code *ret_code, 
 	if (waitpid(launch->pid, &status, WNOHANG) != launch->pid)
 		return false;
 	launch->pid = 0;
-	if (WIFSIGNALED(status))
-		snprintf(fallback, sizeof(fallback), "the gateway was killed by signal %d", WTERMSIG(status));
-	else
-		snprintf(fallback, sizeof(fallback), "the gateway ended with code %d and said nothing",
-			 WEXITSTATUS(status));
-	last_words(launch, err, fallback);
 	*ret_code = code_of_gateway(status);
+	if (WIFSIGNALED(status)) { /* the last line is about something else */
+		err_set(err, -EREMOTEIO,
+			"the gateway was killed by signal %d (%s); the kernel's log may say by whom, its own is %s",
+			WTERMSIG(status), strsignal(WTERMSIG(status)), launch->log);
+		return true;
+	}
+	snprintf(fallback, sizeof(fallback), "the gateway ended with code %d and said nothing", WEXITSTATUS(status));
+	last_words(launch, err, fallback);
 	return true;
 }
 

@@ -54,6 +54,15 @@ says 8 "not attached in time.*the gateway was stopped" "${attach[@]}" --timeout 
 grep -q "vol: attaching" "$tmp/says.err" || fail "no progress was shown: $(cat "$tmp/says.err")"
 [[ ! -e $run_dir/vol.sock ]] || fail "the gateway that was given up is still there"
 
+# Killed while it attaches, as by the kernel when memory is short: said as that, not by some line of its log.
+spawn attach "${attach[@]}"
+attach_pid=$spawned
+wait_until 10 "the gateway attaches" log_has attach "vol: attaching"
+kill -KILL "$(pgrep -P "$attach_pid")"
+end CONT "$attach_pid"
+((ended == 1)) || fail "an attach whose gateway was killed ended with $ended"
+log_has attach "^lockstep: vol: the gateway was killed by signal 9" || fail "it says: $(cat "$tmp/attach.log")"
+
 # A gateway that was killed leaves a socket nobody listens to: said as that, and no obstacle.
 replica_start b
 pid=$(json 'd["pid"]' "${attach[@]}")

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 int dir_lock_holder(int fd)
 {
@@ -43,6 +44,8 @@ int dir_lock(int fd, const char *path, struct err *err)
 	if (errno != EWOULDBLOCK)
 		return err_set(err, -errno, "directory %s: cannot be locked: %s", path, strerror(errno));
 	pid = dir_lock_holder(fd);
+	if (pid == getpid())
+		return err_set(err, -EBUSY, "directory %s: is given twice; leave one out", path);
 	if (pid)
 		return err_set(err, -EBUSY,
 			       "directory %s: in use by another server, process %d; stop it or use another directory",

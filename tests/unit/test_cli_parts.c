@@ -25,6 +25,7 @@ static void exit_codes_keep_their_numbers(void)
 	CHECK_EQ_INT(5, exit_code_from_errno(-EREMOTEIO));
 	CHECK_EQ_INT(6, exit_code_from_errno(-ECONNREFUSED));
 	CHECK_EQ_INT(7, exit_code_from_errno(-EBUSY));
+	CHECK_EQ_INT(7, exit_code_from_errno(-EADDRINUSE));
 	CHECK_EQ_INT(8, exit_code_from_errno(-ETIMEDOUT));
 	CHECK_EQ_INT(9, exit_code_from_errno(-EPERM));
 	CHECK_EQ_INT(10, exit_code_from_errno(-EINVAL));

@@ -189,8 +189,8 @@ static void make_blank(struct replacement *r, unsigned leg, struct err *first)
 	int error;
 
 	(void)volume_leg_replica(&r->spec, leg, &set);
-	cli_progress(r->cli, "making a new directory for %s %s of set %u on %s: its old one counts no more, %s",
-		     voter_kind_name(replica->kind), replica->name, set, replica->address,
+	cli_progress(r->cli, "asking %s for a new directory for %s %s of set %u: the old one then counts no more, %s",
+		     replica->address, voter_kind_name(replica->kind), replica->name, set,
 		     replica->kind == VOTER_WITNESS ? "and it votes again when a gateway has let it"
 						    : "and everything will be copied to it");
 	snprintf(request.create.volume_name, sizeof(request.create.volume_name), "%s", r->spec.name);

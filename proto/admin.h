@@ -16,7 +16,7 @@
 #include "common/uuid.h"
 
 #define ADMIN_REQUEST_BYTES_MAX 256u /* packed, without the frame's header */
-#define ADMIN_REPLY_BYTES_MAX (64 * KIB)
+#define ADMIN_REPLY_BYTES_MAX (128 * KIB)
 #define ADMIN_TEXT_MAX 511u
 #define ADMIN_WORD_MAX 31u /* states and modes */
 
@@ -58,7 +58,7 @@ struct admin_leg {
 	uint64_t outstanding_bytes;
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128];	       /* empty: it never failed */
+	char last_error[LEG_REASON_CHARS];	       /* empty: it never failed */
 	uint64_t zero_copy_bytes;      /* bulk payload that the kernel's notifications report as sent without a copy */
 	uint64_t bulk_copy_bytes;      /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
 	uint64_t notifications;	       /* of zero-copy sends, whatever they reported */

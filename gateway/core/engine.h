@@ -16,6 +16,7 @@
 
 #include "common/compiler.h"
 #include "common/err.h"
+#include "common/limits.h"
 #include "gateway/core/volume.h"
 #include "proto/frame.h"
 #include "proto/message.h"
@@ -236,7 +237,7 @@ struct leg_status {
 	uint64_t outstanding_bytes; /* reads and writes sent, not answered */
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[128]; /* why it was down last; empty: never */
+	char last_error[LEG_REASON_CHARS]; /* why it was down last; empty: never */
 	bool is_witness;
 	bool is_in_sync; /* in the chosen config */
 	bool is_syncing;

@@ -171,7 +171,7 @@ struct leg {
 	uint64_t reconnects;
 	bool is_refused; /* last_error says why it may not go up; people must act */
 	int refusal_error;
-	char last_error[128];
+	char last_error[LEG_REASON_CHARS];
 };
 
 void leg_init(struct leg *leg, unsigned index, unsigned set, unsigned in_set);

@@ -9,7 +9,7 @@ struct status_log {
 	char state[ADMIN_WORD_MAX + 1];
 	struct {
 		char state[ADMIN_WORD_MAX + 1];
-		char last_error[128];
+		char last_error[LEG_REASON_CHARS];
 		uint64_t reconnects;
 	} legs[LEG_COUNT_MAX];
 };

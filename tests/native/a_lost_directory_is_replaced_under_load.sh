@@ -17,7 +17,7 @@ refuses()
 
 last_error_has()
 {
-	[[ $(lockstep status vol | sed -n 's/^ *last error: //p') == *"$1"* ]]
+	lockstep status vol | sed -n 's/^ *last error: //p' | grep -q -- "$1"
 }
 
 for server in a b w; do replica_start "$server"; done
@@ -37,6 +37,8 @@ dir=$(replica_dir b vol)
 mv "$dir" "$tmp/old"
 replica_start b
 goes_on vol
+# Its server answers and does not know it: the whole sentence, up to the next step.
+wait_until 10 "status says what to do about b" last_error_has "not on this server (.*'lockstep replica replace'"
 lockstep replica replace vol b 2>"$tmp/replace.log" || fail "replica replace: $(cat "$tmp/replace.log")"
 told vol replaced b || fail "no event says that b was replaced"
 [[ $(event_value vol rejoined b text) =~ ^([0-9]+)\ bytes\ compared,\ ([0-9]+)\ copied,\ ([0-9]+)\ of ]]

@@ -40,7 +40,7 @@
  * messages of a connection: with as many digests a heartbeat would hold up what comes behind it. */
 #define RESYNC_SLOTS 6u
 
-#define LEG_REASON_CHARS 256u  /* why a leg is down: an object, a reason and the next step */
+#define LEG_REASON_CHARS 256u /* why a leg is down: an object, a reason and the next step */
 
 /* Wire. */
 #define MESSAGE_BYTES_MAX (64 * KIB) /* one packed control message */

@@ -58,7 +58,7 @@ struct admin_leg {
 	uint64_t outstanding_bytes;
 	uint32_t outstanding;
 	uint64_t reconnects;
-	char last_error[LEG_REASON_CHARS];	       /* empty: it never failed */
+	char last_error[LEG_REASON_CHARS]; /* empty: it never failed */
 	uint64_t zero_copy_bytes;      /* bulk payload that the kernel's notifications report as sent without a copy */
 	uint64_t bulk_copy_bytes;      /* bulk payload that it copied: by SEND, or by SEND_ZC's own admission */
 	uint64_t notifications;	       /* of zero-copy sends, whatever they reported */

@@ -275,10 +275,11 @@ static void lane_hello(struct intake *intake, const struct message_hello *hello)
 
 	uuid_format(&hello->replica_uuid, text);
 	if (!hosted) {
-		intake_refuse(intake, REFUSAL_UNKNOWN_REPLICA, true,
-			      "replica %s: not on this server (%s); correct the address in the volume's file, or if its "
-			      "directory is lost: 'lockstep replica replace'",
-			      text, intake->server->name);
+		intake_refuse(
+			intake, REFUSAL_UNKNOWN_REPLICA, true,
+			"replica %s: not on this server (%s); correct the address in the volume's file, or if its "
+			"directory is lost: 'lockstep replica replace'",
+			text, intake->server->name);
 		return;
 	}
 	if (!hosted->is_served) {

@@ -159,6 +159,7 @@
 	X(half_write_applied, "R4: a write whose payload was cut off is applied")                                      \
 	X(bulk_out_of_order, "replies of the bulk lane come in any order")                                             \
 	X(failed_sync_forgotten, "R8: that data could not be made durable is forgotten when the server is restarted")  \
+	X(power_loss_forgotten, "R8: a server that was not stopped in order reports the boot before a power loss")     \
 	X(failed_replica_serves, "P1: a replica whose disk failed goes on serving")                                    \
 	X(list_has_gaps, "R1: the list of unstable extents misses some")                                               \
 	X(list_overflow_unnoticed, "R1: a list that overflowed is not 'everything'")                                   \

@@ -38,7 +38,7 @@ struct voter {
 	enum compare_rule compare;
 	uint32_t in_sync_gen; /* last gen in which it was in sync */
 	uint64_t incarnation; /* of its server process when last in sync; 0: not known yet */
-	struct uuid boot_id;  /* of its kernel when last in sync */
+	struct uuid boot_id;  /* that it reported when last in sync */
 	/* Of its directory. 0: as created. Else the one made to replace it, which has its vote by the config of this
 	 * epoch and gen: epoch << 32 | gen. Only the directory that says the same is the voter. */
 	uint64_t life;

@@ -78,7 +78,7 @@ struct message_welcome {
 	uint32_t version; /* chosen */
 	uint64_t features;
 	uint64_t incarnation; /* random number of this start of the server process */
-	struct uuid boot_id;  /* of the kernel it runs on */
+	struct uuid boot_id;  /* while it is the same, nothing that was acknowledged is lost */
 	uint32_t payload_max_bytes;
 	char server[64];
 };

@@ -37,6 +37,8 @@ enum {
 	AT_CONFIG_CRC = 224,
 	AT_FAILED_SYNCS = 228,
 	AT_LIFE = 232,
+	AT_BOOT = 240,
+	AT_KERNEL = 256,
 	AT_CRC = 4092,
 };
 
@@ -107,6 +109,8 @@ int superblock_encode(const struct superblock *sb, uint8_t out[SUPERBLOCK_SLOT_B
 	store_le64(out + AT_CREATED, sb->created_s);
 	store_le64(out + AT_UPDATED, sb->updated_s);
 	store_le32(out + AT_FAILED_SYNCS, sb->failed_syncs);
+	memcpy(out + AT_BOOT, sb->boot.bytes, sizeof(sb->boot.bytes));
+	memcpy(out + AT_KERNEL, sb->kernel.bytes, sizeof(sb->kernel.bytes));
 	store_le32(out + AT_CRC, slot_crc(out));
 	return 0;
 }
@@ -238,6 +242,8 @@ int superblock_decode(const uint8_t in[SUPERBLOCK_SLOT_BYTES], struct superblock
 	sb.created_s = load_le64(in + AT_CREATED);
 	sb.updated_s = load_le64(in + AT_UPDATED);
 	sb.failed_syncs = load_le32(in + AT_FAILED_SYNCS);
+	memcpy(sb.boot.bytes, in + AT_BOOT, sizeof(sb.boot.bytes));
+	memcpy(sb.kernel.bytes, in + AT_KERNEL, sizeof(sb.kernel.bytes));
 	*ret = sb;
 	return 0;
 }
@@ -276,9 +282,19 @@ int superblock_choose(const uint8_t *image, struct superblock *ret, struct super
 	return 0;
 }
 
+void superblock_start(struct superblock *sb, const struct uuid *kernel)
+{
+	bool is_whole = sb->clean || uuid_equal(&sb->kernel, kernel) || MUTANT(power_loss_forgotten);
+
+	if (!is_whole || uuid_is_nil(&sb->boot))
+		sb->boot = *kernel;
+	sb->kernel = *kernel;
+	sb->clean = false;
+}
+
 struct uuid superblock_boot_id(const struct superblock *sb, const struct uuid *kernel)
 {
-	struct uuid ret = *kernel;
+	struct uuid ret = uuid_is_nil(&sb->boot) ? *kernel : sb->boot;
 
 	if (!MUTANT(failed_sync_forgotten))
 		store_le32(ret.bytes + 12, load_le32(ret.bytes + 12) ^ sb->failed_syncs);

@@ -45,7 +45,9 @@ struct superblock {
 	uint64_t updated_s;
 	uint32_t failed_syncs; /* how often data could not be made durable: each is as a power loss from the next start
 				  on */
-	struct config config;  /* accepted; volume, set and geometry are also in the header and must agree */
+	/* Of kernels: under which nothing was lost since, and on which the last server started; nil: none yet. */
+	struct uuid boot, kernel;
+	struct config config; /* accepted; volume, set and geometry are also in the header and must agree */
 };
 
 /* A witness votes and holds no data. */
@@ -79,8 +81,14 @@ struct superblock_slots {
  * is of a newer format (then nothing may be written), -ENODATA when neither was ever written, else -EBADMSG. */
 int superblock_choose(const uint8_t *image, struct superblock *ret, struct superblock_slots *ret_slots) must_check;
 
-/* What stands for "the page cache survived" in the config register: the kernel's boot id, and another one for each time
- * that data could not be made durable, because from then on it may hold clean pages that never reached the disk. */
+/* A server starts on `kernel`; the caller writes the superblock before it serves. The boot that is reported stays the
+ * same for as long as nothing can have been lost: on the same kernel the page cache survived, and a server that stopped
+ * in order left nothing in it. */
+void superblock_start(struct superblock *sb, const struct uuid *kernel);
+
+/* What stands for "nothing was lost" in the config register: the boot as superblock_start() has it, and another one for
+ * each time that data could not be made durable, because from then on there may be clean pages that never reached the
+ * disk. */
 struct uuid superblock_boot_id(const struct superblock *sb, const struct uuid *kernel);
 
 /* Byte offset in the file of the slot that the write with this sequence number goes to. */

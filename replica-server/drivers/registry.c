@@ -122,7 +122,8 @@ static struct hosted *host(struct server *server, unsigned root_idx, const char 
 		err_set(err, -ENOMEM, "replica %s: no memory", name);
 		return NULL;
 	}
-	if (!replica_dir_open(server->root_fds[root_idx], name, server->opts->direct, now_s(), &hosted->dir, err)) {
+	if (!replica_dir_open(server->root_fds[root_idx], name, server->opts->direct, &server->identity.boot_id,
+			      now_s(), &hosted->dir, err)) {
 		const struct hosted *twin = registry_find(server, &hosted->dir.sb.replica_uuid);
 
 		if (twin && twin->is_served) {

@@ -141,7 +141,7 @@ static int read_superblock(struct replica_dir *dir, struct err *err)
 }
 
 /* From now on until an orderly stop a crash would find the replica in use. */
-static int take_clean_flag(struct replica_dir *dir, uint64_t now_s, struct err *err)
+static int take_clean_flag(struct replica_dir *dir, const struct uuid *kernel, uint64_t now_s, struct err *err)
 {
 	uint8_t *slot = aligned_alloc(4096, SUPERBLOCK_SLOT_BYTES);
 	ssize_t put;
@@ -149,7 +149,7 @@ static int take_clean_flag(struct replica_dir *dir, uint64_t now_s, struct err *
 
 	if (!slot)
 		return err_set(err, -ENOMEM, "superblock: no memory");
-	dir->sb.clean = false;
+	superblock_start(&dir->sb, kernel);
 	dir->sb.sequence++;
 	dir->sb.updated_s = now_s;
 	error = superblock_encode(&dir->sb, slot);
@@ -290,7 +290,8 @@ static int open_data(struct replica_dir *dir, enum direct_mode direct, struct er
 	return error;
 }
 
-static int open_all(struct replica_dir *dir, const char *name, enum direct_mode direct, uint64_t now_s, struct err *err)
+static int open_all(struct replica_dir *dir, const char *name, enum direct_mode direct, const struct uuid *kernel,
+		    uint64_t now_s, struct err *err)
 {
 	int error = dir_lock(dir->fd, name, err);
 
@@ -303,12 +304,12 @@ static int open_all(struct replica_dir *dir, const char *name, enum direct_mode 
 	if (!error)
 		error = superblock_is_witness(&dir->sb) ? check_empty(dir, err) : open_data(dir, direct, err);
 	if (!error)
-		error = take_clean_flag(dir, now_s, err);
+		error = take_clean_flag(dir, kernel, now_s, err);
 	return error;
 }
 
-int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, uint64_t now_s, struct replica_dir *ret,
-		     struct err *err)
+int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, const struct uuid *kernel, uint64_t now_s,
+		     struct replica_dir *ret, struct err *err)
 {
 	int error;
 
@@ -316,7 +317,7 @@ int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, uin
 	ret->fd = openat(root_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (ret->fd < 0)
 		return err_set(err, -errno, "directory %s: %s", name, strerror(errno));
-	error = open_all(ret, name, direct, now_s, err);
+	error = open_all(ret, name, direct, kernel, now_s, err);
 	if (error)
 		replica_dir_close(ret);
 	return error;

@@ -36,11 +36,11 @@ void replica_dir_name(const char *volume_name, uint32_t set_index, const struct 
  * bytes, the rest zeros). */
 bool replica_dir_name_parse(const char *name, struct replica_info *ret);
 
-/* Locks, reads and checks everything, takes the clean flag back. `root_fd`/`name`: the directory. Stays open until
- * replica_dir_close(). 0, or -errno and a sentence: -EBUSY another server has it, -EBADMSG damaged, -EPROTONOSUPPORT
- * newer, -EINVAL foreign or truncated. */
-int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, uint64_t now_s, struct replica_dir *ret,
-		     struct err *err) must_check;
+/* Locks, reads and checks everything, takes the clean flag back. `root_fd`/`name`: the directory; `kernel`: its boot
+ * id. Stays open until replica_dir_close(). 0, or -errno and a sentence: -EBUSY another server has it, -EBADMSG
+ * damaged, -EPROTONOSUPPORT newer, -EINVAL foreign or truncated. */
+int replica_dir_open(int root_fd, const char *name, enum direct_mode direct, const struct uuid *kernel, uint64_t now_s,
+		     struct replica_dir *ret, struct err *err) must_check;
 /* Accepts one that never opened ({ .fd = -1 } and so on, as replica_dir_closed() makes it). */
 void replica_dir_close(struct replica_dir *dir);
 void replica_dir_closed(struct replica_dir *ret);

@@ -170,7 +170,7 @@ bool host_start(struct host *host, const struct image *image, const struct model
 	host->is_up = host->is_open = host->is_promised = false;
 	host->lane_count = host->request_count = 0;
 	host->wseq = 0;
-	sb.clean = false;
+	superblock_start(&sb, &host->server.boot_id);
 	sb.sequence++;
 	error = superblock_encode(&sb, host->slot);
 	assert(!error);

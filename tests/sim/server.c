@@ -188,7 +188,7 @@ void server_start(struct world *world, struct server *server)
 				server->answered_epoch, sb.promised.epoch);
 	disk_reread(world, server, sb.failed_syncs != server->started_failed_syncs);
 	set_back_note_start(world, server);
-	sb.clean = false;
+	superblock_start(&sb, &server->identity.boot_id);
 	disk_write_superblock(&server->disk, &sb);
 	server->started_failed_syncs = sb.failed_syncs;
 	server->identity.incarnation = random_next(&world->random) | 1;

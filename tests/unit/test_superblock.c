@@ -8,6 +8,7 @@
 #include "replica-server/core/superblock.h"
 #include "tests/unit/check.h"
 #include "tests/unit/replica_rig.h"
+#include "tests/unit/sample.h"
 
 static uint8_t image[SUPERBLOCK_FILE_BYTES];
 
@@ -82,6 +83,8 @@ static void what_was_encoded_is_decoded(void)
 	sb.clean = true;
 	sb.updated_s = 12345678901;
 	sb.failed_syncs = 0x01020304;
+	sb.boot = sample_uuid(7);
+	sb.kernel = sample_uuid(8);
 	CHECK_OK(superblock_encode(&sb, slot(0)));
 	CHECK_OK(superblock_decode(slot(0), &back, &reason));
 	CHECK_STR("vol", back.volume_name);
@@ -89,6 +92,10 @@ static void what_was_encoded_is_decoded(void)
 	CHECK_EQ_U64(12345678901, back.updated_s);
 	CHECK_EQ_U64(0x01020304, back.failed_syncs);
 	CHECK_MEM("\x04\x03\x02\x01", slot(0) + 228, 4);
+	CHECK_TRUE(uuid_equal(&sb.boot, &back.boot));
+	CHECK_TRUE(uuid_equal(&sb.kernel, &back.kernel));
+	CHECK_MEM(sb.boot.bytes, slot(0) + 240, 16);
+	CHECK_MEM(sb.kernel.bytes, slot(0) + 256, 16);
 	CHECK_EQ_INT(0, config_compare(&sb.config, &back.config));
 	CHECK_STR("10.0.0.1:7420", back.config.voters[0].address);
 }
@@ -345,9 +352,46 @@ static void random_bytes_never_pass(void)
 	}
 }
 
+static bool reports(const struct superblock *sb, const struct uuid *kernel, const struct uuid *boot)
+{
+	struct uuid reported = superblock_boot_id(sb, kernel);
+
+	return uuid_equal(&reported, boot);
+}
+
+static void a_boot_lasts_until_something_may_be_lost(void)
+{
+	const struct uuid first = sample_uuid(1), second = sample_uuid(2), third = sample_uuid(3);
+	struct superblock sb;
+
+	rig_superblock(&sb);
+	sb.clean = true; /* as it was made, or by a program that knew no boots */
+	superblock_start(&sb, &first);
+	CHECK_TRUE(reports(&sb, &first, &first));
+	CHECK_FALSE(sb.clean);
+	/* Killed: the page cache is there. */
+	superblock_start(&sb, &first);
+	CHECK_TRUE(reports(&sb, &first, &first));
+	/* Stopped in order, and the machine restarted: nothing was left in it. */
+	sb.clean = true;
+	superblock_start(&sb, &second);
+	CHECK_TRUE(reports(&sb, &second, &first));
+	/* Killed on that kernel. */
+	superblock_start(&sb, &second);
+	CHECK_TRUE(reports(&sb, &second, &first));
+	/* Power loss. */
+	superblock_start(&sb, &third);
+	CHECK_TRUE(reports(&sb, &third, &third));
+	/* It is not undone by stopping in order afterwards. */
+	sb.clean = true;
+	superblock_start(&sb, &first);
+	CHECK_TRUE(reports(&sb, &first, &third));
+}
+
 static const struct check_test tests[] = {
 	CHECK_TEST(the_header_has_its_golden_bytes),
 	CHECK_TEST(what_was_encoded_is_decoded),
+	CHECK_TEST(a_boot_lasts_until_something_may_be_lost),
 	CHECK_TEST(a_slot_never_written_is_told_from_a_damaged_one),
 	CHECK_TEST(every_flipped_bit_is_noticed),
 	CHECK_TEST(a_newer_version_is_refused_and_not_called_damage),

@@ -51,8 +51,10 @@ static void end(void)
 
 static int reopen(void)
 {
+	const struct uuid kernel = sample_uuid(9);
+
 	err = (struct err){0};
-	return replica_dir_open(root_fd, name, DIRECT_AUTO, 200, &dir, &err);
+	return replica_dir_open(root_fd, name, DIRECT_AUTO, &kernel, 200, &dir, &err);
 }
 
 static bool has(const char *file)

@@ -108,7 +108,7 @@ static void print_set(FILE *out, unsigned idx, const struct admin_set *set)
 		fprintf(out, "         waits for %s\n", set->waits_for);
 	if (set->uncertain_bytes) {
 		size_format_rough(set->uncertain_bytes, uncertain);
-		fprintf(out, "         %s may differ after a gateway was lost, and are being made equal\n", uncertain);
+		fprintf(out, "         %s may differ, and are being made equal\n", uncertain);
 	}
 	if (set->loss_count)
 		fprintf(out, "         completed writes were lost %u time%s\n", set->loss_count,

@@ -150,7 +150,7 @@ static const char *what_it_waits_for(const struct set *set, bool *ret_may_never_
 {
 	*ret_may_never_come = false;
 	if (!region_map_is_empty(&set->uncertain))
-		return "replicas are being made equal after a gateway was lost";
+		return "what may differ is being made equal first";
 	if (set->syncing && !MUTANT(verify_beside_a_rejoin))
 		return "a replica is being taken back";
 	*ret_may_never_come = true;

@@ -146,7 +146,7 @@ static void the_text_shows_what_goes_on(void)
 	says("vol: suspended since 0 ms: set 1: no majority of the voters answers, waiting for b (10.0.0.2:7420)\n");
 	says("serving since 0 ms (no majority of the voters answers): ");
 	says("resync: 75.0 MiB of 100 MiB left to compare, 5.00 MiB copied, 5.00 MiB/s, ready in 15 s");
-	says("3.00 MiB may differ after a gateway was lost");
+	says("3.00 MiB may differ, and are being made equal");
 	says("completed writes were lost 2 times");
 }
 

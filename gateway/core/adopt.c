@@ -275,10 +275,20 @@ static int go_without(struct engine *engine, struct set *set, uint8_t answered, 
 	return 0;
 }
 
+static uint8_t blank_legs(struct engine *engine, const struct set *set)
+{
+	uint8_t ret = 0;
+
+	for (unsigned i = 0; i < set->leg_count; i++)
+		ret |= set_leg(engine, set, i)->is_blank ? (uint8_t)(1u << i) : 0;
+	return ret;
+}
+
 static int check_members(struct engine *engine, struct set *set, uint8_t answered, struct members *members,
 			 struct err *err)
 {
 	unsigned least = engine->options.min_in_sync, data = (unsigned)__builtin_popcount(set->data_legs);
+	uint8_t missing = members->in & ~members->answered;
 	char names[256];
 
 	if (!members->unchanged && members->answered != members->in) {
@@ -286,16 +296,17 @@ static int check_members(struct engine *engine, struct set *set, uint8_t answere
 			      "volume %s, set %u: no replica in sync (gen %" PRIu32
 			      ") kept its memory since; all of them are needed, missing: %s",
 			      engine->spec.name, set->index, set->adopted.gen,
-			      names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
+			      names_of(engine, set, missing, names, sizeof(names)));
 		return go_without(engine, set, answered, members, err);
 	}
 	if (least > data)
 		least = data;
-	/* Those that are there and lost their memory come back by a rejoin, for which somebody must have attached. */
-	if ((unsigned)__builtin_popcount(members->answered) < least && members->answered != members->in)
+	/* Those that are there and lost their memory, or all that they had, come back by a rejoin, for which somebody
+	 * must have attached. */
+	if ((unsigned)__builtin_popcount(members->answered) < least && missing & ~blank_legs(engine, set))
 		return err_set(err, -EAGAIN, "volume %s, set %u: %d in sync, min-in-sync is %u; missing: %s",
 			       engine->spec.name, set->index, __builtin_popcount(members->answered), least,
-			       names_of(engine, set, members->in & ~members->answered, names, sizeof(names)));
+			       names_of(engine, set, missing, names, sizeof(names)));
 	return 0;
 }
 

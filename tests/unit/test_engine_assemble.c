@@ -71,6 +71,28 @@ static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
+static void below_min_in_sync_it_attaches_when_a_new_directory_is_there(void)
+{
+	struct engine_options options = harness_options();
+
+	options.min_in_sync = 2;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	harness_replace(&h, 1);
+	scene_attach(&h);
+	scene_wait(&h, h.options.attach_wait_ns);
+	CHECK_EQ_U64(1, h.attached_count);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	harness_answer_all(&h);
+	CHECK_EQ_U64(1, h.pending);
+	for (unsigned i = 0; i < 20; i++) {
+		scene_wait(&h, 1000000000);
+		harness_answer_all(&h);
+	}
+	CHECK_EQ_U64(0, h.pending);
+	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
+}
+
 static void below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back(void)
 {
 	struct engine_options options = harness_options();
@@ -545,6 +567,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
 	CHECK_TEST(copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed),
 	CHECK_TEST(below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there),
+	CHECK_TEST(below_min_in_sync_it_attaches_when_a_new_directory_is_there),
 	CHECK_TEST(below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back),
 	CHECK_TEST(a_config_that_a_counted_replica_has_not_stored_is_not_chosen),
 	CHECK_TEST(a_counted_replica_that_loses_power_during_the_attach_is_looked_at_anew),

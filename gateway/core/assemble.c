@@ -399,8 +399,7 @@ void assemble_chosen(struct engine *engine, struct set *set)
 	if (set->reconcile_total > 0)
 		engine_tell(engine, EVENT_RECONCILING, set, NULL, 0, "%llu regions may differ: %s",
 			    (unsigned long long)set->reconcile_total,
-			    set->lost_lists ? "no replica-server remembers what was under way"
-					    : "a gateway was lost");
+			    set->lost_lists ? "no replica-server remembers what was under way" : "a gateway was lost");
 	for (unsigned i = 0; i < set->leg_count; i++) {
 		struct leg *leg = set_leg(engine, set, i);
 

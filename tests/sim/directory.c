@@ -4,10 +4,37 @@
 
 #include "tests/sim/world.h"
 
-static void copy_slots(uint8_t *to, const uint8_t *from)
+static void swap(uint8_t **a, uint8_t **b)
 {
-	for (unsigned i = 0; i < SUPERBLOCK_SLOT_COUNT; i++)
-		memcpy(to + i * SUPERBLOCK_SLOT_SPACING, from + i * SUPERBLOCK_SLOT_SPACING, SUPERBLOCK_SLOT_BYTES);
+	uint8_t *other = *a;
+
+	*a = *b;
+	*b = other;
+}
+
+static void swap_bytes(void *a, void *b, size_t len)
+{
+	uint8_t *one = a, *other = b;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = one[i];
+
+		one[i] = other[i];
+		other[i] = byte;
+	}
+}
+
+void disk_swap(struct server *server)
+{
+	struct disk *disk = &server->disk;
+
+	assert(list_is_empty(&disk->inflight));
+	swap(&disk->cache, &disk->old_cache);
+	swap(&disk->durable, &disk->old_durable);
+	swap(&disk->superblock, &disk->old_superblock);
+	swap_bytes(disk->blocks, disk->old_blocks, sizeof(disk->blocks));
+	swap_bytes(disk->stamps, disk->old_stamps, sizeof(disk->stamps));
+	swap_bytes(&disk->file_end, &disk->old_file_end, sizeof(disk->file_end));
 }
 
 void disk_replace(struct world *world, struct server *server)
@@ -15,9 +42,7 @@ void disk_replace(struct world *world, struct server *server)
 	struct disk *disk = &server->disk;
 	size_t bytes = (size_t)world->geometry.blocks * world->geometry.block_bytes;
 
-	assert(list_is_empty(&disk->inflight));
-	copy_slots(disk->old_superblock, disk->superblock);
-	memcpy(disk->old_stamps, disk->stamps, sizeof(disk->stamps));
+	disk_swap(server);
 	memset(disk->blocks, 0, sizeof(disk->blocks));
 	memset(disk->cache, 0, bytes);
 	memset(disk->durable, 0, bytes);
@@ -35,25 +60,6 @@ void disk_found_equal(struct world *world, struct server *server, const struct s
 			continue;
 		it->cache_seq = it->applied_seq = it->durable_seq = it->durable_max = seq;
 	}
-}
-
-void disk_swap(struct server *server)
-{
-	struct disk *disk = &server->disk;
-	uint8_t slots[SUPERBLOCK_SLOT_BYTES], stamps[SIM_STAMPS_BYTES];
-
-	assert(list_is_empty(&disk->inflight));
-	for (unsigned i = 0; i < SUPERBLOCK_SLOT_COUNT; i++) {
-		uint8_t *now = disk->superblock + i * SUPERBLOCK_SLOT_SPACING;
-		uint8_t *old = disk->old_superblock + i * SUPERBLOCK_SLOT_SPACING;
-
-		memcpy(slots, now, sizeof(slots));
-		memcpy(now, old, sizeof(slots));
-		memcpy(old, slots, sizeof(slots));
-	}
-	memcpy(stamps, disk->stamps, sizeof(stamps));
-	memcpy(disk->stamps, disk->old_stamps, sizeof(stamps));
-	memcpy(disk->old_stamps, stamps, sizeof(stamps));
 }
 
 void server_replace(struct world *world, struct server *server)

@@ -16,8 +16,11 @@ void disk_init(struct disk *disk)
 	disk->cache = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
 	disk->durable = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
 	disk->superblock = calloc(1, SUPERBLOCK_FILE_BYTES);
+	disk->old_cache = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
+	disk->old_durable = calloc(SIM_BLOCKS_MAX, BLOCK_BYTES_MAX);
 	disk->old_superblock = calloc(1, SUPERBLOCK_FILE_BYTES);
-	if (!disk->cache || !disk->durable || !disk->superblock || !disk->old_superblock)
+	if (!disk->cache || !disk->durable || !disk->superblock || !disk->old_cache || !disk->old_durable ||
+	    !disk->old_superblock)
 		abort();
 }
 
@@ -26,6 +29,8 @@ void disk_fini(struct disk *disk)
 	free(disk->cache);
 	free(disk->durable);
 	free(disk->superblock);
+	free(disk->old_cache);
+	free(disk->old_durable);
 	free(disk->old_superblock);
 }
 

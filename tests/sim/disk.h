@@ -54,8 +54,10 @@ struct disk {
 	uint8_t *superblock; /* SUPERBLOCK_FILE_BYTES */
 	uint8_t stamps[SIM_STAMPS_BYTES];
 	/* Of the directory that was lost. */
-	uint8_t *old_superblock;
+	struct disk_block old_blocks[SIM_BLOCKS_MAX];
+	uint8_t *old_cache, *old_durable, *old_superblock;
 	uint8_t old_stamps[SIM_STAMPS_BYTES];
+	uint64_t old_file_end;
 };
 
 void disk_init(struct disk *disk);
@@ -68,7 +70,7 @@ void disk_replace(struct world *world, struct server *server);
 /* A blank directory held some blocks' bytes from the start, zeros, and was found equal in them: they are those writes'.
  */
 void disk_found_equal(struct world *world, struct server *server, const struct server *source);
-/* The metadata of the directory before the last disk_replace() take the place of this one's, or go back again. */
+/* The directory before the last disk_replace() takes the place of this one, or goes back again. */
 void disk_swap(struct server *server);
 
 void disk_submit(struct world *world, struct server *server, struct store_op *op);

@@ -104,13 +104,16 @@ static void check_loss(struct world *world, unsigned set, const struct truth_con
 		world_violation(world, "set %u: a loss is recorded, and a replica in sync has lost nothing", set);
 }
 
-/* A power loss tears what was under way to the disks: then nobody has anything to give. */
+/* A power loss tears what was under way to the disks: then nobody has anything to give, whatever he had. */
 static bool has_a_source(struct world *world, unsigned set, unsigned block, uint64_t seq, bool durable)
 {
 	const struct truth_config *old = &world->truth.sets[set].chosen;
 
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		if (old->in & 1u << i && disk_holds(world, server_at(world, set, i), block, seq, durable))
+		struct server *server = server_at(world, set, i);
+
+		if (old->in & 1u << i && server->disk.blocks[block].cache_seq &&
+		    disk_holds(world, server, block, seq, durable))
 			return history_keeps(world, block, seq);
 	}
 	return false;

@@ -9,7 +9,9 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
-command -v ip >/dev/null && command -v ss >/dev/null || skip "no ip and ss (package iproute2)"
+if ! command -v ip >/dev/null || ! command -v ss >/dev/null; then
+	skip "no ip and ss (package iproute2)"
+fi
 ip link set lo up
 replica_start a
 volume_create vol 16m

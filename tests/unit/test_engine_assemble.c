@@ -52,69 +52,6 @@ static void an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_st
 	CHECK_EQ_U64(1, h.replicas[0].syncs);
 }
 
-static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there(void)
-{
-	struct engine_options options = harness_options();
-
-	options.min_in_sync = 2;
-	scene_pair(&h, contents, &options);
-	scene_was_attached(&h, 3);
-	h.replicas[1].incarnation++;
-	scene_attach(&h);
-	CHECK_EQ_U64(1, h.attached_count);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	for (unsigned i = 0; i < 20; i++) {
-		scene_wait(&h, 1000000000);
-		harness_answer_all(&h);
-	}
-	CHECK_EQ_U64(0, h.pending);
-	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
-}
-
-static void below_min_in_sync_it_attaches_when_a_new_directory_is_there(void)
-{
-	struct engine_options options = harness_options();
-
-	options.min_in_sync = 2;
-	scene_pair(&h, contents, &options);
-	scene_was_attached(&h, 3);
-	harness_replace(&h, 1);
-	scene_attach(&h);
-	scene_wait(&h, h.options.attach_wait_ns);
-	CHECK_EQ_U64(1, h.attached_count);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
-	harness_answer_all(&h);
-	CHECK_EQ_U64(1, h.pending);
-	for (unsigned i = 0; i < 20; i++) {
-		scene_wait(&h, 1000000000);
-		harness_answer_all(&h);
-	}
-	CHECK_EQ_U64(0, h.pending);
-	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
-}
-
-static void below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back(void)
-{
-	struct engine_options options = harness_options();
-
-	options.min_in_sync = 2;
-	scene_pair(&h, contents, &options);
-	scene_was_attached(&h, 3);
-	h.replicas[1].incarnation++;
-	h.replicas[1].mute_on = MESSAGE_DIGEST;
-	scene_attach(&h);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 7 * MIB, 4096); /* where no copy is under way */
-	harness_answer_all(&h);
-	CHECK_EQ_U64(1, h.pending);
-	h.replicas[1].mute_on = 0;
-	for (unsigned i = 0; i < 20; i++) {
-		scene_wait(&h, 1000000000);
-		harness_answer_all(&h);
-	}
-	CHECK_EQ_U64(0, h.pending);
-	CHECK_OK(h.errors[0]);
-}
-
 /* R3.5: one that is lost before is not evicted from it, but absent from another attach. */
 static void a_config_that_a_counted_replica_has_not_stored_is_not_chosen(void)
 {
@@ -566,9 +503,6 @@ static const struct check_test tests[] = {
 	CHECK_TEST(an_attach_without_majority_is_refused_after_a_while_naming_who_is_missing),
 	CHECK_TEST(an_absent_replica_goes_out_with_its_list_and_what_was_unstable_is_stamped_and_synced),
 	CHECK_TEST(copies_that_made_replicas_equal_count_as_lost_until_they_were_flushed),
-	CHECK_TEST(below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there),
-	CHECK_TEST(below_min_in_sync_it_attaches_when_a_new_directory_is_there),
-	CHECK_TEST(below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back),
 	CHECK_TEST(a_config_that_a_counted_replica_has_not_stored_is_not_chosen),
 	CHECK_TEST(a_counted_replica_that_loses_power_during_the_attach_is_looked_at_anew),
 	CHECK_TEST(a_list_that_overflowed_makes_everything_uncertain_and_stamped),

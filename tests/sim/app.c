@@ -398,7 +398,7 @@ static bool check_replicas(struct world *world, struct gateway *gateway, struct 
 		world_violation(world, "write %u completes before its set's config is chosen", slot->write_no);
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		struct server *server = server_of(world, block, i);
-		const struct disk_block *it = &server->disk.blocks[block];
+		const struct disk_block *it = disk_voters_block(server, block);
 
 		if (!(in & 1u << i)) {
 			is_everywhere &= !was_cut_off_after(it, slot->seq[block]);

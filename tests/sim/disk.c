@@ -39,11 +39,6 @@ static uint8_t *block_at(const struct world *world, uint8_t *bytes, unsigned blo
 	return bytes + (size_t)block * world->geometry.block_bytes;
 }
 
-uint8_t *disk_block_bytes(const struct world *world, const struct disk *disk, unsigned block)
-{
-	return block_at(world, disk->cache, block);
-}
-
 void disk_write_superblock(struct disk *disk, struct superblock *sb)
 {
 	int error;
@@ -497,24 +492,38 @@ void disk_truncate(struct world *world, struct server *server, uint64_t offset)
 	}
 }
 
+/* A server that was started with its lost directory has the other one, whose vote counts, put away. */
+const struct disk_block *disk_voters_block(const struct server *server, unsigned block)
+{
+	return server->is_old ? &server->disk.old_blocks[block] : &server->disk.blocks[block];
+}
+
+static const uint8_t *voters_bytes(const struct world *world, const struct server *server, unsigned block, bool durable)
+{
+	const struct disk *disk = &server->disk;
+	uint8_t *now = durable ? disk->durable : disk->cache, *old = durable ? disk->old_durable : disk->old_cache;
+
+	return block_at(world, server->is_old ? old : now, block);
+}
+
 bool disk_are_equal(const struct world *world, const struct server *a, const struct server *b, unsigned block)
 {
-	return memcmp(disk_block_bytes(world, &a->disk, block), disk_block_bytes(world, &b->disk, block),
+	return memcmp(voters_bytes(world, a, block, false), voters_bytes(world, b, block, false),
 		      world->geometry.block_bytes) == 0;
 }
 
 /* A write that was issued again, or copied, has one content and several numbers. */
 static bool has_the_bytes(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable)
 {
-	const uint8_t *bytes = block_at(world, durable ? server->disk.durable : server->disk.cache, block);
+	const uint8_t *bytes = voters_bytes(world, server, block, durable);
 
 	if (history_is_sent(world, block, seq, bytes))
 		return true;
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
-		struct disk *other = &server_at(world, block, i)->disk;
+		struct server *other = server_at(world, block, i);
 
-		if (other != &server->disk && other->blocks[block].cache_seq >= seq &&
-		    memcmp(block_at(world, other->cache, block), bytes, world->geometry.block_bytes) == 0)
+		if (other != server && disk_voters_block(other, block)->cache_seq >= seq &&
+		    memcmp(voters_bytes(world, other, block, false), bytes, world->geometry.block_bytes) == 0)
 			return true;
 	}
 	return false;
@@ -522,7 +531,7 @@ static bool has_the_bytes(struct world *world, struct server *server, unsigned b
 
 bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable)
 {
-	const struct disk_block *it = &server->disk.blocks[block];
+	const struct disk_block *it = disk_voters_block(server, block);
 
 	return seq == 0 || (durable ? it->durable_max : it->cache_seq) >= seq ||
 	       has_the_bytes(world, server, block, seq, durable);

@@ -84,6 +84,8 @@ void disk_power_loss(struct world *world, struct server *server);
 /* The data file ends at `offset` from now on. */
 void disk_truncate(struct world *world, struct server *server, uint64_t offset);
 
+/* Of the directory that has the vote, whichever one the server was started with. */
+const struct disk_block *disk_voters_block(const struct server *server, unsigned block);
 /* Does it hold change `seq` of the block, or something later, or (after a copy) the same bytes as who does? `durable`:
  * on the disk, or was there once. */
 bool disk_holds(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable);
@@ -97,8 +99,5 @@ void disk_flip_bit(struct world *world, struct server *server);
 /* What a starting server reads, and what a power loss now would leave. 0 or superblock_choose()'s error. */
 int disk_read_superblock(const struct disk *disk, struct superblock *ret) must_check;
 void disk_write_superblock(struct disk *disk, struct superblock *sb);
-
-/* The cached bytes of a block of the volume. */
-uint8_t *disk_block_bytes(const struct world *world, const struct disk *disk, unsigned block);
 
 #endif

@@ -112,7 +112,7 @@ static bool has_a_source(struct world *world, unsigned set, unsigned block, uint
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		struct server *server = server_at(world, set, i);
 
-		if (old->in & 1u << i && server->disk.blocks[block].cache_seq &&
+		if (old->in & 1u << i && disk_voters_block(server, block)->cache_seq &&
 		    disk_holds(world, server, block, seq, durable))
 			return history_keeps(world, block, seq);
 	}

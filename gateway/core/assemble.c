@@ -265,7 +265,7 @@ void assemble_got_list(struct engine *engine, struct leg *leg, const struct mess
 {
 	struct set *set = leg_set(engine, leg);
 
-	if (set->phase != SET_LIST || leg->job != JOB_LIST)
+	if (set->phase != SET_LIST || leg->job != JOB_LIST || !attach_page_fits(engine, leg, regions, leg->job_from))
 		return;
 	set->needs_look = true;
 	set->is_whole |= regions->everything && !MUTANT(everything_is_nothing);

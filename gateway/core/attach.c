@@ -349,6 +349,23 @@ static void got_beat(struct engine *engine, struct leg *leg, const struct leg_as
 	lease_answered(engine, leg, ask->sent_ns);
 }
 
+static bool goes_forward(const struct message_regions *regions, uint64_t from)
+{
+	const struct region_run *last = regions->count ? &regions->runs[regions->count - 1] : NULL;
+
+	if (!last)
+		return !regions->more;
+	return regions->runs[0].first >= from && (!regions->more || regions->next >= last->first + last->count);
+}
+
+bool attach_page_fits(struct engine *engine, struct leg *leg, const struct message_regions *regions, uint64_t from)
+{
+	if (goes_forward(regions, from))
+		return true;
+	link_abort(engine, leg, "its list does not end");
+	return false;
+}
+
 static void got_regions(struct engine *engine, struct leg *leg, const struct leg_ask *ask,
 			const struct message *message)
 {
@@ -360,10 +377,6 @@ static void got_regions(struct engine *engine, struct leg *leg, const struct leg
 			link_abort(engine, leg, "names regions beyond the end of its set");
 			return;
 		}
-	}
-	if (regions->more && (regions->count == 0 || regions->next <= regions->runs[0].first)) {
-		link_abort(engine, leg, "its list does not end");
-		return;
 	}
 	if (ask->tag & TAG_RESYNC) {
 		resync_got_regions(engine, leg, regions, ask->tag);

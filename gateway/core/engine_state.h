@@ -363,6 +363,8 @@ void attach_open(struct engine *engine, struct leg *leg);
 void attach_rolled_back(struct engine *engine, struct leg *leg);
 /* STAMP of the next runs of `map` from leg->job_from on, with `gen`; JOB_DONE after the last. */
 void attach_stamp(struct engine *engine, struct leg *leg, const struct region_map *map, uint32_t gen, bool sync);
+/* Does this page of a list, asked for `from` this region on, go forward, so that the list ends? False: dealt with. */
+bool attach_page_fits(struct engine *engine, struct leg *leg, const struct message_regions *regions, uint64_t from);
 
 /* assemble.c: from the first answer to a chosen config (R3, R10, R11) */
 void assemble_progress(struct engine *engine);

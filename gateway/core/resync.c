@@ -169,7 +169,8 @@ void resync_got_regions(struct engine *engine, struct leg *leg, const struct mes
 	struct set *set = leg_set(engine, leg);
 	struct leg *joiner = leg_of_tag(engine, set, tag);
 
-	if (!joiner || joiner->rejoin.phase > REJOIN_OWN)
+	if (!joiner || joiner->rejoin.phase > REJOIN_OWN ||
+	    !attach_page_fits(engine, leg, regions, joiner->rejoin.from))
 		return;
 	if (regions->everything)
 		region_map_add_all(&joiner->to_copy);

@@ -76,6 +76,34 @@ static void a_list_of_regions_that_does_not_end_is_nonsense(void)
 	message_is_nonsense(1, "does not end");
 }
 
+/* Each page by itself could be one of a list that ends. */
+static void a_list_of_regions_that_begins_again_is_nonsense(void)
+{
+	return_until(MESSAGE_STAMPED_REGIONS);
+	message = (struct message){.kind = MESSAGE_REGIONS};
+	message.regions.count = 1;
+	message.regions.runs[0] = (struct region_run){.first = 2, .count = 1, .gen = 2};
+	message.regions.more = true;
+	message.regions.next = 3;
+	h.message_count = 0;
+	engine_message(h.engine, 1, LANE_MAIN, &message);
+	CHECK_FALSE(h.lanes[1][LANE_MAIN].is_aborted);
+	message.regions.runs[0].first = 0;
+	message.regions.next = 1;
+	message_is_nonsense(1, "does not end");
+}
+
+static void a_list_of_regions_that_names_the_same_ones_again_is_nonsense(void)
+{
+	return_until(MESSAGE_STAMPED_REGIONS);
+	message = (struct message){.kind = MESSAGE_REGIONS};
+	message.regions.count = 1;
+	message.regions.runs[0] = (struct region_run){.first = 2, .count = 2, .gen = 2};
+	message.regions.more = true;
+	message.regions.next = 3;
+	message_is_nonsense(1, "does not end");
+}
+
 static void digests_of_another_range_are_nonsense(void)
 {
 	return_until(MESSAGE_DIGEST);
@@ -172,6 +200,8 @@ static void stamps_newer_than_the_config_are_passed_on_under_a_gen_that_exists(v
 static const struct check_test tests[] = {
 	CHECK_TEST(regions_beyond_the_set_are_nonsense),
 	CHECK_TEST(a_list_of_regions_that_does_not_end_is_nonsense),
+	CHECK_TEST(a_list_of_regions_that_begins_again_is_nonsense),
+	CHECK_TEST(a_list_of_regions_that_names_the_same_ones_again_is_nonsense),
 	CHECK_TEST(digests_of_another_range_are_nonsense),
 	CHECK_TEST(digests_that_nobody_asked_for_are_nonsense),
 	CHECK_TEST(a_joiner_that_answers_a_flush_it_was_not_sent_is_nonsense),

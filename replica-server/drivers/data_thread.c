@@ -287,6 +287,12 @@ static int init_thread(struct data_thread *thread, struct err *err)
 
 	if (error)
 		return error;
+	error = io_uring_register_files(&thread->ring.uring, thread->locked_fds, thread->locked_count);
+	if (error) {
+		ring_fini(&thread->ring);
+		return err_set(err, error, "data thread %u: its ring cannot keep the directories locked: %s",
+			       thread->idx, err_name(error));
+	}
 	thread->ring.busy_poll = thread->busy_poll;
 	list_init(&thread->conn_list);
 	list_init(&thread->work);
@@ -302,6 +308,7 @@ static int init_thread(struct data_thread *thread, struct err *err)
 
 static void fini_thread(struct data_thread *thread)
 {
+	(void)io_uring_unregister_files(&thread->ring.uring); /* else the lock outlives the process by some moments */
 	ring_fini(&thread->ring);
 	store_queue_fini(&thread->store);
 	served_pool_fini(&thread->pool);

@@ -71,6 +71,9 @@ struct data_thread {
 	atomic_uint *conn_count; /* of the whole server */
 	size_t buffer_bytes;
 	struct busy_poll busy_poll;
+	const int *locked_fds; /* the ring keeps them open as long as an operation of it is under way, a killed one's
+				  too */
+	unsigned locked_count;
 	sem_t started;
 	struct err start_error;
 	/* The thread's own. */

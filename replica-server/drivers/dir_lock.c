@@ -2,12 +2,18 @@
 #include "replica-server/drivers/dir_lock.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
+
+#define PATIENCE_NS (10 * NS_PER_S)
 
 int dir_lock_holder(int fd)
 {
@@ -35,20 +41,69 @@ int dir_lock_holder(int fd)
 	return pid > 0 ? pid : 0;
 }
 
-int dir_lock(int fd, const char *path, struct err *err)
+/* Not that it was killed and something of it is still under way. */
+static bool is_running(int pid)
 {
-	int pid;
+	char path[32], line[256] = "";
+	const char *end;
+	FILE *stat;
 
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
-		return err_set(err, -errno, "directory %s: cannot be locked: %s", path, strerror(errno));
-	pid = dir_lock_holder(fd);
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	stat = fopen(path, "re");
+	if (!stat)
+		return false;
+	end = fgets(line, sizeof(line), stat) ? strrchr(line, ')') : NULL;
+	(void)fclose(stat); /* read only */
+	return end && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X';
+}
+
+static int refuse(const char *path, int pid, struct err *err)
+{
 	if (pid == getpid())
 		return err_set(err, -EBUSY, "directory %s: is given twice; leave one out", path);
-	if (pid)
+	if (pid && is_running(pid))
 		return err_set(err, -EBUSY,
 			       "directory %s: in use by another server, process %d; stop it or use another directory",
 			       path, pid);
+	if (pid)
+		return err_set(err, -EBUSY,
+			       "directory %s: process %d was killed, but the disk is still at work for it; look at the "
+			       "disk, then start again",
+			       path, pid);
 	return err_set(err, -EBUSY, "directory %s: in use by another server; stop it or use another directory", path);
+}
+
+static int try_lock(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+}
+
+/* The ring of a server that was killed holds the lock until the last of its writes is over, which is a matter of
+ * milliseconds. */
+static int wait_for_killed(int fd)
+{
+	const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+	uint64_t end_ns = clock_now_ns() + PATIENCE_NS;
+	int error;
+
+	while ((error = try_lock(fd)) == -EWOULDBLOCK && clock_now_ns() < end_ns)
+		(void)nanosleep(&pause, NULL);
+	return error;
+}
+
+int dir_lock(int fd, const char *path, struct err *err)
+{
+	int error = try_lock(fd), pid;
+
+	if (error == -EWOULDBLOCK) {
+		pid = dir_lock_holder(fd);
+		if (pid && is_running(pid))
+			return refuse(path, pid, err);
+		error = wait_for_killed(fd);
+	}
+	if (error == -EWOULDBLOCK)
+		return refuse(path, dir_lock_holder(fd), err);
+	if (error)
+		return err_set(err, error, "directory %s: cannot be locked: %s", path, strerror(-error));
+	return 0;
 }

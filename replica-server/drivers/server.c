@@ -84,6 +84,8 @@ static int start_thread(struct server *server, unsigned idx, const struct busy_p
 	thread->conn_count = &server->conn_count;
 	thread->buffer_bytes = (size_t)server->opts->buffer_mib * MIB;
 	thread->busy_poll = *busy_poll;
+	thread->locked_fds = server->root_fds;
+	thread->locked_count = server->root_count;
 	thread->mailbox = mailbox_new(MAILBOX_LETTERS);
 	error = thread->mailbox ? data_thread_start(thread, err)
 				: err_set(err, -errno, "data thread %u: no mailbox: %s", idx, strerror(errno));

@@ -110,7 +110,7 @@ $(B)/tests/unit/test_run_dir: $(B)/gateway/drivers/run_dir.o
 $(B)/tests/unit/test_events: $(addprefix $(B)/gateway/drivers/,events.o event_file.o)
 $(B)/tests/unit/test_ublk_probe: $(addprefix $(B)/gateway/drivers/ublk_,probe.o ctl.o)
 $(B)/tests/unit/test_ublk_request: $(addprefix $(B)/gateway/drivers/ublk_,request.o bounce.o)
-$(B)/tests/unit/test_store_digest: $(addprefix $(B)/replica-server/drivers/,store_file.o buffers.o digest.o)
+$(addprefix $(B)/tests/unit/test_store_,digest sync): $(addprefix $(B)/replica-server/drivers/,store_file.o buffers.o digest.o)
 $(B)/tests/unit/test_witness_dir: $(addprefix $(B)/replica-server/drivers/,replica_make.o replica_dir.o dir_lock.o store_check.o)
 CLI_TEST_OBJ := $(addprefix $(B)/gateway/cli/,options.o plan.o exit_codes.o mounts.o cli.o client.o status_view.o status_json.o event_source.o event_time.o)
 $(filter $(B)/tests/unit/test_cli_%,$(UNIT_BIN)): $(CLI_TEST_OBJ)

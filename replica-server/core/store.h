@@ -2,7 +2,9 @@
  *
  * Two implementations: drivers/store_file.c (io_uring) and tests/unit/mem_store.c (memory); the simulator has its own.
  * An operation's struct and memory belong to the store from submit() until done(); done() never runs inside submit().
- * Operations may complete in any order; whoever needs an order waits. One thread.
+ * Operations may complete in any order; whoever needs an order waits. But the failure to make data durable, which may
+ * concern any of them, is told before the success of another operation that was to make some durable beside it. One
+ * thread.
  */
 #ifndef REPLICA_SERVER_CORE_STORE_H
 #define REPLICA_SERVER_CORE_STORE_H
@@ -38,6 +40,7 @@ struct store_op {
 	struct list node;
 	uint64_t progress;
 	unsigned stage;
+	uint64_t ticket;
 	uint8_t *scratch;    /* DIGEST: a piece of the data */
 	struct store *store; /* DIGEST: while it waits for one */
 };

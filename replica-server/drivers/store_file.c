@@ -79,6 +79,8 @@ void store_file_init(struct store_file *file, struct store_queue *queue, int dat
 		.superblock_fd = superblock_fd,
 		.stamps_fd = stamps_fd,
 	};
+	list_init(&file->durables);
+	list_init(&file->successes);
 }
 
 static bool is_read(const struct store_op *op)
@@ -129,6 +131,36 @@ static const char *kind_name(const struct store_op *op)
 	return names[op->kind];
 }
 
+/* That cached data could not be written the kernel tells one of those who have some made durable, and no one after
+ * that. */
+static bool shares_errors(const struct store_file *file, const struct store_op *op)
+{
+	bool is_data = op->kind == STORE_WRITE || op->kind == STORE_PUNCH || op->kind == STORE_ZERO;
+
+	return !file->direct_bytes && !file->is_inline && (op->kind == STORE_SYNC || (is_data && op->durable));
+}
+
+static void begin_durable(struct store_file *file, struct store_op *op)
+{
+	op->ticket = ++file->tickets;
+	list_add_tail(&file->durables, &op->node);
+}
+
+/* A success means something when no other one that ran beside it can still be the one that is told of a failure. */
+static void end_durable(struct store_file *file, struct store_op *op)
+{
+	const struct store_op *oldest;
+
+	list_del(&op->node);
+	op->ticket = file->tickets; /* those up to here ran beside it, or before */
+	list_add_tail(op->error ? &file->queue->finished : &file->successes, &op->node);
+	oldest = list_first(&file->durables, struct store_op, node);
+	while ((op = list_first(&file->successes, struct store_op, node)) && (!oldest || oldest->ticket > op->ticket)) {
+		list_del(&op->node);
+		list_add_tail(&file->queue->finished, &op->node);
+	}
+}
+
 static void finish(struct store_file *file, struct store_op *op, int error)
 {
 	FAILPOINT("stored", kind_name(op));
@@ -137,7 +169,10 @@ static void finish(struct store_file *file, struct store_op *op, int error)
 	op->error = error;
 	op->bytes = op->kind == STORE_READ && !error ? op->progress : 0;
 	file->queue->counters.errors += error != 0;
-	list_add_tail(&file->queue->finished, &op->node);
+	if (op->ticket)
+		end_durable(file, op);
+	else
+		list_add_tail(&file->queue->finished, &op->node);
 }
 
 static void count(struct store_queue *queue, const struct store_op *op)
@@ -162,6 +197,9 @@ static void file_submit(struct store *store, struct store_op *op)
 	op->stage = op->kind == STORE_SYNC ? STAGE_SYNC : STAGE_FIRST;
 	op->error = 0;
 	op->scratch = NULL;
+	op->ticket = 0;
+	if (shares_errors(file, op))
+		begin_durable(file, op);
 	count(file->queue, op);
 	FAILPOINT("stores", kind_name(op));
 	if (op->kind != STORE_DIGEST || take_scratch(file, op))

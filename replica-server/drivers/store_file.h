@@ -58,6 +58,10 @@ struct store_file {
 	int data_fd, superblock_fd, stamps_fd; /* borrowed from the replica's directory */
 	uint32_t direct_bytes;		       /* alignment that O_DIRECT asks for; 0: buffered */
 	bool is_inline;			       /* make the calls at once instead of through the ring */
+	/* Operations that make cached data durable: under way, in the order of their tickets; and successful, until all
+	 * that ran beside them are over. */
+	struct list durables, successes;
+	uint64_t tickets;
 };
 
 void store_file_init(struct store_file *file, struct store_queue *queue, int data_fd, int superblock_fd, int stamps_fd);

@@ -87,7 +87,9 @@ static int check_nonce(const struct engine *engine, const struct set *set, const
 	if (nonce == engine->options.nonce)
 		return 0;
 	if (set->was_ours && !MUTANT(foreign_config_taken))
-		return err_set(err, -ESTALE, "volume %s: another gateway has attached it (epoch %" PRIu32 ")",
+		return err_set(err, -ESTALE,
+			       "volume %s: another gateway has attached it (epoch %" PRIu32
+			       "); use it there, and detach it here",
 			       engine->spec.name, config->ballot.epoch);
 	if (engine->options.is_recovery && !has_served_device(engine, nonce) && !MUTANT(recovery_over_another))
 		return err_set(err, -ESTALE,

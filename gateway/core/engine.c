@@ -321,6 +321,7 @@ const char *engine_event_name(enum engine_event_kind kind)
 		[EVENT_RECONCILED] = "reconciled",
 		[EVENT_SUSPENDED] = "suspended",
 		[EVENT_RESUMED] = "resumed",
+		[EVENT_FAILED] = "failed",
 		[EVENT_LOSS_RECORDED] = "loss-recorded",
 		[EVENT_CHECKSUM_REPAIRED] = "checksum-repaired",
 		[EVENT_VERIFYING] = "verifying",
@@ -370,7 +371,9 @@ void engine_fail(struct engine *engine, int error, const char *text)
 	snprintf(engine->failure, sizeof(engine->failure), "%s", text);
 	engine_set_state(engine, VOLUME_FAILED);
 	verify_end(engine, "the volume failed");
-	if (!engine->is_attached)
+	if (engine->is_attached)
+		engine_tell(engine, EVENT_FAILED, NULL, NULL, 0, "%s", text);
+	else
 		engine->ops->attached(engine->ctx, error, text);
 	link_abort_all(engine, "the volume failed");
 	if (links_are_down(engine))

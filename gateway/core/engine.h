@@ -86,6 +86,7 @@ enum engine_event_kind {
 	EVENT_RECONCILED,
 	EVENT_SUSPENDED,
 	EVENT_RESUMED,
+	EVENT_FAILED,	     /* served until now, nothing any more */
 	EVENT_LOSS_RECORDED, /* completed writes that were not flushed may be gone */
 	EVENT_CHECKSUM_REPAIRED,
 	EVENT_VERIFYING,
@@ -265,8 +266,8 @@ struct engine_status {
 	enum volume_state state;
 	uint64_t since_ns;
 	char reason[256];    /* why it is attaching, suspended or failed; else empty */
-	char waits_for[256]; /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve;
-			      * why it failed, when failed; else empty */
+	char waits_for[256]; /* "b (10.0.0.2:7000), c (10.0.0.3:7000): reason" while not all replicas serve; else, and
+			      * when failed, empty */
 	uint32_t epoch;
 	uint32_t gen;
 	unsigned outstanding;

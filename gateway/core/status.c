@@ -141,7 +141,7 @@ static void describe_set(const struct engine *engine, const struct set *set, str
 	};
 	snprintf(ret->why_not, sizeof(ret->why_not), "%s", why ? why : "");
 	describe_set_state(engine, set, ret);
-	if (engine->phase != PHASE_IDLE && !engine->is_detached)
+	if (engine->state != VOLUME_FAILED && engine->phase != PHASE_IDLE && !engine->is_detached)
 		describe_waiting(engine, set->first_leg, set->leg_count, ret->waits_for, sizeof(ret->waits_for));
 }
 
@@ -182,9 +182,7 @@ void engine_status(const struct engine *engine, struct engine_status *ret)
 	for (unsigned i = 0; i < ret->set_count; i++)
 		describe_set(engine, &engine->sets[i], &ret->sets[i]);
 	ret->waits_for[0] = '\0';
-	if (engine->state == VOLUME_FAILED)
-		memcpy(ret->waits_for, engine->failure, sizeof(ret->waits_for));
-	else if (engine->phase != PHASE_IDLE && !engine->is_detached)
+	if (engine->state != VOLUME_FAILED && engine->phase != PHASE_IDLE && !engine->is_detached)
 		describe_waiting(engine, 0, engine->leg_count, ret->waits_for, sizeof(ret->waits_for));
 	describe_reason(engine, ret);
 }

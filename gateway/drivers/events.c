@@ -88,6 +88,7 @@ static enum log_level level_of(enum engine_event_kind kind)
 	switch (kind) {
 	case EVENT_EVICTING:
 	case EVENT_SUSPENDED:
+	case EVENT_FAILED:
 	case EVENT_LOSS_RECORDED:
 	case EVENT_DIFFERENCE:
 		return LOG_LEVEL_WARN;

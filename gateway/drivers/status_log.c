@@ -10,16 +10,16 @@
 
 static void log_volume(struct status_log *log, const struct admin_status *status)
 {
-	bool degraded = status->waits_for[0] != '\0';
+	bool degraded = status->waits_for[0] || status->reason[0];
 
 	if (!strcmp(log->state, status->state))
 		return;
 	log_line(degraded ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-		 "event=volume_state volume=%s from=%s state=%s waits_for=\"%s\"", status->volume_name,
-		 log->state[0] ? log->state : "-", status->state, status->waits_for);
+		 "event=volume_state volume=%s from=%s state=%s reason=\"%s\" waits_for=\"%s\"", status->volume_name,
+		 log->state[0] ? log->state : "-", status->state, status->reason, status->waits_for);
 	snprintf(log->state, sizeof(log->state), "%s", status->state);
-	sd_notifyf(0, "STATUS=%s %s%s%s", status->device, status->state, degraded ? ": waiting for " : "",
-		   status->waits_for);
+	sd_notifyf(0, "STATUS=%s %s%s%s%s%s", status->device, status->state, status->reason[0] ? ": " : "",
+		   status->reason, status->waits_for[0] ? ", waiting for " : "", status->waits_for);
 }
 
 /* A leg that came and went between two snapshots shows in its count. */

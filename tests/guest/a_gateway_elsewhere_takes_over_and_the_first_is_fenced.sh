@@ -42,7 +42,7 @@ on_host "$first"
 dmesg -n 1 # its lost requests are no news
 kill -CONT "$(pid_of v)"
 wait_until 60 failed || fail "the first gateway does not notice that it is fenced: it is $(state_of v)"
-note "the first one: $(status v "$status_of_volume.waits_for")"
+note "the first one: $(status v "$status_of_volume.reason")"
 dmesg -n 4
 wait_until 60 process_is_gone "$load" || fail "the first gateway's application hangs"
 ! wait "$load" || fail "the first gateway's application saw no error"

@@ -384,6 +384,7 @@ static const char *const event_texts[EVENT_KIND_COUNT] = {
 	[EVENT_RECONCILED] = EVENT_TEXT("reconciled:"),
 	[EVENT_SUSPENDED] = EVENT_TEXT("suspended:"),
 	[EVENT_RESUMED] = EVENT_TEXT("resumed"),
+	[EVENT_FAILED] = EVENT_TEXT("failed:"),
 	[EVENT_LOSS_RECORDED] = EVENT_TEXT("loss:"),
 	[EVENT_CHECKSUM_REPAIRED] = EVENT_TEXT("repaired:"),
 	[EVENT_VERIFYING] = EVENT_TEXT("verifying:"),

@@ -187,7 +187,7 @@ static void attach_is_refused(int error, const char *why)
 	CHECK_ERRNO(error, h.attached_error);
 	CHECK_STR_HAS(why, h.attached_text);
 	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
-	CHECK_STR_HAS(why, harness_status(&h).waits_for);
+	CHECK_STR_HAS(why, harness_status(&h).reason);
 	/* It stays refused, and nothing connects any more. */
 	harness_tick(&h, 10000000000ull);
 	harness_pump(&h);

@@ -204,7 +204,7 @@ static void the_last_replica_that_failed_to_sync_says_what_is_lost(void)
 	harness_tick(&h, 2000000000ull);
 	harness_pump(&h);
 	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
-	CHECK_STR_HAS("failed to sync its disk", harness_status(&h).waits_for);
+	CHECK_STR_HAS("failed to sync its disk", harness_status(&h).reason);
 	CHECK_EQ_U64(1, h.event_count[EVENT_LOSS_RECORDED]);
 }
 

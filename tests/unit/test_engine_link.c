@@ -106,7 +106,10 @@ static void a_volume_taken_over_fails_its_requests(void)
 	harness_tick(&h, 16 * h.options.reconnect_ns);
 	harness_pump(&h);
 	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
-	CHECK_STR_HAS("another gateway has attached it (epoch 2)", harness_status(&h).waits_for);
+	CHECK_STR_HAS("another gateway has attached it (epoch 2)", harness_status(&h).reason);
+	CHECK_STR("", harness_status(&h).waits_for);
+	CHECK_EQ_U64(1, h.event_count[EVENT_FAILED]);
+	CHECK_STR_HAS("detach it here", h.last_event_text[EVENT_FAILED]);
 	CHECK_EQ_U64(0, h.pending);
 	CHECK_ERRNO(-EIO, h.errors[0]);
 	CHECK_EQ_U64(1, h.attached_count);

@@ -268,7 +268,9 @@ static void the_last_replica_that_lost_completed_writes_fails_the_volume(void)
 	harness_pump(&h);
 	CHECK_EQ_INT(VOLUME_FAILED, harness_status(&h).state);
 	CHECK_STR_HAS("replica r0 (10.0.0.1:7420), the last one in sync, restarted its machine",
-		      harness_status(&h).waits_for);
+		      harness_status(&h).reason);
+	CHECK_STR("", harness_status(&h).waits_for);
+	CHECK_EQ_U64(1, h.event_count[EVENT_FAILED]);
 	CHECK_EQ_U64(1, h.event_count[EVENT_LOSS_RECORDED]);
 	CHECK_EQ_U64(1, h.replicas[0].session);
 }

@@ -191,7 +191,7 @@ static enum exit_code code_of_gateway(int status)
 
 static bool detached_has_ended(struct launch *launch, enum exit_code *ret_code, struct err *err)
 {
-	char fallback[128];
+	char fallback[ERR_TEXT_MAX + 1];
 	int status;
 
 	if (waitpid(launch->pid, &status, WNOHANG) != launch->pid)
@@ -204,7 +204,9 @@ static bool detached_has_ended(struct launch *launch, enum exit_code *ret_code, 
 			WTERMSIG(status), strsignal(WTERMSIG(status)), launch->log);
 		return true;
 	}
-	snprintf(fallback, sizeof(fallback), "the gateway ended with code %d and said nothing", WEXITSTATUS(status));
+	snprintf(fallback, sizeof(fallback),
+		 "the gateway ended with code %d and said nothing in %.300s; is there space left for it?",
+		 WEXITSTATUS(status), launch->log);
 	last_words(launch, err, fallback);
 	return true;
 }

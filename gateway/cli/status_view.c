@@ -186,8 +186,10 @@ static void print_counters(FILE *out, const struct admin_status *status)
 		fprintf(out, "  %" PRIu64 " evictions, %" PRIu64 " rejoins, %" PRIu64 " attached again in place\n",
 			status->evictions, status->rejoins, status->reattaches);
 	if (status->differing_bytes)
-		fprintf(out, "  verified: %" PRIu64 " bytes differed between replicas, %" PRIu64 " of them repaired\n",
-			status->differing_bytes, status->repaired_bytes);
+		fprintf(out,
+			"  verifies found %" PRIu64 " bytes that differed, counted each time, and repaired %" PRIu64
+			"; the last one: lockstep volume verify %s --follow\n",
+			status->differing_bytes, status->repaired_bytes, status->volume_name);
 }
 
 /* What an operator asks before anything else. */

@@ -143,6 +143,10 @@ static void the_text_shows_what_goes_on(void)
 	status.sets[1].loss_count = 2;
 	strcpy(status.sets[1].reason, "no majority of the voters answers");
 	rejoins(&status.legs[1]);
+	status.differing_bytes = 4 * 65536; /* one range, found by four verifies; the last one repaired it */
+	status.repaired_bytes = 65536;
+	says("verifies found 262144 bytes that differed, counted each time, and repaired 65536; the last one: lockstep "
+	     "volume verify vol --follow");
 	says("vol: suspended since 0 ms: set 1: no majority of the voters answers, waiting for b (10.0.0.2:7420)\n");
 	says("serving since 0 ms (no majority of the voters answers): ");
 	says("resync: 75.0 MiB of 100 MiB left to compare, 5.00 MiB copied, 5.00 MiB/s, ready in 15 s");

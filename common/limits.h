@@ -35,7 +35,8 @@
 /* Replication. */
 #define LEASE_MS 3000u	       /* read lease: at the gateway from the sending of the heartbeat (R9) */
 #define LEASE_DRIFT_PERCENT 5u /* a voter counts so much longer, for clocks that run apart */
-#define DEVICE_NONCES_MAX 16u  /* attachments, in vain and not, since a device was last served */
+#define LEASE_LEFT_MS_MAX (LEASE_MS * (100 + LEASE_DRIFT_PERCENT) / 100) /* of what a voter granted */
+#define DEVICE_NONCES_MAX 16u /* attachments, in vain and not, since a device was last served */
 /* Regions compared or copied at a time, each with REGION_BYTES of the driver's memory. A replica takes 8 control
  * messages of a connection: with as many digests a heartbeat would hold up what comes behind it. */
 #define RESYNC_SLOTS 6u

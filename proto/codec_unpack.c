@@ -173,6 +173,8 @@ static const char *get_state(const void *pb, struct message *ret)
 	TRY(get_identity(from->incarnation, &from->boot_id, &state->incarnation, &state->boot_id));
 	if (state->is_blank && state->life)
 		return "a blank replica with a life";
+	if (state->lease_left_ms > LEASE_LEFT_MS_MAX) /* the first acknowledgement waits for it (R3.6) */
+		return "a lease longer than any that is granted";
 	return get_config(&from->config, &state->config);
 }
 

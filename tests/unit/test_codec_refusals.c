@@ -61,6 +61,7 @@ BEND(a_state_with_half_a_ballot_is_refused, MESSAGE_STATE, m.state.promised.epoc
 BEND(a_state_of_incarnation_0_is_refused, MESSAGE_STATE, m.state.incarnation = 0, "incarnation 0")
 BEND(a_state_without_boot_id_is_refused, MESSAGE_STATE, m.state.boot_id = NIL, "nil uuid")
 BEND(a_state_with_a_bad_config_is_refused, MESSAGE_STATE, m.state.config.gen = 0, "gen 0")
+BEND(a_state_with_an_endless_lease_is_refused, MESSAGE_STATE, m.state.lease_left_ms = 3151, "a lease longer")
 BEND(a_promise_of_epoch_0_is_refused, MESSAGE_PROMISE, m.promise.ballot = NO_BALLOT, "epoch 0")
 BEND(an_accept_of_epoch_0_is_refused, MESSAGE_ACCEPT, m.accept.ballot = NO_BALLOT, "epoch 0")
 BEND(a_blank_state_with_a_life_is_refused, MESSAGE_STATE, m.state.is_blank = true, "blank")
@@ -387,6 +388,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(a_state_of_incarnation_0_is_refused),
 	CHECK_TEST(a_state_without_boot_id_is_refused),
 	CHECK_TEST(a_state_with_a_bad_config_is_refused),
+	CHECK_TEST(a_state_with_an_endless_lease_is_refused),
 	CHECK_TEST(a_promise_of_epoch_0_is_refused),
 	CHECK_TEST(an_accept_of_epoch_0_is_refused),
 	CHECK_TEST(a_blank_state_with_a_life_is_refused),

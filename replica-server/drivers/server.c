@@ -12,6 +12,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/bootid.h"
 #include "common/clock.h"
 #include "common/crc32c.h"
 #include "common/log.h"
@@ -25,19 +26,6 @@
 
 /* -- Identity -- */
 
-static int read_boot_id(struct uuid *ret, struct err *err)
-{
-	char text[UUID_CHARS + 1] = "";
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, UUID_CHARS);
-
-	if (fd >= 0)
-		(void)close(fd);
-	if (n != (ssize_t)UUID_CHARS || uuid_parse(text, ret))
-		return err_set(err, -EIO, "boot id: /proc/sys/kernel/random/boot_id cannot be read; mount /proc");
-	return 0;
-}
-
 static int make_identity(struct server *server, struct err *err)
 {
 	char host[40] = "?";
@@ -49,7 +37,7 @@ static int make_identity(struct server *server, struct err *err)
 			return err_set(err, -errno, "incarnation: the kernel gives no random number: %s",
 				       strerror(errno));
 	server->identity.started_ns = clock_now_ns();
-	return read_boot_id(&server->identity.boot_id, err);
+	return bootid_read(&server->identity.boot_id, err);
 }
 
 /* -- Data threads -- */

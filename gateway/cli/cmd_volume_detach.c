@@ -87,6 +87,14 @@ static bool wait_gone(const struct detachment *d)
 	return false;
 }
 
+/* It said why: that is never an internal error, such as the EIO of a volume that had failed before. */
+static enum exit_code code_of_refusal(int error)
+{
+	enum exit_code code = exit_code_from_errno(error < 0 ? error : -EREMOTEIO);
+
+	return code == EXIT_INTERNAL ? EXIT_REFUSED : code;
+}
+
 static enum exit_code ask(struct detachment *d)
 {
 	const struct admin_request request = {.kind = ADMIN_DETACH, .force = d->args->force};
@@ -99,8 +107,7 @@ static enum exit_code ask(struct detachment *d)
 	if (error)
 		return cli_fail_err(d->cli, exit_code_from_errno(error), d->name, &err);
 	if (d->reply.kind == ADMIN_REFUSED)
-		return cli_fail(d->cli, exit_code_from_errno(d->reply.error < 0 ? d->reply.error : -EREMOTEIO), d->name,
-				"%s", d->reply.text);
+		return cli_fail(d->cli, code_of_refusal(d->reply.error), d->name, "%s", d->reply.text);
 	if (!wait_gone(d))
 		return cli_fail(d->cli, EXIT_TIMEOUT, d->name,
 				"detached, but its gateway (pid %d) does not end; see its log",

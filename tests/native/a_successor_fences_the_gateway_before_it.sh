@@ -25,5 +25,8 @@ grep -qE "^vol: failed since [^:]*: volume vol: another gateway has attached it 
 lockstep events vol | grep -q 'event=failed volume=vol .*text="volume vol: another gateway has attached it' ||
 	fail "the events do not tell it: $(lockstep events vol)"
 replicas_match vol 1m "a b"
+code=0
+lockstep volume detach vol 2>"$tmp/detach.err" || code=$?
+((code == 5)) || fail "the detach of the fenced one ends with $code: $(cat "$tmp/detach.err")"
 end TERM "$second"
 ((ended == 0)) || fail "the successor ended with $ended"

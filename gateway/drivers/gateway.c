@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,6 +21,7 @@
 #include "gateway/drivers/events.h"
 #include "gateway/drivers/frontend_shm.h"
 #include "gateway/drivers/frontend_ublk.h"
+#include "gateway/drivers/letters.h"
 #include "gateway/drivers/run_dir.h"
 #include "gateway/drivers/ublk_ctl.h"
 #include "gateway/drivers/volume_file.h"
@@ -143,6 +145,19 @@ static enum gateway_exit attach_and_serve(struct gateway *gateway, struct err *e
 	return control_run(&options, err);
 }
 
+/* What the data thread did not come to take before it ended. */
+static void discard_letters(struct mailbox *to_data)
+{
+	struct letter letter;
+
+	while (to_data && mailbox_take(to_data, &letter)) {
+		if (letter.kind == LETTER_LANE_FAILED)
+			free(letter.data);
+		if (letter.fd >= 0)
+			close(letter.fd);
+	}
+}
+
 static enum gateway_exit with_mailboxes(struct gateway *gateway, struct err *err)
 {
 	enum gateway_exit code = GATEWAY_EXIT_INTERNAL;
@@ -155,6 +170,7 @@ static enum gateway_exit with_mailboxes(struct gateway *gateway, struct err *err
 	else
 		err_set(err, -ENOMEM, "mailboxes: no memory or no file descriptors");
 	events_free(gateway->events);
+	discard_letters(gateway->to_data);
 	mailbox_free(gateway->to_control);
 	mailbox_free(gateway->to_data);
 	return code;

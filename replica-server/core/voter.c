@@ -60,11 +60,15 @@ static void put(struct voter_request *request)
 uint32_t voter_lease_left_ms(const struct replica *replica)
 {
 	uint64_t from_start_ns = replica->server->started_ns + VOTER_LEASE_NS, until_ns = replica->desk.lease_until_ns;
+	uint64_t left_ns;
 
 	until_ns = from_start_ns > until_ns && !MUTANT(restarted_voter_knows_no_lease) ? from_start_ns : until_ns;
 	if (until_ns <= replica->now_ns)
 		return 0;
-	return (uint32_t)((until_ns - replica->now_ns + 999999) / 1000000);
+	/* Never more than is granted, whichever moment `now` is of: a gateway takes more for nonsense. */
+	left_ns = until_ns - replica->now_ns;
+	left_ns = left_ns < VOTER_LEASE_NS ? left_ns : VOTER_LEASE_NS;
+	return (uint32_t)((left_ns + 999999) / 1000000);
 }
 
 void voter_assume_lease(struct replica *replica)

@@ -91,6 +91,7 @@ replica_start b
 lockstep replica replace vol b | grep -q "next: lockstep volume attach" || fail "no next step is named"
 lockstep replica replace vol b >/dev/null || fail "asked again, it is not the same"
 volume_run vol --seconds 3600 --span 8m --depth 4 --max 64k --seed 8 --fill
+wait_until 30 "the volume was filled" served_more_than vol 150
 whole vol
 told vol replaced b 1 || fail "no event says that b was replaced by the attach"
 load_end vol now
@@ -105,6 +106,7 @@ refuses "same address" replica replace vol b --address "$(replica_address a)"
 lockstep replica replace vol b --address "$(replica_address c)" >/dev/null || fail "it is not replaced on another server"
 lockstep volume show vol | grep -q "$(replica_address c)" || fail "the volume's file does not name the new server"
 volume_run vol --seconds 3600 --span 8m --depth 4 --max 64k --seed 9 --fill
+wait_until 30 "the volume was filled" served_more_than vol 150
 whole vol
 load_end vol now
 gateway_stop vol

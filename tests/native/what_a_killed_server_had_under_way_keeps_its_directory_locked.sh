@@ -37,6 +37,11 @@ data=$(replica_dir a vol)/data
 in_its_namespace dd if=/dev/zero of="$tmp/disk/data" bs=1M count=16 conv=fsync 2>/dev/null
 in_its_namespace mount --bind "$tmp/disk/data" "$data"
 replica_start a
+is_ready_again()
+{
+	(($(grep -c 'event=ready' "$tmp/replica-a.log") == 2))
+}
+wait_until 20 "the server takes signals" is_ready_again
 log_has replica-a 'io=direct' || skip "no direct I/O here"
 uuids vol
 hello=("hello data $ids" "expect welcome")

@@ -8,9 +8,9 @@ void std_streams_open(void)
 {
 	int fd;
 
+	/* The lowest number that is free. Not O_CLOEXEC: children have them, too. */
 	do
-		fd = open("/dev/null",
-			  O_RDWR); /* the lowest number that is free; not O_CLOEXEC: children have them, too */
+		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);

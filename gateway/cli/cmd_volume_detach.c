@@ -1,7 +1,6 @@
 /* `lockstep volume detach`: asks the gateway to make all durable, take the device away and end. */
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 #include "gateway/cli/commands.h"
 #include "gateway/cli/mounts.h"
 #include "gateway/cli/volumes.h"
@@ -56,31 +56,14 @@ static enum exit_code check_unused(struct detachment *d)
 	return cli_fail(d->cli, EXIT_BUSY, d->name, "%s is mounted on %s; 'umount %s' first", device, point, point);
 }
 
-/* Gone, or a zombie that its parent (in a container perhaps nobody) has yet to reap. */
-static bool process_has_ended(pid_t pid)
-{
-	char path[32], text[512];
-	const char *state;
-	FILE *file;
-
-	if (pid <= 1)
-		return true;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	file = fopen(path, "re");
-	if (!file)
-		return kill(pid, 0) < 0 && errno == ESRCH;
-	state = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
-	fclose(file);
-	return state && state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X');
-}
-
 /* The socket goes when the process ends: only then may the next attach begin. */
 static bool wait_gone(const struct detachment *d)
 {
 	const struct timespec pause = {.tv_nsec = POLL_MS * (long)NS_PER_MS};
+	pid_t pid = d->status.status.pid;
 
 	for (int waited = 0; waited < END_MS; waited += POLL_MS) {
-		if (access(d->socket, F_OK) < 0 && process_has_ended(d->status.status.pid))
+		if (access(d->socket, F_OK) < 0 && (pid <= 1 || process_has_ended(pid)))
 			return true;
 		nanosleep(&pause, NULL);
 	}

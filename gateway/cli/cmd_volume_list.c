@@ -20,12 +20,17 @@ struct row {
 	struct err err;
 };
 
+/* A killed gateway's socket is still there, and over ublk its device: that is not detached. */
+static bool is_detached(const struct row *row)
+{
+	return row->status_error == -ENOENT;
+}
+
 static const char *state_of(const struct row *row)
 {
 	if (!row->status_error)
 		return row->reply.status.state;
-	/* A killed gateway's socket is still there, and over ublk its device: that is not detached. */
-	return row->status_error == -ENOENT ? "detached" : "unreachable";
+	return is_detached(row) ? "detached" : "unreachable";
 }
 
 static const char *device_of(const struct row *row)
@@ -160,9 +165,10 @@ static void print_volume(const struct row *row)
 	print_sets(&row->spec);
 	if (!row->status_error)
 		status_print(stdout, &row->reply.status);
+	else if (is_detached(row))
+		printf("state: %s\n", state_of(row));
 	else
-		printf("state: %s%s%s\n", state_of(row), row->status_error == -ENOENT ? "" : ": ",
-		       row->status_error == -ENOENT ? "" : row->err.text);
+		printf("state: %s: %s\n", state_of(row), row->err.text);
 }
 
 static enum exit_code show_row(struct cli *cli, struct row *row)

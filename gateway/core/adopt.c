@@ -376,7 +376,7 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	 * outside can be trusted to be older. */
 	set->lost_data = set->is_forced || (!members.unchanged && members.same_boot != members.in);
 	set->compare_all = members.answered & ~set->counted;
-	if (set->is_forced || (set->lost_data && !MUTANT(long_out_not_compared)))
+	if (set->lost_data && !MUTANT(long_out_not_compared))
 		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;
 }

@@ -120,6 +120,12 @@ static void describe_set_state(const struct engine *engine, const struct set *se
 	snprintf(ret->reason, sizeof(ret->reason), "%s", reason);
 }
 
+/* Before it begins and after its end it waits for nobody. */
+static bool may_wait(const struct engine *engine)
+{
+	return engine->state != VOLUME_FAILED && engine->phase != PHASE_IDLE && !engine->is_detached;
+}
+
 static void describe_set(const struct engine *engine, const struct set *set, struct set_status *ret)
 {
 	uint8_t voting = 0;
@@ -141,7 +147,7 @@ static void describe_set(const struct engine *engine, const struct set *set, str
 	};
 	snprintf(ret->why_not, sizeof(ret->why_not), "%s", why ? why : "");
 	describe_set_state(engine, set, ret);
-	if (engine->state != VOLUME_FAILED && engine->phase != PHASE_IDLE && !engine->is_detached)
+	if (may_wait(engine))
 		describe_waiting(engine, set->first_leg, set->leg_count, ret->waits_for, sizeof(ret->waits_for));
 }
 
@@ -182,7 +188,7 @@ void engine_status(const struct engine *engine, struct engine_status *ret)
 	for (unsigned i = 0; i < ret->set_count; i++)
 		describe_set(engine, &engine->sets[i], &ret->sets[i]);
 	ret->waits_for[0] = '\0';
-	if (engine->state != VOLUME_FAILED && engine->phase != PHASE_IDLE && !engine->is_detached)
+	if (may_wait(engine))
 		describe_waiting(engine, 0, engine->leg_count, ret->waits_for, sizeof(ret->waits_for));
 	describe_reason(engine, ret);
 }

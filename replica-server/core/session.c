@@ -383,8 +383,7 @@ void session_payload(struct served *served)
 /* A write that was to be durable and failed for another reason than space leaves unknown what is on the disk. */
 static bool is_fatal(const struct store_op *op)
 {
-	return op->durable && op->error != -ENOSPC && op->error != -EDQUOT && op->error != -EFBIG &&
-	       op->error != -EROFS;
+	return op->durable && !store_is_want_of_space(op->error);
 }
 
 /* The kernel tells of a failed sync once, to one of those who wait: the others' success says nothing then. */

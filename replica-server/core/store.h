@@ -9,6 +9,7 @@
 #ifndef REPLICA_SERVER_CORE_STORE_H
 #define REPLICA_SERVER_CORE_STORE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,6 +26,12 @@ enum store_kind {
 	STORE_WRITE_SUPERBLOCK, /* superblock file at `offset`, always durable */
 	STORE_WRITE_STAMPS,	/* stamps file at `offset`, always durable */
 };
+
+/* Of a negative errno: an operation failed for want of space, or of the right to use any. */
+static inline bool store_is_want_of_space(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -EROFS;
+}
 
 struct store_op {
 	enum store_kind kind;

@@ -17,7 +17,7 @@
 
 #define LANE_VOTER_MAX 8u     /* of one lane, waiting for their answers */
 #define REPLICA_VOTER_MAX 32u /* of one replica */
-#define VOTER_LEASE_NS (LEASE_MS * 1000000ull * (100 + LEASE_DRIFT_PERCENT) / 100)
+#define VOTER_LEASE_NS (LEASE_LEFT_MS_MAX * 1000000ull)
 
 struct replica;
 struct replica_lane;

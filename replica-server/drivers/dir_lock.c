@@ -2,7 +2,6 @@
 #include "replica-server/drivers/dir_lock.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/process.h"
 
 #define PATIENCE_NS (10 * NS_PER_S)
 
@@ -41,27 +41,11 @@ int dir_lock_holder(int fd)
 	return pid > 0 ? pid : 0;
 }
 
-/* Not that it was killed and something of it is still under way. */
-static bool is_running(int pid)
-{
-	char path[32], line[256] = "";
-	const char *end;
-	FILE *stat;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	stat = fopen(path, "re");
-	if (!stat)
-		return false;
-	end = fgets(line, sizeof(line), stat) ? strrchr(line, ')') : NULL;
-	(void)fclose(stat); /* read only */
-	return end && end[1] == ' ' && end[2] != 'Z' && end[2] != 'X';
-}
-
 static int refuse(const char *path, int pid, struct err *err)
 {
 	if (pid == getpid())
 		return err_set(err, -EBUSY, "directory %s: is given twice; leave one out", path);
-	if (pid && is_running(pid))
+	if (pid && !process_has_ended(pid))
 		return err_set(err, -EBUSY,
 			       "directory %s: in use by another server, process %d; stop it or use another directory",
 			       path, pid);
@@ -97,7 +81,7 @@ int dir_lock(int fd, const char *path, struct err *err)
 
 	if (error == -EWOULDBLOCK) {
 		pid = dir_lock_holder(fd);
-		if (pid && is_running(pid))
+		if (pid && !process_has_ended(pid))
 			return refuse(path, pid, err);
 		error = wait_for_killed(fd);
 	}

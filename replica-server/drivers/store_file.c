@@ -266,16 +266,11 @@ static bool account_digest(struct store_file *file, struct store_op *op, uint64_
 	return true;
 }
 
-static bool is_want_of_space(int result)
-{
-	return result == -ENOSPC || result == -EDQUOT || result == -EFBIG || result == -EROFS;
-}
-
 /* A durable write that lacks space: it may have found none, or what is cached did when it was to become durable, which
  * the kernel tells once, perhaps of others' writes. Tried without becoming durable it tells which. */
 static bool is_doubtful(const struct store_op *op, int result)
 {
-	return op->kind == STORE_WRITE && op->durable && op->stage == STAGE_FIRST && is_want_of_space(result);
+	return op->kind == STORE_WRITE && op->durable && op->stage == STAGE_FIRST && store_is_want_of_space(result);
 }
 
 /* The call failed, or it succeeded where only a failure would have been harmless. */

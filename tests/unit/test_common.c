@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/name.h"
+#include "common/process.h"
 #include "common/random.h"
 #include "tests/unit/check.h"
 
@@ -69,6 +71,24 @@ static void random_numbers_differ_and_are_never_0(void)
 	uint64_t a = random_nonzero(), b = random_nonzero();
 
 	CHECK_TRUE(a != 0 && b != 0 && a != b);
+}
+
+static void a_process_has_ended_when_it_is_killed_though_nobody_asked_for_it(void)
+{
+	pid_t child = fork();
+	siginfo_t info;
+
+	if (child == 0)
+		for (;;)
+			pause();
+	CHECK_TRUE(child > 0);
+	CHECK_FALSE(process_has_ended(child));
+	CHECK_FALSE(process_has_ended(getpid()));
+	kill(child, SIGKILL);
+	CHECK_OK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT));
+	CHECK_TRUE(process_has_ended(child));
+	CHECK_EQ_INT(child, waitpid(child, NULL, 0));
+	CHECK_TRUE(process_has_ended(child));
 }
 
 static void the_boot_id_is_the_same_each_time_and_not_nil(void)
@@ -245,6 +265,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(other_names_are_not),
 	CHECK_TEST(an_arena_gives_zeroed_aligned_pieces_until_it_is_full),
 	CHECK_TEST(random_numbers_differ_and_are_never_0),
+	CHECK_TEST(a_process_has_ended_when_it_is_killed_though_nobody_asked_for_it),
 	CHECK_TEST(the_boot_id_is_the_same_each_time_and_not_nil),
 	CHECK_TEST(the_clock_goes_on_while_the_host_is_suspended),
 	CHECK_TEST(levels_are_parsed_by_name_only),

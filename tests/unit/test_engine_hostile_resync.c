@@ -65,14 +65,22 @@ static void regions_beyond_the_set_are_nonsense(void)
 	message_is_nonsense(1, "beyond the end of its set");
 }
 
+/* Of one run, with more to come from region `next` on. */
+static struct message a_page(uint32_t first, uint32_t count, uint32_t next)
+{
+	struct message ret = {.kind = MESSAGE_REGIONS};
+
+	ret.regions.count = 1;
+	ret.regions.runs[0] = (struct region_run){.first = first, .count = count, .gen = 2};
+	ret.regions.more = true;
+	ret.regions.next = next;
+	return ret;
+}
+
 static void a_list_of_regions_that_does_not_end_is_nonsense(void)
 {
 	return_until(MESSAGE_STAMPED_REGIONS);
-	message = (struct message){.kind = MESSAGE_REGIONS};
-	message.regions.count = 1;
-	message.regions.runs[0] = (struct region_run){.first = 2, .count = 1, .gen = 2};
-	message.regions.more = true;
-	message.regions.next = 2;
+	message = a_page(2, 1, 2);
 	message_is_nonsense(1, "does not end");
 }
 
@@ -80,27 +88,18 @@ static void a_list_of_regions_that_does_not_end_is_nonsense(void)
 static void a_list_of_regions_that_begins_again_is_nonsense(void)
 {
 	return_until(MESSAGE_STAMPED_REGIONS);
-	message = (struct message){.kind = MESSAGE_REGIONS};
-	message.regions.count = 1;
-	message.regions.runs[0] = (struct region_run){.first = 2, .count = 1, .gen = 2};
-	message.regions.more = true;
-	message.regions.next = 3;
+	message = a_page(2, 1, 3);
 	h.message_count = 0;
 	engine_message(h.engine, 1, LANE_MAIN, &message);
 	CHECK_FALSE(h.lanes[1][LANE_MAIN].is_aborted);
-	message.regions.runs[0].first = 0;
-	message.regions.next = 1;
+	message = a_page(0, 1, 1);
 	message_is_nonsense(1, "does not end");
 }
 
 static void a_list_of_regions_that_names_the_same_ones_again_is_nonsense(void)
 {
 	return_until(MESSAGE_STAMPED_REGIONS);
-	message = (struct message){.kind = MESSAGE_REGIONS};
-	message.regions.count = 1;
-	message.regions.runs[0] = (struct region_run){.first = 2, .count = 2, .gen = 2};
-	message.regions.more = true;
-	message.regions.next = 3;
+	message = a_page(2, 2, 3);
 	message_is_nonsense(1, "does not end");
 }
 

@@ -7,32 +7,38 @@
 static struct harness h;
 static scene_contents contents[LEG_COUNT_MAX];
 
-static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there(void)
+static void two_were_in_sync_and_must_be(void)
 {
 	struct engine_options options = harness_options();
 
 	options.min_in_sync = 2;
 	scene_pair(&h, contents, &options);
 	scene_was_attached(&h, 3);
-	h.replicas[1].incarnation++;
-	scene_attach(&h);
-	CHECK_EQ_U64(1, h.attached_count);
-	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+}
+
+static void wait_for_the_rejoin(void)
+{
 	for (unsigned i = 0; i < 20; i++) {
 		scene_wait(&h, 1000000000);
 		harness_answer_all(&h);
 	}
+}
+
+static void below_min_in_sync_it_attaches_when_those_that_lost_their_memory_are_there(void)
+{
+	two_were_in_sync_and_must_be();
+	h.replicas[1].incarnation++;
+	scene_attach(&h);
+	CHECK_EQ_U64(1, h.attached_count);
+	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
+	wait_for_the_rejoin();
 	CHECK_EQ_U64(0, h.pending);
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
 static void below_min_in_sync_it_attaches_when_a_new_directory_is_there(void)
 {
-	struct engine_options options = harness_options();
-
-	options.min_in_sync = 2;
-	scene_pair(&h, contents, &options);
-	scene_was_attached(&h, 3);
+	two_were_in_sync_and_must_be();
 	harness_replace(&h, 1);
 	scene_attach(&h);
 	scene_wait(&h, h.options.attach_wait_ns);
@@ -40,21 +46,14 @@ static void below_min_in_sync_it_attaches_when_a_new_directory_is_there(void)
 	harness_submit(&h, 0, REQUEST_WRITE, 0, 0, 4096);
 	harness_answer_all(&h);
 	CHECK_EQ_U64(1, h.pending);
-	for (unsigned i = 0; i < 20; i++) {
-		scene_wait(&h, 1000000000);
-		harness_answer_all(&h);
-	}
+	wait_for_the_rejoin();
 	CHECK_EQ_U64(0, h.pending);
 	CHECK_EQ_INT(VOTER_IN, scene_voter(&h, 0, 1)->state);
 }
 
 static void below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back(void)
 {
-	struct engine_options options = harness_options();
-
-	options.min_in_sync = 2;
-	scene_pair(&h, contents, &options);
-	scene_was_attached(&h, 3);
+	two_were_in_sync_and_must_be();
 	h.replicas[1].incarnation++;
 	h.replicas[1].mute_on = MESSAGE_DIGEST;
 	scene_attach(&h);
@@ -62,10 +61,7 @@ static void below_min_in_sync_nothing_is_acknowledged_until_the_others_are_back(
 	harness_answer_all(&h);
 	CHECK_EQ_U64(1, h.pending);
 	h.replicas[1].mute_on = 0;
-	for (unsigned i = 0; i < 20; i++) {
-		scene_wait(&h, 1000000000);
-		harness_answer_all(&h);
-	}
+	wait_for_the_rejoin();
 	CHECK_EQ_U64(0, h.pending);
 	CHECK_OK(h.errors[0]);
 }

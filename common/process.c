@@ -16,7 +16,7 @@ bool process_has_ended(pid_t pid)
 	file = fopen(path, "re");
 	if (!file)
 		return kill(pid, 0) < 0 && errno == ESRCH;
-	/* Its name, in brackets, may have brackets of its own. A file that cannot be read any more is of one that went. */
+	/* Its name, in brackets, may have brackets of its own. Unreadable: the process went. */
 	state = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
 	(void)fclose(file); /* read only */
 	return !state || (state[1] == ' ' && (state[2] == 'Z' || state[2] == 'X'));

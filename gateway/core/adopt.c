@@ -293,10 +293,10 @@ static int check_members(struct engine *engine, struct set *set, uint8_t answere
 	uint8_t missing = members->in & ~members->answered;
 	char names[256];
 
-	if (!members->unchanged && members->answered != members->in) {
+	if (!members->unchanged && !members->same_boot && members->answered != members->in) {
 		(void)err_set(err, -EAGAIN,
 			      "volume %s, set %u: no replica in sync (gen %" PRIu32
-			      ") kept its memory since; all of them are needed, missing: %s",
+			      ") is known to have everything; all of them are needed, missing: %s",
 			      engine->spec.name, set->index, set->adopted.gen,
 			      names_of(engine, set, missing, names, sizeof(names)));
 		return go_without(engine, set, answered, members, err);
@@ -337,6 +337,23 @@ static int take_gens(struct engine *engine, struct set *set, uint8_t answered, s
 	return 0;
 }
 
+/* Who is the process that it was has its list, too. Who only is on the same boot has all that was acknowledged: it
+ * stays in, but what was under way is known to nobody, and everybody else is compared in full, whatever his own list
+ * says. Without either, all are needed, and may be made equal to one whose boot took unsynced data with it. */
+static void count_members(struct set *set, const struct members *members)
+{
+	uint8_t others = members->answered;
+
+	set->counted = members->unchanged ? members->unchanged : members->same_boot;
+	set->lost_lists = !members->unchanged && !MUTANT(lost_lists_are_empty);
+	set->lost_data = set->is_forced || !set->counted;
+	if (set->lost_data)
+		set->counted = members->answered;
+	else if (!members->unchanged && !MUTANT(absent_by_lost_lists))
+		others = members->in;
+	set->compare_all = others & ~set->counted;
+}
+
 int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct err *err)
 {
 	struct members members;
@@ -370,12 +387,8 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	error = check_members(engine, set, answered, &members, err);
 	if (error)
 		return error;
-	set->counted = members.unchanged ? members.unchanged : members.answered;
-	set->lost_lists = !members.unchanged && !MUTANT(lost_lists_are_empty);
-	/* A boot that changed took unsynced data with it. All that stay in may be made equal to that one, and nobody
-	 * outside can be trusted to be older. */
-	set->lost_data = set->is_forced || (!members.unchanged && members.same_boot != members.in);
-	set->compare_all = members.answered & ~set->counted;
+	count_members(set, &members);
+	/* All that stay in may be made equal to one that lost data, and nobody outside can be trusted to be older. */
 	if (set->lost_data && !MUTANT(long_out_not_compared))
 		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;

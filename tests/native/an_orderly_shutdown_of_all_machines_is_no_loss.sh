@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Detached, all servers stopped in order, their machines restarted: the next attach records no loss, because nothing can have
-# been lost. Killed and restarted it may have been, and is said so. Another boot is a boot id in its own mount namespace.
+# been lost, nor when one server's machine went on. Killed and all restarted it may have been, and is said so. Another boot is
+# a boot id in its own mount namespace.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -59,7 +60,16 @@ with_all server_start
 serve
 (($(losses) == 0)) || fail "a loss after a kill alone: $(grep event=loss-recorded "$tmp/gateway-vol.log")"
 
+# Killed by the end of two machines and missing the third replica: which machine went on is enough, and all others are compared.
+with_all replica_kill KILL
+server_start a
+machine_start b
+serve
+(($(losses) == 0)) || fail "a loss though a kept its page cache: $(grep event=loss-recorded "$tmp/gateway-vol.log")"
+server_start c
+
 # Killed by the end of their machines.
+serve
 with_all replica_kill KILL
 with_all machine_start
 serve

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/unit/check.h"
+#include "tests/unit/sample.h"
 
 static struct harness h;
 
@@ -121,7 +122,7 @@ static void in_sync_replicas_that_are_there_go_before_those_out(void)
 
 	make(3, &options);
 	h.replicas[0].is_reachable = false;
-	h.replicas[1].incarnation = 999; /* it forgot: both are needed */
+	h.replicas[1].boot_id = sample_uuid(222); /* it lost power: both are needed */
 	attach();
 	CHECK_OK(h.attached_error);
 	CHECK_EQ_U64(1, h.attached_count);

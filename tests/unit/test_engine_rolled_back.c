@@ -4,17 +4,20 @@
 #include <errno.h>
 
 #include "tests/unit/check.h"
+#include "tests/unit/sample.h"
 
 static struct harness h;
 static scene_contents contents[LEG_COUNT_MAX];
 
 #define ROLLED_BACK "its state is older than what it had stored; its disk was rolled back"
 
-/* Everybody's server was off since, so that all that are in sync would be counted. */
-static void all_restart(void)
+/* Everybody's machine was off since, so that all that are in sync would be counted. */
+static void all_lose_power(void)
 {
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 3; i++) {
 		h.replicas[i].incarnation += 1000;
+		h.replicas[i].boot_id = sample_uuid(222);
+	}
 }
 
 /* What it had before the attachment of epoch 3. */
@@ -48,7 +51,7 @@ static void a_member_that_was_rolled_back_is_not_counted_and_the_attach_names_it
 	options.attach_limit_ns = 20000000000ull;
 	scene_pair(&h, contents, &options);
 	scene_was_attached(&h, 3);
-	all_restart();
+	all_lose_power();
 	set_back(1);
 	scene_attach(&h);
 	go_on(2);
@@ -65,7 +68,7 @@ static void with_its_newer_disk_it_is_counted_again(void)
 {
 	scene_pair(&h, contents, NULL);
 	scene_was_attached(&h, 3);
-	all_restart();
+	all_lose_power();
 	set_back(1);
 	scene_attach(&h);
 	go_on(1);

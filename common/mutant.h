@@ -58,6 +58,7 @@
 	X(rolled_back_by_stamps, "R7: a replica whose disk was set back while it was out is compared by stamps")       \
 	X(rolled_back_marked_late, "R7: ... or is told of configs before one that has it compared in full")            \
 	X(lost_lists_are_empty, "R3.3: when no member kept its list, nothing is uncertain")                            \
+	X(set_back_is_complete, "R3.3: ... one that never stored the adopted config is taken to have everything")      \
 	X(absent_by_lost_lists, "R3.3: ... and who is absent is compared by his own list")                             \
 	X(doubt_not_passed_on, "R3.3: a successor is not told that nobody's list tells what is uncertain")             \
 	X(long_out_not_compared,                                                                                       \

@@ -167,9 +167,18 @@ static uint8_t with_a_vote(struct engine *engine, const struct set *set, uint8_t
 	return legs;
 }
 
+/* It has everything that completed: whatever it acknowledged is in its page cache or on its disk. One that never stored
+ * the adopted config may have been set back to before it, and then have promised somebody an epoch that hides its age.
+ */
+static bool is_complete(const struct set *set, const struct leg *leg, const struct voter *voter)
+{
+	return is_same_boot(leg, voter) &&
+	       (config_compare(&leg->config, &set->adopted) == 0 || MUTANT(set_back_is_complete));
+}
+
 /* What is known of the in-sync replicas of the adopted config. */
 struct members {
-	uint8_t in, answered, unchanged, same_boot;
+	uint8_t in, answered, unchanged, same_boot, complete;
 };
 
 static struct members look_at_members(struct engine *engine, const struct set *set, uint8_t answered)
@@ -188,6 +197,7 @@ static struct members look_at_members(struct engine *engine, const struct set *s
 		ret.answered |= leg_bit(leg);
 		ret.unchanged |= is_same_process(leg, voter) ? leg_bit(leg) : 0;
 		ret.same_boot |= is_same_boot(leg, voter) ? leg_bit(leg) : 0;
+		ret.complete |= is_complete(set, leg, voter) ? leg_bit(leg) : 0;
 	}
 	return ret;
 }
@@ -293,7 +303,7 @@ static int check_members(struct engine *engine, struct set *set, uint8_t answere
 	uint8_t missing = members->in & ~members->answered;
 	char names[256];
 
-	if (!members->unchanged && !members->same_boot && members->answered != members->in) {
+	if (!members->unchanged && !members->complete && members->answered != members->in) {
 		(void)err_set(err, -EAGAIN,
 			      "volume %s, set %u: no replica in sync (gen %" PRIu32
 			      ") is known to have everything; all of them are needed, missing: %s",
@@ -337,17 +347,17 @@ static int take_gens(struct engine *engine, struct set *set, uint8_t answered, s
 	return 0;
 }
 
-/* Who is the process that it was has its list, too. Who only is on the same boot has all that was acknowledged: it
- * stays in, but what was under way is known to nobody, and everybody else is compared in full, whatever his own list
- * says. Without either, all are needed, and may be made equal to one whose boot took unsynced data with it. */
+/* Who is the process that it was has its list, too. Who is only complete stays in, but what was under way is known to
+ * nobody, and everybody else is compared in full, whatever his own list says. Without either, all are needed, and may
+ * be made equal to one whose boot took unsynced data with it. */
 static void count_members(struct set *set, const struct members *members)
 {
 	uint8_t others = members->answered;
 
-	set->counted = members->unchanged ? members->unchanged : members->same_boot;
+	set->counted = members->unchanged ? members->unchanged : members->complete;
 	set->lost_lists = !members->unchanged && !MUTANT(lost_lists_are_empty);
-	set->lost_data = set->is_forced || !set->counted;
-	if (set->lost_data)
+	set->lost_data = set->is_forced || (!set->counted && members->same_boot != members->in);
+	if (!set->counted)
 		set->counted = members->answered;
 	else if (!members->unchanged && !MUTANT(absent_by_lost_lists))
 		others = members->in;

@@ -73,19 +73,21 @@ bool truth_is_same_process(const struct world *world, unsigned set, unsigned in_
 	return truth_is_same_process_by(world, &world->truth.sets[set].chosen, set, in_set);
 }
 
-/* R3.3: every replica in sync lost power. */
+/* R3.3: no replica in sync is the process it was, and one lost power. */
 static bool is_lost(struct world *world, unsigned set, const struct truth_config *config)
 {
+	bool has_lost_power = false;
 	struct uuid boot_id;
 
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		if (!(config->in & 1u << i))
 			continue;
-		boot_id = server_boot_id(server_at(world, set, i));
-		if (truth_is_same_process_by(world, config, set, i) || uuid_equal(&config->voters[i].boot_id, &boot_id))
+		if (truth_is_same_process_by(world, config, set, i))
 			return false;
+		boot_id = server_boot_id(server_at(world, set, i));
+		has_lost_power |= !uuid_equal(&config->voters[i].boot_id, &boot_id);
 	}
-	return true;
+	return has_lost_power;
 }
 
 /* Above the chosen one there may be proposals that reached somebody: any of them may have been adopted. */

@@ -64,6 +64,24 @@ static void a_member_that_was_rolled_back_is_not_counted_and_the_attach_names_it
 	CHECK_EQ_U64(3, h.replicas[0].promised.epoch);
 }
 
+/* Somebody asked it for a promise meanwhile, and came to nothing. */
+static void one_whose_promise_hides_its_age_does_not_do_for_the_others(void)
+{
+	struct engine_options options = harness_options();
+
+	options.attach_limit_ns = 20000000000ull;
+	scene_pair(&h, contents, &options);
+	scene_was_attached(&h, 3);
+	h.replicas[0].is_reachable = false;
+	h.replicas[1].incarnation++;
+	set_back(1);
+	h.replicas[1].promised = (struct ballot){4, 44};
+	scene_attach(&h);
+	go_on(30);
+	CHECK_EQ_U64(1, h.attached_count);
+	CHECK_STR_HAS("all of them are needed, missing: r0", h.attached_text);
+}
+
 static void with_its_newer_disk_it_is_counted_again(void)
 {
 	scene_pair(&h, contents, NULL);
@@ -279,6 +297,7 @@ static void what_it_was_told_once_is_not_forgotten(void)
 
 static const struct check_test tests[] = {
 	CHECK_TEST(a_member_that_was_rolled_back_is_not_counted_and_the_attach_names_it),
+	CHECK_TEST(one_whose_promise_hides_its_age_does_not_do_for_the_others),
 	CHECK_TEST(with_its_newer_disk_it_is_counted_again),
 	CHECK_TEST(beside_a_member_that_remembers_it_goes_out_and_stays_refused),
 	CHECK_TEST(the_same_epoch_promised_to_another_is_no_promise_either),

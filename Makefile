@@ -109,6 +109,7 @@ $(B)/tests/unit/test_gateway_opts: $(B)/gateway/drivers/opts.o
 $(B)/tests/unit/test_run_dir: $(B)/gateway/drivers/run_dir.o
 $(B)/tests/unit/test_events: $(addprefix $(B)/gateway/drivers/,events.o event_file.o)
 $(B)/tests/unit/test_ublk_probe: $(addprefix $(B)/gateway/drivers/ublk_,probe.o ctl.o)
+$(B)/tests/unit/test_ublk_takeover: $(B)/gateway/drivers/ublk_takeover.o $(B)/gateway/drivers/flight.o
 $(B)/tests/unit/test_ublk_request: $(addprefix $(B)/gateway/drivers/ublk_,request.o bounce.o)
 $(addprefix $(B)/tests/unit/test_store_,digest sync): $(addprefix $(B)/replica-server/drivers/,store_file.o buffers.o digest.o)
 $(B)/tests/unit/test_witness_dir: $(addprefix $(B)/replica-server/drivers/,replica_make.o replica_dir.o dir_lock.o store_check.o)

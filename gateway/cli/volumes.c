@@ -162,16 +162,16 @@ static bool left_device(const struct cli *cli, const char *name, char ret[DEVICE
 	return digits > 0 && digits <= DEVICE_DIGITS_MAX;
 }
 
-/* A killed gateway leaves its socket, and its ublk device, which stands in the way of the next one. */
+/* A killed gateway leaves its socket, and its ublk device. */
 static int explain_dead(const struct cli *cli, const char *name, const char *socket, struct err *err)
 {
 	char device[DEVICE_DIGITS_MAX + 1];
 
 	if (left_device(cli, name, device))
 		return err_set(err, -ECONNREFUSED,
-			       "its gateway is dead: nobody listens on %s; 'lockstep-gateway --delete-device %s' fails "
-			       "what waits in its device and removes that, then 'lockstep volume attach %s'",
-			       socket, device, name);
+			       "its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' takes its device "
+			       "and what waits in it over, 'lockstep-gateway --delete-device %s' fails and removes them",
+			       socket, name, device);
 	return err_set(err, -ECONNREFUSED,
 		       "its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' brings it back", socket,
 		       name);

@@ -226,11 +226,22 @@ static void on_job_done(void *ctx, struct device_job *job)
 
 /* ---- Letters from the data thread. ---- */
 
+/* Others may pass: what waits in the device waits for the next attachment. */
+static void give_up_device(struct control *control)
+{
+	struct frontend *fe = control->options->frontend;
+
+	if (control->options->loop.engine.is_recovery && fe->ops->give_up)
+		fe->ops->give_up(fe);
+}
+
 static void on_attached(struct control *control, const struct letter *letter)
 {
 	if (control->state != CONTROL_ATTACHING)
 		return;
 	if (letter->a) {
+		if (letter->a == ESTALE || letter->a == EIO)
+			give_up_device(control);
 		fail(control, letter->a == EHOSTUNREACH ? GATEWAY_EXIT_ABSENT : GATEWAY_EXIT_REFUSED, -(int)letter->a,
 		     letter->data ? letter->data : "attachment refused");
 		begin_end(control);

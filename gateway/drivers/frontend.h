@@ -35,6 +35,9 @@ struct frontend_ops {
 	 * `ret_nonces` names the attachments that may have served it (R11). `nonce` is one of them from here on.
 	 * NULL: the device never outlives its gateway. */
 	bool (*recovers)(struct frontend *fe, uint64_t nonce, uint64_t ret_nonces[DEVICE_NONCES_MAX]);
+	/* Control thread, instead of start(): the attachment was refused because what the device has in flight must not
+	 * be issued again (R8, R11): it fails. NULL as recovers(). */
+	void (*give_up)(struct frontend *fe);
 	/* Data thread, at its start: register buffers with the ring, begin to listen to start(). */
 	int (*arm)(struct frontend *fe, struct err *err);
 	/* Data thread: a completion whose user_data kind is UD_FRONTEND. */

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/uring.h"
 #include "gateway/core/engine.h"
+#include "gateway/drivers/flight.h"
 #include "gateway/drivers/shm_ring.h"
 
 static_assert((int)SHM_READ == REQUEST_READ && (int)SHM_WRITE == REQUEST_WRITE && (int)SHM_FLUSH == REQUEST_FLUSH &&
@@ -54,17 +55,11 @@ static bool shm_recovers(struct frontend *fe, uint64_t nonce, uint64_t ret_nonce
 	struct frontend_shm *shm = to_shm(fe);
 	uint64_t *nonces = shm->map.header->nonces;
 	bool is_recovery = shm->map.header->serving && !shm->map.header->stopped;
-	unsigned count = 0;
 
 	if (!is_recovery)
 		memset(nonces, 0, sizeof(shm->map.header->nonces));
 	memcpy(ret_nonces, nonces, sizeof(shm->map.header->nonces));
-	while (count < DEVICE_NONCES_MAX && nonces[count])
-		count++;
-	/* Too many attempts: the first stays, it is the one that served. */
-	if (count == DEVICE_NONCES_MAX)
-		memmove(&nonces[1], &nonces[2], (--count - 1) * sizeof(*nonces));
-	nonces[count] = nonce;
+	flight_add_nonce(nonces, nonce);
 	shm->nonce = nonce;
 	return is_recovery;
 }
@@ -275,8 +270,7 @@ static int shm_start(struct frontend *fe, struct err *err)
 	header->block_bytes = shm->options.block_bytes;
 	header->gateway_pid = (uint32_t)getpid();
 	header->stopped = 0;
-	memset(header->nonces, 0, sizeof(header->nonces));
-	header->nonces[0] = shm->nonce;
+	flight_keep_nonce(header->nonces, shm->nonce);
 	__atomic_store_n(&shm->rescan, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&shm->started, true, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&header->serving, 1, __ATOMIC_SEQ_CST);

@@ -3,10 +3,7 @@
  *
  * Slot = tag. Zero-copy: the driver keeps each request's pages in our ring's buffer table at index = tag; requests that
  * found no place there (NEED_REG_BUF) borrow a bounce buffer. Copy: the kernel copies to and from a buffer per tag. */
-#include "gateway/drivers/frontend_ublk.h"
-
 #include <errno.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,57 +12,15 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "common/list.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/uring.h"
-#include "gateway/core/engine.h"
-#include "gateway/drivers/device_link.h"
-#include "gateway/drivers/ublk_bounce.h"
+#include "gateway/drivers/run_dir.h"
 #include "gateway/drivers/ublk_ctl.h"
+#include "gateway/drivers/ublk_frontend.h"
 #include "gateway/drivers/ublk_request.h"
 
 #define UD_WAKE (1ull << 32) /* our user_data bits: else the tag */
-
-/* What start() and stop() ask of the data thread. */
-enum wish { WISH_NONE, WISH_FETCH, WISH_CLOSE };
-
-enum slot_state {
-	SLOT_GONE,   /* no command of ours is with the driver */
-	SLOT_IDLE,   /* fetched: the driver may give us a request */
-	SLOT_WAITS,  /* has a request that waits for a bounce buffer */
-	SLOT_BUSY,   /* the engine has it */
-	SLOT_FAILED, /* completed with -EIO by fail_all(); the engine's completion will be ignored */
-};
-
-struct slot {
-	struct list waits; /* for a bounce buffer, while SLOT_WAITS */
-	enum slot_state state;
-	struct request request;
-	uint8_t *bounce; /* borrowed, or NULL */
-};
-
-struct frontend_ublk {
-	struct frontend fe;
-	struct frontend_ublk_options options;
-	struct ublk_ctl *ctl;
-	struct ublk_choice choice;
-	struct ublk_device device;
-	bool exists; /* start() succeeded; atomic: status reads it */
-	int wake_fd; /* eventfd, read by the ring; blocking: io_uring does not wait on O_NONBLOCK files */
-	uint64_t wake_count;
-	enum wish wish; /* atomic */
-	sem_t closed;	/* posted by the data thread after WISH_CLOSE */
-	bool failing;
-	bool registered;	   /* copy mode: `buffers` are in the ring's table */
-	uint8_t *buffers;	   /* copy mode: IO_BYTES_MAX per tag */
-	struct ublk_bounce bounce; /* zero-copy mode */
-	struct slot slots[];
-};
-
-static struct frontend_ublk *to_ublk(struct frontend *fe)
-{
-	return container_of(fe, struct frontend_ublk, fe);
-}
 
 static uint8_t *copy_buffer(const struct frontend_ublk *ublk, unsigned tag)
 {
@@ -102,6 +57,7 @@ static void queue_command(struct frontend_ublk *ublk, uint32_t op, unsigned tag,
 
 static void commit(struct frontend_ublk *ublk, unsigned tag, int error)
 {
+	flight_give_back(&ublk->flight, tag);
 	queue_command(ublk, UBLK_U_IO_COMMIT_AND_FETCH_REQ, tag, ublk_request_result(&ublk->slots[tag].request, error));
 }
 
@@ -200,6 +156,8 @@ static void take_request(struct frontend_ublk *ublk, unsigned tag)
 	struct slot *slot = &ublk->slots[tag];
 	int error = ublk->failing ? -EIO : ublk_request_decode(desc, tag, &slot->request);
 
+	flight_take(&ublk->flight, tag);
+	ublk_takeover_came(&ublk->takeover, tag);
 	if (error) {
 		commit(ublk, tag, error);
 		return;
@@ -213,11 +171,23 @@ static void take_request(struct frontend_ublk *ublk, unsigned tag)
 	ublk_bounce_wait(&ublk->bounce, &slot->waits);
 }
 
+static void end_takeover(struct frontend_ublk *ublk)
+{
+	if (!ublk_takeover_ends(&ublk->takeover, clock_now_ns()))
+		return;
+	if (ublk->takeover.missing)
+		log_error("event=requests_missing device=%s count=%u reason=\"the kernel did not issue them again\"",
+			  ublk->device.block_path, ublk->takeover.missing);
+	engine_recovered(ublk->fe.engine);
+}
+
 /* Outside of any engine action: complete() only gives buffers back. */
 static void ublk_poll(struct frontend *fe)
 {
 	struct frontend_ublk *ublk = to_ublk(fe);
 
+	if (ublk->takeover.is_on)
+		end_takeover(ublk);
 	while (ublk_bounce_is_ready(&ublk->bounce)) {
 		uint8_t *buffer;
 		struct slot *slot = container_of(ublk_bounce_lend(&ublk->bounce, &buffer), struct slot, waits);
@@ -344,65 +314,6 @@ static int ublk_arm(struct frontend *fe, struct err *err)
 	return 0;
 }
 
-static void tell_data_thread(struct frontend_ublk *ublk, enum wish wish)
-{
-	uint64_t one = 1;
-
-	__atomic_store_n(&ublk->wish, wish, __ATOMIC_RELEASE);
-	if (write(ublk->wake_fd, &one, sizeof(one)) < 0)
-		(void)0; /* cannot fail for a count of one */
-}
-
-/* After the last completion: only then may the descriptor go, and only without it can the device be deleted. */
-static int close_and_remove(struct frontend_ublk *ublk, struct err *err)
-{
-	int rc;
-
-	tell_data_thread(ublk, WISH_CLOSE);
-	while (sem_wait(&ublk->closed))
-		; /* EINTR */
-	rc = ublk_device_remove(&ublk->device, err);
-	if (rc)
-		return rc;
-	run_dir_forget_device(ublk->options.run_dir);
-	device_link_remove(ublk->device.block_path);
-	return 0;
-}
-
-static int ublk_start(struct frontend *fe, struct err *err)
-{
-	struct frontend_ublk *ublk = to_ublk(fe);
-	int rc = ublk_device_add(ublk->ctl, &ublk->options.device, &ublk->choice, &ublk->device, err);
-
-	if (rc)
-		return rc;
-	rc = run_dir_record_device(ublk->options.run_dir, ublk->device.id, err);
-	if (rc)
-		goto err_remove;
-	tell_data_thread(ublk, WISH_FETCH);
-	rc = ublk_device_start(&ublk->device, err);
-	if (rc)
-		goto err_remove;
-	device_link_make(ublk->options.volume_name, ublk->device.block_path);
-	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
-	return 0;
-err_remove:
-	if (close_and_remove(ublk, NULL))
-		err_wrap(err, "%s is left behind", ublk->device.block_path);
-	return rc;
-}
-
-static int ublk_stop(struct frontend *fe, bool force, struct err *err)
-{
-	struct frontend_ublk *ublk = to_ublk(fe);
-	int rc = ublk_device_stop(&ublk->device, force, err);
-
-	if (rc)
-		return rc;
-	__atomic_store_n(&ublk->exists, false, __ATOMIC_RELEASE);
-	return close_and_remove(ublk, err);
-}
-
 static void ublk_destroy(struct frontend *fe)
 {
 	struct frontend_ublk *ublk = to_ublk(fe);
@@ -413,6 +324,7 @@ static void ublk_destroy(struct frontend *fe)
 	if (ublk->wake_fd >= 0)
 		close(ublk->wake_fd);
 	ublk_ctl_close(ublk->ctl);
+	flight_close(&ublk->flight);
 	sem_destroy(&ublk->closed);
 	free(ublk);
 }
@@ -436,14 +348,16 @@ static const char *ublk_mode_reason(const struct frontend *fe)
 
 static const struct frontend_ops ublk_ops = {
 	.name = "ublk",
+	.recovers = ublk_lifetime_recovers,
+	.give_up = ublk_lifetime_give_up,
 	.arm = ublk_arm,
 	.on_cqe = ublk_on_cqe,
 	.complete = ublk_complete,
 	.payload = ublk_payload,
 	.copy_out = ublk_copy_out,
 	.copy_in = ublk_copy_in,
-	.start = ublk_start,
-	.stop = ublk_stop,
+	.start = ublk_lifetime_start,
+	.stop = ublk_lifetime_stop,
 	.destroy = ublk_destroy,
 	.device = ublk_device_name,
 	.mode = ublk_mode,
@@ -458,24 +372,14 @@ static int choose_mode(struct frontend_ublk *ublk, struct err *err)
 	struct ublk_facts facts;
 	int rc = ublk_facts_probe(ublk->ctl, &facts, err);
 
-	return rc ? rc : ublk_choose(&facts, ublk->options.mode, &ublk->choice, err);
-}
-
-static int refuse_leftover(struct frontend_ublk *ublk, struct err *err)
-{
-	uint32_t id;
-	int rc = run_dir_device(ublk->options.run_dir, &id, err);
-
 	if (rc)
-		return rc == -ENOENT ? 0 : rc;
-	if (ublk_device_is_leftover(ublk->ctl, id, &ublk->options.device.volume_uuid))
-		return err_set(err, -EBUSY,
-			       "/dev/ublkb%u: left by a killed gateway of this volume; `lockstep-gateway "
-			       "--delete-device %u` fails "
-			       "what waits in it and removes it",
-			       id, id);
-	run_dir_forget_device(ublk->options.run_dir);
-	return 0;
+		return rc;
+	if (!ublk->is_left)
+		return ublk_choose(&facts, ublk->options.mode, &ublk->choice, err);
+	rc = ublk_choose_again(&facts, ublk->options.mode, ublk->left.flags, &ublk->choice, err);
+	if (rc)
+		err_wrap(err, "/dev/ublkb%u", ublk->left.dev_id);
+	return rc;
 }
 
 static int take_memory(struct frontend_ublk *ublk)
@@ -492,10 +396,12 @@ static int take_memory(struct frontend_ublk *ublk)
 
 static int set_up(struct frontend_ublk *ublk, struct err *err)
 {
-	int rc = choose_mode(ublk, err);
+	int rc = flight_open(ublk->options.run_dir->flight_path, &ublk->flight, err);
 
 	if (!rc)
-		rc = refuse_leftover(ublk, err);
+		rc = ublk_lifetime_look_for_left(ublk, err);
+	if (!rc)
+		rc = choose_mode(ublk, err);
 	if (rc)
 		return rc;
 	ublk->fe.memory_is_pinned = ublk->choice.zero_copy;

@@ -24,6 +24,7 @@
 #include "gateway/drivers/letters.h"
 #include "gateway/drivers/run_dir.h"
 #include "gateway/drivers/ublk_ctl.h"
+#include "gateway/drivers/ublk_leftover.h"
 #include "gateway/drivers/volume_file.h"
 
 /* Letters that can be under way at once: a few for each lane, a few of everything else. */
@@ -234,7 +235,7 @@ enum gateway_exit gateway_delete_device(const struct opts *opts, struct err *err
 
 	if (rc)
 		return GATEWAY_EXIT_NO_UBLK;
-	rc = ublk_device_delete_leftover(ctl, opts->device_id, err);
+	rc = ublk_leftover_delete(ctl, opts->device_id, err);
 	ublk_ctl_close(ctl);
 	if (rc == -EBUSY)
 		return GATEWAY_EXIT_BUSY;

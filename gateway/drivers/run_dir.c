@@ -78,6 +78,8 @@ int run_dir_open(const char *dir, const char *volume, struct run_dir *ret, struc
 	if (!rc)
 		rc = make_path(ret->nonce_path, dir, volume, "nonce", err);
 	if (!rc)
+		rc = make_path(ret->flight_path, dir, volume, "flight", err);
+	if (!rc)
 		rc = make_path(ret->events_path, dir, volume, "events", err);
 	if (!rc)
 		rc = make_path(lock_path, dir, volume, "lock", err);

@@ -1,7 +1,7 @@
 /* The gateway's files in the run directory: NAME.lock (held while it lives), NAME.sock (admin), NAME.device (which ublk
  * device is its own, so that a killed gateway's can be found and deleted), NAME.nonce (of the last attachment from here
- * that had nobody's lease to wait for any more), NAME.events and NAME.events.1 (event_file.h). Blocking; control
- * thread. */
+ * that had nobody's lease to wait for any more), NAME.flight (what it has in hand, flight.h), NAME.events and
+ * NAME.events.1 (event_file.h). Blocking; control thread. */
 #ifndef GATEWAY_DRIVERS_RUN_DIR_H
 #define GATEWAY_DRIVERS_RUN_DIR_H
 
@@ -16,6 +16,7 @@ struct run_dir {
 	char socket_path[PATH_MAX];
 	char device_path[PATH_MAX];
 	char nonce_path[PATH_MAX];
+	char flight_path[PATH_MAX];
 	char events_path[PATH_MAX];
 };
 

@@ -149,6 +149,17 @@ int ublk_ctl_set_params(struct ublk_ctl *ctl, uint32_t id, const struct ublk_par
 	return done(command(ctl, UBLK_U_CMD_SET_PARAMS, id, &copy, UBLK_PARAMS_BYTES, 0, -1));
 }
 
+int ublk_ctl_get_params(struct ublk_ctl *ctl, uint32_t id, struct ublk_params *ret)
+{
+	struct ublk_params params = {.len = UBLK_PARAMS_BYTES};
+	int rc = command(ctl, UBLK_U_CMD_GET_PARAMS, id, &params, UBLK_PARAMS_BYTES, 0, -1);
+
+	if (rc < 0)
+		return rc;
+	*ret = params;
+	return 0;
+}
+
 int ublk_ctl_info(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *ret)
 {
 	struct ublksrv_ctrl_dev_info info = {.dev_id = id};
@@ -175,7 +186,17 @@ int ublk_ctl_try_stop(struct ublk_ctl *ctl, uint32_t id)
 	return done(command(ctl, UBLK_U_CMD_TRY_STOP_DEV, id, NULL, 0, 0, -1));
 }
 
-int ublk_ctl_delete(struct ublk_ctl *ctl, uint32_t id)
+int ublk_ctl_start_recovery(struct ublk_ctl *ctl, uint32_t id)
 {
-	return done(command(ctl, UBLK_U_CMD_DEL_DEV, id, NULL, 0, 0, -1));
+	return done(command(ctl, UBLK_U_CMD_START_USER_RECOVERY, id, NULL, 0, 0, -1));
+}
+
+int ublk_ctl_end_recovery(struct ublk_ctl *ctl, uint32_t id, int pid, int timeout_ms)
+{
+	return done(command(ctl, UBLK_U_CMD_END_USER_RECOVERY, id, NULL, 0, (uint64_t)pid, timeout_ms));
+}
+
+int ublk_ctl_delete(struct ublk_ctl *ctl, uint32_t id, int timeout_ms)
+{
+	return done(command(ctl, UBLK_U_CMD_DEL_DEV, id, NULL, 0, 0, timeout_ms));
 }

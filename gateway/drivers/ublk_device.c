@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +17,7 @@
 
 #define NODE_WAIT_MS 5000   /* devtmpfs makes nodes at once, udev may take its time over owner and mode */
 #define START_WAIT_MS 30000 /* for the data thread to fetch all tags */
+#define OLD_SERVER_WAIT_MS 30000
 #define BUSY_RETRIES 10
 #define BUSY_PAUSE_MS 100
 #define GRANULARITY_BYTES 4096u
@@ -33,7 +33,7 @@ static size_t descs_size(unsigned queue_depth)
 	return (queue_depth * sizeof(struct ublksrv_io_desc) + page - 1) / page * page;
 }
 
-static uint64_t volume_mark(const struct uuid *volume)
+uint64_t ublk_device_mark(const struct uuid *volume)
 {
 	uint64_t mark;
 
@@ -56,6 +56,14 @@ static int open_node(const char *path, int flags, struct err *err)
 	}
 }
 
+static void name_device(struct ublk_device *device, uint32_t id, uint64_t flags)
+{
+	device->id = id;
+	device->flags = flags;
+	snprintf(device->block_path, sizeof(device->block_path), "/dev/ublkb%u", id);
+	snprintf(device->char_path, sizeof(device->char_path), "/dev/ublkc%u", id);
+}
+
 static int add(const struct ublk_device_spec *spec, const struct ublk_choice *choice, struct ublk_device *device,
 	       struct err *err)
 {
@@ -65,7 +73,7 @@ static int add(const struct ublk_device_spec *spec, const struct ublk_choice *ch
 		.max_io_buf_bytes = IO_BYTES_MAX,
 		.dev_id = spec->wanted_id,
 		.flags = choice->flags,
-		.ublksrv_flags = volume_mark(&spec->volume_uuid),
+		.ublksrv_flags = ublk_device_mark(&spec->volume_uuid),
 	};
 	int rc = ublk_ctl_add(device->ctl, &info);
 
@@ -76,10 +84,7 @@ static int add(const struct ublk_device_spec *spec, const struct ublk_choice *ch
 			       spec->wanted_id, spec->wanted_id);
 	if (rc)
 		return err_set(err, rc, "ublk: ADD_DEV: %s", strerror(-rc));
-	device->id = info.dev_id;
-	device->flags = info.flags;
-	snprintf(device->block_path, sizeof(device->block_path), "/dev/ublkb%u", info.dev_id);
-	snprintf(device->char_path, sizeof(device->char_path), "/dev/ublkc%u", info.dev_id);
+	name_device(device, info.dev_id, info.flags);
 	return 0;
 }
 
@@ -144,9 +149,49 @@ int ublk_device_add(struct ublk_ctl *ctl, const struct ublk_device_spec *spec, c
 		rc = open_and_map(spec, &device, err);
 	if (!rc)
 		*ret = device;
-	else if (ublk_ctl_delete(ctl, device.id))
+	else if (ublk_ctl_delete(ctl, device.id, -1))
 		err_wrap(err, "device %u could not even be deleted again", device.id);
 	return rc;
+}
+
+/* The dead server's descriptor is closed when the last send of its ring has ended, which a silent replica delays until
+ * its connection is given up (TCP_USER_TIMEOUT). */
+static int start_recovery(struct ublk_device *device, struct err *err)
+{
+	uint64_t deadline = clock_now_ns() + OLD_SERVER_WAIT_MS * NS_PER_MS;
+	int rc;
+
+	for (;;) {
+		rc = ublk_ctl_start_recovery(device->ctl, device->id);
+		if (rc != -EBUSY || clock_now_ns() >= deadline)
+			break;
+		usleep(BUSY_PAUSE_MS * 1000);
+	}
+	return rc ? err_set(err, rc, "%s: cannot be taken over: START_USER_RECOVERY: %s", device->block_path,
+			    strerror(-rc))
+		  : 0;
+}
+
+int ublk_device_take_over(struct ublk_ctl *ctl, const struct ublk_device_spec *spec,
+			  const struct ublksrv_ctrl_dev_info *info, struct ublk_device *ret, struct err *err)
+{
+	struct ublk_device device = {.ctl = ctl};
+	int rc;
+
+	name_device(&device, info->dev_id, info->flags);
+	rc = start_recovery(&device, err);
+	if (!rc)
+		rc = open_and_map(spec, &device, err);
+	if (!rc)
+		*ret = device;
+	return rc;
+}
+
+int ublk_device_resume(struct ublk_device *device, struct err *err)
+{
+	int rc = ublk_ctl_end_recovery(device->ctl, device->id, (int)getpid(), START_WAIT_MS);
+
+	return rc ? err_set(err, rc, "%s: END_USER_RECOVERY: %s", device->block_path, strerror(-rc)) : 0;
 }
 
 /* Writes an attribute of the device's queue, and reads it back: "value" or, among several, "[value]". */
@@ -265,43 +310,7 @@ void ublk_device_close(struct ublk_device *device)
 
 int ublk_device_remove(struct ublk_device *device, struct err *err)
 {
-	int rc = ublk_ctl_delete(device->ctl, device->id);
+	int rc = ublk_ctl_delete(device->ctl, device->id, -1);
 
 	return rc ? err_set(err, rc, "%s: DEL_DEV: %s", device->block_path, strerror(-rc)) : 0;
-}
-
-/* A process that was killed a moment ago may still be going: its ring holds the device until the last request ended. */
-static bool server_lives(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *info)
-{
-	for (unsigned i = 0; i < BUSY_RETRIES; i++) {
-		if (info->state != UBLK_S_DEV_LIVE || info->ublksrv_pid <= 0 || kill(info->ublksrv_pid, 0))
-			return false;
-		usleep(BUSY_PAUSE_MS * 1000);
-		if (ublk_ctl_info(ctl, id, info))
-			return false;
-	}
-	return true;
-}
-
-int ublk_device_delete_leftover(struct ublk_ctl *ctl, uint32_t id, struct err *err)
-{
-	struct ublksrv_ctrl_dev_info info;
-	int rc = ublk_ctl_info(ctl, id, &info);
-
-	if (rc)
-		return err_set(err, rc, "ublk device %u: %s", id, rc == -ENODEV ? "does not exist" : strerror(-rc));
-	if (server_lives(ctl, id, &info))
-		return err_set(err, -EBUSY, "/dev/ublkb%u: is served by the process %d; detach its volume", id,
-			       info.ublksrv_pid);
-	rc = ublk_ctl_stop(ctl, id);
-	if (!rc)
-		rc = ublk_ctl_delete(ctl, id);
-	return rc ? err_set(err, rc, "/dev/ublkb%u: cannot be deleted: %s", id, strerror(-rc)) : 0;
-}
-
-bool ublk_device_is_leftover(struct ublk_ctl *ctl, uint32_t id, const struct uuid *volume)
-{
-	struct ublksrv_ctrl_dev_info info;
-
-	return !ublk_ctl_info(ctl, id, &info) && info.ublksrv_flags == volume_mark(volume);
 }

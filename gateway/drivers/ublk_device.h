@@ -43,9 +43,15 @@ void ublk_device_close(struct ublk_device *device);
 /* DEL_DEV, after ublk_device_close(). */
 int ublk_device_remove(struct ublk_device *device, struct err *err) must_check;
 
-/* For a device whose server is dead. -ENODEV: there is none; -EBUSY: its server lives. Errors name the device. */
-int ublk_device_delete_leftover(struct ublk_ctl *ctl, uint32_t id, struct err *err) must_check;
-/* Whether device `id` exists and carries the volume's mark. */
-bool ublk_device_is_leftover(struct ublk_ctl *ctl, uint32_t id, const struct uuid *volume);
+/* A device that its server left (ublk_leftover.h), with the requests that wait in it: the kernel lets it be served
+ * again; opens and maps as ublk_device_add() does. On error it is as it was, for another try. */
+int ublk_device_take_over(struct ublk_ctl *ctl, const struct ublk_device_spec *spec,
+			  const struct ublksrv_ctrl_dev_info *info, struct ublk_device *ret, struct err *err)
+	must_check;
+/* All tags must be about to be fetched. The requests come again, each as often as it has not been completed. */
+int ublk_device_resume(struct ublk_device *device, struct err *err) must_check;
+
+/* What marks a device as a volume's; the kernel keeps it with the device. */
+uint64_t ublk_device_mark(const struct uuid *volume);
 
 #endif

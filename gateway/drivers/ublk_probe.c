@@ -16,7 +16,7 @@
 /* Zero copy: the driver puts each request's pages into our buffer table and takes them out again; small payloads and
  * the rare request without a place in the table go through pread and pwrite. */
 #define NEEDED_FOR_ZERO_COPY (UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG | UBLK_F_USER_COPY)
-/* A killed gateway's device keeps its requests until somebody deletes it; without USER_RECOVERY the kernel would fail
+/* A killed gateway's device keeps its requests until it is taken over or deleted; without USER_RECOVERY the kernel would fail
  * them at once, and leave nothing to take over. */
 #define NEEDED_ALWAYS (UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
 #define WELCOME (UBLK_F_NO_AUTO_PART_SCAN | UBLK_F_QUIESCE | UBLK_F_UPDATE_SIZE)
@@ -117,5 +117,26 @@ int ublk_check_granted(const struct ublk_choice *choice, uint64_t granted, struc
 	if (missing)
 		return err_set(err, -EOPNOTSUPP, "ublk: the kernel did not grant %s to the device, though it lists it",
 			       missing);
+	return 0;
+}
+
+int ublk_choose_again(const struct ublk_facts *facts, enum ublk_mode wanted, uint64_t flags, struct ublk_choice *ret,
+		      struct err *err)
+{
+	enum ublk_mode has = flags & UBLK_F_AUTO_BUF_REG ? UBLK_MODE_ZERO_COPY : UBLK_MODE_COPY;
+	const char *name = has == UBLK_MODE_ZERO_COPY ? "zero-copy" : "copy";
+	int rc;
+
+	if (wanted != UBLK_MODE_AUTO && wanted != has)
+		return err_set(err, -EOPNOTSUPP,
+			       "the device of the killed gateway is of mode %s; use --mode %s or auto", name, name);
+	rc = ublk_choose(facts, has, ret, err);
+	if (!rc)
+		rc = ublk_check_granted(ret, flags, err);
+	if (rc)
+		return rc;
+	ret->flags = flags;
+	snprintf(ret->reason, sizeof(ret->reason), "taken over with the device of a killed gateway; kernel %s",
+		 facts->kernel);
 	return 0;
 }

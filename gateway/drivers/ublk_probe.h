@@ -34,6 +34,11 @@ int ublk_facts_probe(struct ublk_ctl *ctl, struct ublk_facts *ret, struct err *e
 int ublk_choose(const struct ublk_facts *facts, enum ublk_mode wanted, struct ublk_choice *ret, struct err *err)
 	must_check;
 
+/* For a device that was made by another gateway, with `flags`. 0, or -EOPNOTSUPP: it is not of the mode that is asked
+ * for, or cannot be served by this program. Pure. */
+int ublk_choose_again(const struct ublk_facts *facts, enum ublk_mode wanted, uint64_t flags, struct ublk_choice *ret,
+		      struct err *err) must_check;
+
 /* The flags that the kernel granted to the added device must be enough for `choice`. 0 or -EOPNOTSUPP. Pure. */
 int ublk_check_granted(const struct ublk_choice *choice, uint64_t granted, struct err *err) must_check;
 

@@ -111,6 +111,25 @@ static void a_device_that_was_granted_less_than_listed_is_refused(void)
 	CHECK_OK(ublk_check_granted(&choice, LINUX_7_3 & ~UBLK_F_QUIESCE, &err));
 }
 
+static void a_device_that_is_taken_over_keeps_its_mode(void)
+{
+	struct ublk_choice choice;
+	struct err err;
+
+	CHECK_OK(ublk_choose_again(&new_kernel, UBLK_MODE_AUTO, LINUX_7_3, &choice, NULL));
+	CHECK_TRUE(choice.zero_copy);
+	CHECK_EQ_U64(LINUX_7_3, choice.flags);
+	CHECK_STR_HAS("taken over", choice.reason);
+	CHECK_OK(ublk_choose_again(&new_kernel, UBLK_MODE_AUTO, RECOVERY, &choice, NULL));
+	CHECK_FALSE(choice.zero_copy);
+	CHECK_EQ_U64(RECOVERY, choice.flags);
+	CHECK_ERRNO(-EOPNOTSUPP, ublk_choose_again(&new_kernel, UBLK_MODE_COPY, LINUX_7_3, &choice, &err));
+	CHECK_STR_HAS("use --mode zero-copy", err.text);
+	CHECK_ERRNO(-EOPNOTSUPP, ublk_choose_again(&new_kernel, UBLK_MODE_ZERO_COPY, RECOVERY, &choice, &err));
+	CHECK_STR_HAS("use --mode copy", err.text);
+	CHECK_ERRNO(-EOPNOTSUPP, ublk_choose_again(&new_kernel, UBLK_MODE_AUTO, UBLK_F_USER_RECOVERY, &choice, &err));
+}
+
 static void positions_of_payloads_follow_the_kernel_s_layout(void)
 {
 	CHECK_EQ_U64(0x80000000ull, ublk_payload_pos(0, 0, 0));
@@ -128,6 +147,7 @@ static const struct check_test tests[] = {
 	CHECK_TEST(without_fixed_recv_bulk_reads_go_by_read_fixed_and_the_reason_says_so),
 	CHECK_TEST(a_kernel_without_recovery_is_refused_in_every_mode),
 	CHECK_TEST(a_device_that_was_granted_less_than_listed_is_refused),
+	CHECK_TEST(a_device_that_is_taken_over_keeps_its_mode),
 	CHECK_TEST(positions_of_payloads_follow_the_kernel_s_layout),
 };
 

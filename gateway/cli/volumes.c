@@ -168,10 +168,11 @@ static int explain_dead(const struct cli *cli, const char *name, const char *soc
 	char device[DEVICE_DIGITS_MAX + 1];
 
 	if (left_device(cli, name, device))
-		return err_set(err, -ECONNREFUSED,
-			       "its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' takes its device "
-			       "and what waits in it over, 'lockstep-gateway --delete-device %s' fails and removes them",
-			       socket, name, device);
+		return err_set(
+			err, -ECONNREFUSED,
+			"its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' takes its device "
+			"and what waits in it over, 'lockstep-gateway --delete-device %s' fails and removes them",
+			socket, name, device);
 	return err_set(err, -ECONNREFUSED,
 		       "its gateway is dead: nobody listens on %s; 'lockstep volume attach %s' brings it back", socket,
 		       name);

@@ -1,5 +1,6 @@
 /* The record of what a gateway has in hand, in memory shared with a file.
- * Knows no kernel interface and no request. On a request's path: a byte at its FETCH completion, a byte before its COMMIT. */
+ * Knows no kernel interface and no request. On a request's path: a byte at its FETCH completion, a byte before its
+ * COMMIT. */
 #include "gateway/drivers/flight.h"
 
 #include <errno.h>

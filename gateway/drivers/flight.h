@@ -39,7 +39,8 @@ void flight_set_device(struct flight *flight, uint32_t device_id);
 void flight_take(struct flight *flight, unsigned tag);
 void flight_give_back(struct flight *flight, unsigned tag);
 
-/* An attachment begins that may come to serve the device. Too many in vain: the first stays, it is the one that served. */
+/* An attachment begins that may come to serve the device. Too many in vain: the first stays, it is the one that served.
+ */
 void flight_add_nonce(uint64_t nonces[DEVICE_NONCES_MAX], uint64_t nonce);
 /* It serves: whoever comes next follows it alone. */
 void flight_keep_nonce(uint64_t nonces[DEVICE_NONCES_MAX], uint64_t nonce);

@@ -20,8 +20,8 @@ struct frontend_ublk_options {
 };
 
 /* Probes the kernel and takes all memory; the device itself comes with ops->start(). `ctl` is taken, on error too.
- * A device that a killed gateway left is to be taken over by start(). 0; -EOPNOTSUPP: the mode is impossible; -EINVAL: the
- * device that was left does not fit; -EBUSY: nothing is known of its requests; -ENOMEM. */
+ * A device that a killed gateway left is to be taken over by start(). 0; -EOPNOTSUPP: the mode is impossible; -EINVAL:
+ * the device that was left does not fit; -EBUSY: nothing is known of its requests; -ENOMEM. */
 int frontend_ublk_new(const struct frontend_ublk_options *options, struct ublk_ctl *ctl, struct frontend **ret,
 		      struct err *err) must_check;
 

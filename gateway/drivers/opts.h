@@ -23,10 +23,10 @@ enum gateway_exit {
 	GATEWAY_EXIT_REFUSED = 4,  /* the replicas refused the attachment */
 	GATEWAY_EXIT_NO_UBLK = 5,  /* no ublk in the kernel, not loaded, or not permitted */
 	GATEWAY_EXIT_MODE = 6,	   /* the mode asked for is impossible here */
-	GATEWAY_EXIT_BUSY = 7,	   /* another gateway serves the volume, or a killed one left a device without a record */
-	GATEWAY_EXIT_DEVICE = 8,   /* the device could not be made or set up */
-	GATEWAY_EXIT_LOST = 9,	   /* detached by force: what was not durable everywhere may be lost */
-	GATEWAY_EXIT_ABSENT = 10,  /* no majority, or none of the replicas in sync, answered in time */
+	GATEWAY_EXIT_BUSY = 7,	 /* another gateway serves the volume, or a killed one left a device without a record */
+	GATEWAY_EXIT_DEVICE = 8, /* the device could not be made or set up */
+	GATEWAY_EXIT_LOST = 9,	 /* detached by force: what was not durable everywhere may be lost */
+	GATEWAY_EXIT_ABSENT = 10, /* no majority, or none of the replicas in sync, answered in time */
 };
 
 enum frontend_kind { FRONTEND_UBLK, FRONTEND_SHM };

@@ -62,8 +62,8 @@ static inline struct frontend_ublk *to_ublk(struct frontend *fe)
 	return container_of(fe, struct frontend_ublk, fe);
 }
 
-/* A killed gateway's device of this volume, if there is one, becomes `left`; else the record of requests is new. 0; -EINVAL:
- * it does not fit; -EBUSY: nothing is known of its requests. */
+/* A killed gateway's device of this volume, if there is one, becomes `left`; else the record of requests is new. 0;
+ * -EINVAL: it does not fit; -EBUSY: nothing is known of its requests. */
 int ublk_lifetime_look_for_left(struct frontend_ublk *ublk, struct err *err) must_check;
 /* frontend_ops of these names. */
 bool ublk_lifetime_recovers(struct frontend *fe, uint64_t nonce, uint64_t ret_nonces[DEVICE_NONCES_MAX]);

@@ -1,5 +1,5 @@
-/* Devices whose gateway was killed: their requests wait in the kernel, until a gateway of the same volume takes the device
- * over (ublk_device_take_over()), or somebody deletes it. Blocking; never the data thread. */
+/* Devices whose gateway was killed: their requests wait in the kernel, until a gateway of the same volume takes the
+ * device over (ublk_device_take_over()), or somebody deletes it. Blocking; never the data thread. */
 #ifndef GATEWAY_DRIVERS_UBLK_LEFTOVER_H
 #define GATEWAY_DRIVERS_UBLK_LEFTOVER_H
 

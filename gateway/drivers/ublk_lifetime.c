@@ -1,5 +1,6 @@
 /* Makes, takes over and removes the block device of the ublk frontend, while the data thread serves.
- * Knows no request but whether the dead gateway had it. Not on a request's path: before the first one and after the last. */
+ * Knows no request but whether the dead gateway had it. Not on a request's path: before the first one and after the
+ * last. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -16,8 +16,8 @@
 /* Zero copy: the driver puts each request's pages into our buffer table and takes them out again; small payloads and
  * the rare request without a place in the table go through pread and pwrite. */
 #define NEEDED_FOR_ZERO_COPY (UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG | UBLK_F_USER_COPY)
-/* A killed gateway's device keeps its requests until it is taken over or deleted; without USER_RECOVERY the kernel would fail
- * them at once, and leave nothing to take over. */
+/* A killed gateway's device keeps its requests until it is taken over or deleted; without USER_RECOVERY the kernel
+ * would fail them at once, and leave nothing to take over. */
 #define NEEDED_ALWAYS (UBLK_F_CMD_IOCTL_ENCODE | UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
 #define WELCOME (UBLK_F_NO_AUTO_PART_SCAN | UBLK_F_QUIESCE | UBLK_F_UPDATE_SIZE)
 

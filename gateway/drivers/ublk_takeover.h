@@ -1,6 +1,6 @@
-/* When the requests that a killed gateway had in hand have all come again: no read may be served before (R11), because a
- * write that comes later could bring back what another one has replaced meanwhile, under the reader's eyes.
- * No system calls and no clock: the caller says what time it is. */
+/* When the requests that a killed gateway had in hand have all come again: no read may be served before (R11), because
+ * a write that comes later could bring back what another one has replaced meanwhile, under the reader's eyes. No system
+ * calls and no clock: the caller says what time it is. */
 #ifndef GATEWAY_DRIVERS_UBLK_TAKEOVER_H
 #define GATEWAY_DRIVERS_UBLK_TAKEOVER_H
 
@@ -22,8 +22,9 @@ void ublk_takeover_begin(struct ublk_takeover *takeover, const uint8_t *in_hand,
 void ublk_takeover_resumed(struct ublk_takeover *takeover, uint64_t now_ns);
 /* Data thread: the tag has a request. */
 void ublk_takeover_came(struct ublk_takeover *takeover, unsigned tag);
-/* Data thread. True once, when all have come, and when there was time enough for those whose completion the dead gateway had
- * under way, of which nobody knows whether the kernel heard; or when those that are missing (`missing`) come no more. */
+/* Data thread. True once, when all have come, and when there was time enough for those whose completion the dead
+ * gateway had under way, of which nobody knows whether the kernel heard; or when those that are missing (`missing`)
+ * come no more. */
 bool ublk_takeover_ends(struct ublk_takeover *takeover, uint64_t now_ns);
 
 #endif

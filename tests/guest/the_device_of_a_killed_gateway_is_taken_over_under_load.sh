@@ -52,7 +52,7 @@ takeover()
 
 for mode in $(modes_of_this_kernel); do
 	gateway_begin v --mode "$mode"
-	load_begin 15
+	load_begin 8
 	takeover "$mode" --mode "$mode"
 	while sleep 1 && ! load_ended; do takeover "$mode, again" --mode "$mode"; done
 	load_is_well "$mode"
@@ -62,7 +62,7 @@ done
 
 # With sends that a stopped replica does not take, which hold the device until their connection is given up.
 gateway_begin v
-load_begin 20
+load_begin 12
 replica_signal c STOP
 sleep 1
 takeover "a stopped replica"

@@ -3,16 +3,30 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/limits.h"
+#include "common/process.h"
 #include "gateway/drivers/ublk_ctl.h"
 
 #define BUSY_RETRIES 10
 #define BUSY_PAUSE_MS 100
 #define OPEN_ELSEWHERE_MS 2000
+
+/* A process that was killed a moment ago may still be going; its ring holds the device until the last request ended,
+ * also when the process is gone. */
+static bool server_lives(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *info)
+{
+	for (unsigned i = 0; i < BUSY_RETRIES; i++) {
+		if (info->state != UBLK_S_DEV_LIVE || info->ublksrv_pid <= 0 || process_has_ended(info->ublksrv_pid))
+			return false;
+		usleep(BUSY_PAUSE_MS * 1000);
+		if (ublk_ctl_info(ctl, id, info))
+			return false;
+	}
+	return true;
+}
 
 static int refuse(uint32_t id, const char *what, uint64_t has, uint64_t asked, struct err *err)
 {
@@ -47,22 +61,10 @@ static int check_fits(struct ublk_ctl *ctl, const struct ublksrv_ctrl_dev_info *
 int ublk_leftover_find(struct ublk_ctl *ctl, uint32_t id, const struct ublk_device_spec *spec,
 		       struct ublksrv_ctrl_dev_info *ret, struct err *err)
 {
-	if (ublk_ctl_info(ctl, id, ret) || ret->ublksrv_flags != ublk_device_mark(&spec->volume_uuid))
+	if (ublk_ctl_info(ctl, id, ret) || ret->ublksrv_flags != ublk_device_mark(&spec->volume_uuid) ||
+	    server_lives(ctl, id, ret))
 		return -ENOENT;
 	return check_fits(ctl, ret, spec, err);
-}
-
-/* A process that was killed a moment ago may still be going: its ring holds the device until the last request ended. */
-static bool server_lives(struct ublk_ctl *ctl, uint32_t id, struct ublksrv_ctrl_dev_info *info)
-{
-	for (unsigned i = 0; i < BUSY_RETRIES; i++) {
-		if (info->state != UBLK_S_DEV_LIVE || info->ublksrv_pid <= 0 || kill(info->ublksrv_pid, 0))
-			return false;
-		usleep(BUSY_PAUSE_MS * 1000);
-		if (ublk_ctl_info(ctl, id, info))
-			return false;
-	}
-	return true;
 }
 
 int ublk_leftover_delete(struct ublk_ctl *ctl, uint32_t id, struct err *err)
@@ -83,8 +85,11 @@ int ublk_leftover_delete(struct ublk_ctl *ctl, uint32_t id, struct err *err)
 
 int ublk_leftover_fail(struct ublk_ctl *ctl, uint32_t id)
 {
-	int rc = ublk_ctl_stop(ctl, id);
+	struct ublksrv_ctrl_dev_info info;
+	int rc = ublk_ctl_info(ctl, id, &info);
 
+	if (!rc)
+		rc = server_lives(ctl, id, &info) ? -EBUSY : ublk_ctl_stop(ctl, id);
 	if (!rc)
 		rc = ublk_ctl_delete(ctl, id, OPEN_ELSEWHERE_MS);
 	return rc == -ETIMEDOUT ? 0 : rc;

@@ -9,8 +9,8 @@
 #include "common/err.h"
 #include "gateway/drivers/ublk_device.h"
 
-/* Device `id`, if it is this volume's. 0; -ENOENT: there is none, or it is another's; -EINVAL: it was made with another
- * queue depth or size than `spec` says, and cannot be taken over so. */
+/* Device `id`, if it is this volume's. 0; -ENOENT: there is none, or it is another's, or a process serves it; -EINVAL:
+ * it was made with another queue depth or size than `spec` says, and cannot be taken over so. */
 int ublk_leftover_find(struct ublk_ctl *ctl, uint32_t id, const struct ublk_device_spec *spec,
 		       struct ublksrv_ctrl_dev_info *ret, struct err *err) must_check;
 /* Fails what waits in it, and removes it. -ENODEV: there is none; -EBUSY: its server lives. Errors name the device. */

@@ -2,7 +2,7 @@
 # SIGKILL of the gateway under a load that verifies what it wrote: the next gateway takes the device over, the load waits
 # meanwhile and sees no error and no stale block. Also with a replica that is stopped, a mounted file system, and again and
 # again; a gateway that does not fit the device is refused and changes nothing; and where another host has attached the
-# volume meanwhile, nothing is repeated and the device fails.
+# volume meanwhile, nothing is repeated and the device fails. A device that somebody serves is left alone.
 # kernels: 7.3 6.12
 # limit: 300
 set -euo pipefail
@@ -16,6 +16,8 @@ has_written()
 {
 	(($(status v "$status_of_volume.write_bytes") > 2 << 20))
 }
+
+has_failed() { [[ $(state_of v) == failed ]]; }
 
 load_ended() { process_is_gone "$load"; }
 
@@ -114,5 +116,19 @@ dmesg -n 4
 on_host "$second"
 [[ $(state_of v) == serving ]] || fail "the second gateway is $(state_of v)"
 cmp -n $((64 << 20)) "$device" /dev/zero || fail "something of the first host was repeated"
+
+# A record that is out of date names a device that somebody serves: that is left alone.
+served=$device
+cp "$second/v.device" "$second/v.flight" "$first/"
+on_host "$first"
+gateway_begin v
+[[ $device != "$served" ]] || fail "the device that the second host serves was taken over"
+on_host "$second"
+wait_until 30 has_failed || fail "the second gateway is $(state_of v)"
+[[ -b $served ]] || fail "the device that the second host serves is gone"
+timeout 60 lockstep volume detach v --force || note "the detach of the fenced one says so: $?"
+wait_until 30 process_is_gone "$(pid_of v)" || fail "the fenced gateway does not end"
+gateway_forget v
+on_host "$first"
 gateway_detach v
 replicas_are_identical v 0 a b c || fail "the replicas differ"

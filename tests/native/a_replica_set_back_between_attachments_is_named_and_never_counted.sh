@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything is off, and the directory of one of three replicas is set back to what it was before the last attachment. The
-# attach is refused and names it; with the right directory it attaches. Evicted meanwhile, and set back to before it came
-# back in, it is compared in full, not only where stamps say so.
+# others attach without it, and it is refused by name; with the right directory it comes back. Evicted meanwhile, and set
+# back to before it came back in, it is compared in full, not only where stamps say so.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -51,14 +51,15 @@ cp -a "$dir" "$tmp/right"
 
 put earlier
 all_start
-attach=("$cli" volume attach vol --no-systemd --frontend "shm:$shm_dir/vol" --gateway-option=--attach-limit="$((4 * SLOW))")
-load_start vol --seconds 3600 --max 64k --seed 3 --fill
-says 5 "replica c \\($(replica_address c)\\): its state is older than what it had stored; its disk was rolled back" "${attach[@]}"
-end TERM "${load_pid[vol]}"
+attached_once 3
+c_is_refused() { "$cli" status vol | grep -q "its state is older than what it had stored; its disk was rolled back"; }
+wait_until 15 "c is refused by name" c_is_refused
+[[ $(json "[l['member'] for l in d['volumes'][0]['legs'] if l['name'] == 'c'][0]" "$cli" status vol) == out ]] ||
+	fail "$("$cli" status vol)"
 replica_kill c TERM
 put right
 replica_start c
-attached_once 4
+whole vol
 ended
 replicas_match vol 1m "a b c"
 

@@ -42,12 +42,12 @@ volume_create vol 16m
 volume_run vol --seconds 3600 --max 64k
 
 open_some 160
+printf 'L' >&"${flood[0]}"
 wait_until 15 "the server says that it has no descriptor left" log_has replica-a 'event=accept_paused .*Too many open files'
 unharmed "without descriptors"
 paused=$(grep -c event=accept_paused "$tmp/replica-a.log")
 ((paused < 200)) || fail "it tried $paused times to accept what it had no descriptor for"
 # Those that never say HELLO are dropped, so that after a while others are let in though nobody went away.
-printf 'L' >&"${flood[0]}"
 wait_until 30 "who says nothing is dropped" log_has replica-a 'event=dropped .*no HELLO within'
 close_all
 wait_until 15 "the next one is let in" is_listed

@@ -512,29 +512,17 @@ bool disk_are_equal(const struct world *world, const struct server *a, const str
 		      world->geometry.block_bytes) == 0;
 }
 
-/* It held change `seq` on its disk, until a power loss tore a later one, which never completed: what is left has no
- * number, nor has a copy of it. */
-static bool was_torn_after(const struct world *world, const struct server *server, unsigned block, uint64_t seq)
-{
-	const struct block_history *history = &world->history.blocks[block];
-	const struct disk_block *it = disk_voters_block(server, block);
-
-	return history->may_be_torn && history->torn_seq > seq && it->cache_seq == 0 && it->durable_max >= seq;
-}
-
 /* A write that was issued again, or copied, has one content and several numbers. */
 static bool has_the_bytes(struct world *world, struct server *server, unsigned block, uint64_t seq, bool durable)
 {
 	const uint8_t *bytes = voters_bytes(world, server, block, durable);
 
-	if (history_is_sent(world, block, seq, bytes))
+	if (history_is_sent(world, block, seq, bytes) || history_is_torn(world, block, seq, bytes))
 		return true;
 	for (unsigned i = 0; i < world->geometry.replicas; i++) {
 		struct server *other = server_at(world, block, i);
 
-		if (other == server)
-			continue;
-		if ((disk_voters_block(other, block)->cache_seq >= seq || was_torn_after(world, other, block, seq)) &&
+		if (other != server && disk_voters_block(other, block)->cache_seq >= seq &&
 		    memcmp(voters_bytes(world, other, block, false), bytes, world->geometry.block_bytes) == 0)
 			return true;
 	}

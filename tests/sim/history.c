@@ -75,6 +75,7 @@ void history_reset(struct world *world)
 	memset(history->completed_seq, 0, sizeof(history->completed_seq));
 	memset(history->flushed_seq, 0, sizeof(history->flushed_seq));
 	memset(history->sent, 0, sizeof(history->sent[0]) * world->geometry.blocks);
+	memset(history->sent_count, 0, sizeof(history->sent_count));
 }
 
 uint32_t history_write_begins(struct world *world, unsigned owner, uint64_t blocks, bool is_zero)
@@ -339,17 +340,13 @@ static enum value judge_block(const struct world *world, unsigned block, const u
 	return value;
 }
 
-static unsigned sent_at(uint64_t seq)
-{
-	return (unsigned)(seq + (seq >> 32) * 37) % SIM_SENT_KEPT;
-}
-
 void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t write_no)
 {
-	unsigned i = sent_at(seq);
+	struct history *history = &world->history;
+	unsigned i = history->sent_count[block]++ % SIM_SENT_KEPT;
 
-	world->history.sent[block][i].seq = seq;
-	world->history.sent[block][i].write_no = write_no;
+	history->sent[block][i].seq = seq;
+	history->sent[block][i].write_no = write_no;
 }
 
 bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes)
@@ -368,6 +365,14 @@ bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, co
 			value == VALUE_ZERO ? history->writes[sent].is_zero : value == VALUE_WRITE && write_no == sent;
 	}
 	return is_sent;
+}
+
+bool history_is_torn(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes)
+{
+	const struct block_history *it = &world->history.blocks[block];
+	uint32_t write_no = 0;
+
+	return it->may_be_torn && it->torn_seq > seq && judge_block(world, block, bytes, &write_no) == VALUE_TORN;
 }
 
 void history_read_ends(struct world *world, unsigned block, const uint8_t *bytes, uint64_t start)

@@ -62,6 +62,7 @@ struct history {
 		uint64_t seq;
 		uint32_t write_no;
 	} sent[SIM_BLOCKS_MAX][SIM_SENT_KEPT];
+	uint32_t sent_count[SIM_BLOCKS_MAX];
 };
 
 void history_fini(struct history *history);
@@ -96,6 +97,8 @@ bool history_keeps(const struct world *world, unsigned block, uint64_t seq);
 void history_sent(struct world *world, unsigned block, uint64_t seq, uint32_t write_no);
 /* Are these the bytes of the write that was sent as `seq`? False also when it was too long ago. */
 bool history_is_sent(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes);
+/* Are they what a power loss, or a copy after it, left of a change later than `seq`, which never completed? */
+bool history_is_torn(const struct world *world, unsigned block, uint64_t seq, const uint8_t *bytes);
 
 /* What a block holds after write `write_no`, changed `variant` times since. */
 void history_fill(const struct world *world, uint32_t write_no, unsigned variant, unsigned block, uint8_t *out);

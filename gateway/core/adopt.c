@@ -348,8 +348,8 @@ static int take_gens(struct engine *engine, struct set *set, uint8_t answered, s
 }
 
 /* Who is the process that it was has its list, too. Who is only complete stays in, but what was under way is known to
- * nobody, and everybody else is compared in full, whatever his own list says. Without either, all are needed, and may
- * be made equal to one whose boot took unsynced data with it. */
+ * nobody, and everybody else in sync is compared in full, whatever his own list says. Without either, all are needed,
+ * and may be made equal to one whose boot took unsynced data with it: nobody outside can be trusted to be older. */
 static void count_members(struct set *set, const struct members *members)
 {
 	uint8_t others = members->answered;
@@ -359,7 +359,9 @@ static void count_members(struct set *set, const struct members *members)
 	set->lost_data = set->is_forced || (!set->counted && members->same_boot != members->in);
 	if (!set->counted)
 		set->counted = members->answered;
-	else if (!members->unchanged && !MUTANT(absent_by_lost_lists))
+	if (set->lost_data && !MUTANT(long_out_not_compared))
+		others = set->data_legs;
+	else if (set->lost_lists && !MUTANT(absent_by_lost_lists))
 		others = members->in;
 	set->compare_all = others & ~set->counted;
 }
@@ -398,9 +400,6 @@ int adopt_set(struct engine *engine, struct set *set, uint8_t answered, struct e
 	if (error)
 		return error;
 	count_members(set, &members);
-	/* All that stay in may be made equal to one that lost data, and nobody outside can be trusted to be older. */
-	if (set->lost_data && !MUTANT(long_out_not_compared))
-		set->compare_all |= set->data_legs & ~set->counted;
 	return 0;
 }
 

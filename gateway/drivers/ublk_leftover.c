@@ -67,6 +67,13 @@ int ublk_leftover_find(struct ublk_ctl *ctl, uint32_t id, const struct ublk_devi
 	return check_fits(ctl, ret, spec, err);
 }
 
+static int stop_and_delete(struct ublk_ctl *ctl, uint32_t id, int timeout_ms)
+{
+	int rc = ublk_ctl_stop(ctl, id);
+
+	return rc ? rc : ublk_ctl_delete(ctl, id, timeout_ms);
+}
+
 int ublk_leftover_delete(struct ublk_ctl *ctl, uint32_t id, struct err *err)
 {
 	struct ublksrv_ctrl_dev_info info;
@@ -77,9 +84,7 @@ int ublk_leftover_delete(struct ublk_ctl *ctl, uint32_t id, struct err *err)
 	if (server_lives(ctl, id, &info))
 		return err_set(err, -EBUSY, "/dev/ublkb%u: is served by the process %d; detach its volume", id,
 			       info.ublksrv_pid);
-	rc = ublk_ctl_stop(ctl, id);
-	if (!rc)
-		rc = ublk_ctl_delete(ctl, id, -1);
+	rc = stop_and_delete(ctl, id, -1);
 	return rc ? err_set(err, rc, "/dev/ublkb%u: cannot be deleted: %s", id, strerror(-rc)) : 0;
 }
 
@@ -89,8 +94,6 @@ int ublk_leftover_fail(struct ublk_ctl *ctl, uint32_t id)
 	int rc = ublk_ctl_info(ctl, id, &info);
 
 	if (!rc)
-		rc = server_lives(ctl, id, &info) ? -EBUSY : ublk_ctl_stop(ctl, id);
-	if (!rc)
-		rc = ublk_ctl_delete(ctl, id, OPEN_ELSEWHERE_MS);
+		rc = server_lives(ctl, id, &info) ? -EBUSY : stop_and_delete(ctl, id, OPEN_ELSEWHERE_MS);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }

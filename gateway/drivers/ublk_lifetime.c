@@ -77,9 +77,21 @@ static int take_over(struct frontend_ublk *ublk, struct err *err)
 	if (rc)
 		return rc;
 	ublk_takeover_resumed(&ublk->takeover, clock_now_ns());
-	device_link_make(ublk->options.volume_name, ublk->device.block_path);
-	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
 	return 0;
+}
+
+/* Known to whoever comes next before it can have a request. */
+static int record_and_start(struct frontend_ublk *ublk, struct err *err)
+{
+	int rc;
+
+	flight_keep_nonce(ublk->flight.record->nonces, ublk->nonce);
+	flight_set_device(&ublk->flight, ublk->device.id);
+	rc = run_dir_record_device(ublk->options.run_dir, ublk->device.id, err);
+	if (rc)
+		return rc;
+	tell_data_thread(ublk, WISH_FETCH);
+	return ublk_device_start(&ublk->device, err);
 }
 
 static int make_device(struct frontend_ublk *ublk, struct err *err)
@@ -88,20 +100,8 @@ static int make_device(struct frontend_ublk *ublk, struct err *err)
 
 	if (rc)
 		return rc;
-	flight_keep_nonce(ublk->flight.record->nonces, ublk->nonce);
-	flight_set_device(&ublk->flight, ublk->device.id);
-	rc = run_dir_record_device(ublk->options.run_dir, ublk->device.id, err);
-	if (rc)
-		goto err_remove;
-	tell_data_thread(ublk, WISH_FETCH);
-	rc = ublk_device_start(&ublk->device, err);
-	if (rc)
-		goto err_remove;
-	device_link_make(ublk->options.volume_name, ublk->device.block_path);
-	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
-	return 0;
-err_remove:
-	if (close_and_remove(ublk, NULL))
+	rc = record_and_start(ublk, err);
+	if (rc && close_and_remove(ublk, NULL))
 		err_wrap(err, "%s is left behind", ublk->device.block_path);
 	return rc;
 }
@@ -110,7 +110,13 @@ int ublk_lifetime_start(struct frontend *fe, struct err *err)
 {
 	struct frontend_ublk *ublk = to_ublk(fe);
 
-	return ublk->is_left ? take_over(ublk, err) : make_device(ublk, err);
+	int rc = ublk->is_left ? take_over(ublk, err) : make_device(ublk, err);
+
+	if (rc)
+		return rc;
+	device_link_make(ublk->options.volume_name, ublk->device.block_path);
+	__atomic_store_n(&ublk->exists, true, __ATOMIC_RELEASE);
+	return 0;
 }
 
 /* What waits in it must not be executed any more, and nothing else will end its waiting. */

@@ -74,7 +74,7 @@ says 3 "its gateway is dead.*'lockstep volume attach vol'" "$cli" volume detach 
 says_json 6 unreachable "its gateway is dead" "$cli" status vol
 [[ $(json 'd["volumes"][0]["state"]' "$cli" volume list) == unreachable ]] || fail "$("$cli" volume list)"
 "$cli" volume show vol | grep -q "^state: unreachable: its gateway is dead" || fail "$("$cli" volume show vol)"
-# Over ublk its device stays, too, and stands in the way of the next one: as its record says.
+# Over ublk its device stays, too, for the next one: as its record says.
 echo 7 >"$run_dir/vol.device"
 says 3 "its gateway is dead.*'lockstep volume attach vol' takes.*'lockstep-gateway --delete-device 7'" "$cli" volume detach vol
 says 6 "'lockstep-gateway --delete-device 7'" "$cli" status vol

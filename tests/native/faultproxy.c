@@ -23,6 +23,7 @@
 #include "tests/native/lib/tool.h"
 
 #define CONNECTIONS_MAX 256u
+#define ACCEPTS_PER_TURN 64u
 
 enum side { CLIENT = 0, SERVER = 1 };
 
@@ -106,8 +107,6 @@ static void connection_close(struct connection *connection, bool by_reset)
 {
 	close_side(connection->fds[CLIENT], by_reset);
 	close_side(connection->fds[SERVER], by_reset);
-	for (unsigned d = 0; d < DIRECTION_COUNT; d++)
-		stream_fini(&connection->streams[d]);
 	connection->open = false;
 }
 
@@ -126,28 +125,35 @@ static void no_delay(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
-static void accept_one(struct proxy *proxy)
+/* False: nobody waits any more. */
+static bool accept_one(struct proxy *proxy)
 {
 	int client = accept4(proxy->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct connection *connection = connection_free(proxy);
 	int server;
 
 	if (client < 0)
-		return;
+		return false;
 	server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (proxy->refuse || !connection ||
 	    connect(server, (struct sockaddr *)&proxy->target, sizeof(proxy->target)) != 0) {
 		close_side(client, true);
 		close(server);
-		return;
+		return true;
 	}
 	fcntl(server, F_SETFL, O_NONBLOCK);
 	no_delay(client);
 	no_delay(server);
-	*connection = (struct connection){.open = true, .is_hole = proxy->hole, .fds = {client, server}};
+	connection->open = true;
+	connection->is_hole = proxy->hole;
+	connection->has_lost = connection->eof[CLIENT] = connection->eof[SERVER] = false;
+	connection->fds[CLIENT] = client;
+	connection->fds[SERVER] = server;
+	connection->role = 0;
 	for (unsigned d = 0; d < DIRECTION_COUNT; d++)
 		stream_init(&connection->streams[d], &proxy->rules, (enum direction)d, &connection->role);
 	proxy->accepted++;
+	return true;
 }
 
 /* False: the connection is broken. */
@@ -357,8 +363,8 @@ static void turn(struct proxy *proxy)
 		return;
 	for (unsigned i = 0; i < count; i++)
 		serve_connection(proxy, of[i], &polled[2 + 2 * i]);
-	if (polled[0].revents)
-		accept_one(proxy);
+	for (unsigned i = 0; polled[0].revents && i < ACCEPTS_PER_TURN && accept_one(proxy); i++)
+		;
 	if (polled[1].revents)
 		command(proxy);
 }
@@ -407,6 +413,9 @@ int main(int argc, char **argv)
 	unlink(argv[6]);
 	close(proxy->listen_fd);
 	close(proxy->control_fd);
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
+		for (unsigned d = 0; d < DIRECTION_COUNT; d++)
+			stream_fini(&proxy->connections[i].streams[d]);
 	free(proxy->rules.rules);
 	free(proxy);
 	return 0;

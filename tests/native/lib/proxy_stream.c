@@ -16,21 +16,25 @@
 
 void stream_init(struct stream *stream, struct rule_list *rules, enum direction direction, unsigned *role)
 {
+	struct stream_buffers *buffers = stream->buffers;
+
+	if (!buffers)
+		buffers = tool_zalloc(sizeof(*buffers));
 	*stream = (struct stream){.rules = rules, .direction = direction, .role = role, .cut_at = UINT64_MAX};
-	stream->out = tool_zalloc(STREAM_BUFFER_BYTES);
+	stream->buffers = buffers;
 }
 
 void stream_fini(struct stream *stream)
 {
-	free(stream->out);
-	stream->out = NULL;
+	free(stream->buffers);
+	stream->buffers = NULL;
 }
 
 bool stream_has_room(const struct stream *stream)
 {
 	size_t waiting = stream->out_to - stream->out_from;
 
-	return waiting + 2 * (STREAM_READ_BYTES + sizeof(stream->held)) < STREAM_BUFFER_BYTES;
+	return waiting + 2 * (STREAM_READ_BYTES + sizeof(stream->buffers->held)) < STREAM_BUFFER_BYTES;
 }
 
 static void rule_used(struct stream *stream, struct rule *rule)
@@ -58,15 +62,16 @@ static void append(struct stream *stream, const uint8_t *bytes, size_t len)
 	struct rule *flip;
 
 	if (stream->out_to + len > STREAM_BUFFER_BYTES) {
-		memmove(stream->out, stream->out + stream->out_from, stream->out_to - stream->out_from);
+		memmove(stream->buffers->out, stream->buffers->out + stream->out_from,
+			stream->out_to - stream->out_from);
 		stream->out_to -= stream->out_from;
 		stream->out_from = 0;
 	}
 	if (stream->out_to + len > STREAM_BUFFER_BYTES)
 		tool_die(EXIT_CANNOT, "faultproxy: fed without room");
-	memcpy(stream->out + stream->out_to, bytes, len);
+	memcpy(stream->buffers->out + stream->out_to, bytes, len);
 	while ((flip = rule_in_range(stream, RULE_FLIP, stream->emitted, len))) {
-		stream->out[stream->out_to + (flip->at - stream->emitted)] ^= flip->mask;
+		stream->buffers->out[stream->out_to + (flip->at - stream->emitted)] ^= flip->mask;
 		rule_used(stream, flip);
 	}
 	stream->out_to += len;
@@ -140,12 +145,12 @@ static void change_header(struct stream *stream, struct frame *frame)
 		if (rule_change_frame(rule, frame) != 0)
 			tool_die(EXIT_CANNOT, "faultproxy: no such field of a frame: %s", rule->fields[0].name);
 		rule_used(stream, rule);
-		frame_encode(frame, stream->held);
+		frame_encode(frame, stream->buffers->held);
 	}
 	rule = rule_for_frame(stream, RULE_RAW, frame);
 	if (rule) {
 		for (unsigned i = 0; i < rule->field_count; i++)
-			stream->held[tool_number(rule->fields[i].name, "byte") % FRAME_BYTES] =
+			stream->buffers->held[tool_number(rule->fields[i].name, "byte") % FRAME_BYTES] =
 				(uint8_t)rule->fields[i].value;
 		rule_used(stream, rule);
 	}
@@ -154,12 +159,13 @@ static void change_header(struct stream *stream, struct frame *frame)
 /* Puts `len` bytes of `payload` behind a control header of its own, with the id of the one that is held. */
 static void hold_control(struct stream *stream, const uint8_t *payload, size_t len, bool bad_crc)
 {
-	struct frame frame = {
-		.type = FRAME_CONTROL, .length = (uint32_t)len, .id = load_le64(stream->held + HEADER_ID_OFFSET)};
+	struct frame frame = {.type = FRAME_CONTROL,
+			      .length = (uint32_t)len,
+			      .id = load_le64(stream->buffers->held + HEADER_ID_OFFSET)};
 
-	memmove(stream->held + FRAME_BYTES, payload, len);
-	frame.checksum = crc32c(0, stream->held + FRAME_BYTES, len) ^ (bad_crc ? 1 : 0);
-	frame_encode(&frame, stream->held);
+	memmove(stream->buffers->held + FRAME_BYTES, payload, len);
+	frame.checksum = crc32c(0, stream->buffers->held + FRAME_BYTES, len) ^ (bad_crc ? 1 : 0);
+	frame_encode(&frame, stream->buffers->held);
 	stream->held_bytes = FRAME_BYTES + len;
 }
 
@@ -176,7 +182,7 @@ static void spoil_control(struct stream *stream, const struct rule *rule)
 	if (len < 0)
 		tool_die(EXIT_CANNOT, "faultproxy: an empty message of kind %u cannot be packed", rule->as_kind);
 	if (rule->fault == CONTROL_BADCRC)
-		hold_control(stream, stream->held + FRAME_BYTES, stream->held_bytes - FRAME_BYTES, true);
+		hold_control(stream, stream->buffers->held + FRAME_BYTES, stream->held_bytes - FRAME_BYTES, true);
 	else
 		hold_control(stream, bytes, (size_t)len, false);
 	free(bytes);
@@ -189,7 +195,8 @@ static void pass_control(struct stream *stream)
 	struct message *message = tool_zalloc(sizeof(*message));
 	const char *reason;
 
-	if (codec_unpack(stream->held + FRAME_BYTES, stream->held_bytes - FRAME_BYTES, message, &reason) == 0) {
+	if (codec_unpack(stream->buffers->held + FRAME_BYTES, stream->held_bytes - FRAME_BYTES, message, &reason) ==
+	    0) {
 		if (message->kind == MESSAGE_HELLO)
 			*stream->role = message->hello.role;
 		look_within(stream, 0, message->kind, stream->held_bytes);
@@ -205,7 +212,7 @@ static void pass_control(struct stream *stream)
 		}
 	}
 	free(message);
-	emit(stream, stream->held, stream->held_bytes);
+	emit(stream, stream->buffers->held, stream->held_bytes);
 	stream->held_bytes = 0;
 }
 
@@ -215,7 +222,7 @@ static void pass_header(struct stream *stream)
 	struct frame frame;
 	const char *reason;
 
-	if (frame_decode(stream->held, &frame, &reason) != 0) {
+	if (frame_decode(stream->buffers->held, &frame, &reason) != 0) {
 		stream->is_foreign = true;
 	} else if (frame.type == FRAME_CONTROL && frame.length <= MESSAGE_BYTES_MAX) {
 		return;
@@ -224,7 +231,7 @@ static void pass_header(struct stream *stream)
 		change_header(stream, &frame);
 		look_within(stream, frame.type & (uint8_t)~FRAME_REPLY, 0, FRAME_BYTES + stream->payload_left);
 	}
-	emit(stream, stream->held, stream->held_bytes);
+	emit(stream, stream->buffers->held, stream->held_bytes);
 	stream->held_bytes = 0;
 }
 
@@ -233,7 +240,7 @@ static size_t held_wants(const struct stream *stream)
 {
 	if (stream->held_bytes < FRAME_BYTES)
 		return FRAME_BYTES - stream->held_bytes;
-	return FRAME_BYTES + load_le32(stream->held + HEADER_LENGTH_OFFSET) - stream->held_bytes;
+	return FRAME_BYTES + load_le32(stream->buffers->held + HEADER_LENGTH_OFFSET) - stream->held_bytes;
 }
 
 static size_t hold(struct stream *stream, const uint8_t *bytes, size_t len)
@@ -241,7 +248,7 @@ static size_t hold(struct stream *stream, const uint8_t *bytes, size_t len)
 	size_t wants = held_wants(stream);
 	size_t take = len < wants ? len : wants;
 
-	memcpy(stream->held + stream->held_bytes, bytes, take);
+	memcpy(stream->buffers->held + stream->held_bytes, bytes, take);
 	stream->held_bytes += take;
 	if (stream->held_bytes == FRAME_BYTES)
 		pass_header(stream);
@@ -271,7 +278,7 @@ void stream_feed(struct stream *stream, const uint8_t *bytes, size_t len)
 
 size_t stream_pending(const struct stream *stream, const uint8_t **ret_bytes)
 {
-	*ret_bytes = stream->out + stream->out_from;
+	*ret_bytes = stream->buffers->out + stream->out_from;
 	return stream->out_to - stream->out_from;
 }
 

@@ -20,21 +20,27 @@ struct rule_list {
 	uint64_t fired;
 };
 
+struct stream_buffers {
+	uint8_t held[FRAME_BYTES + MESSAGE_BYTES_MAX];
+	uint8_t out[STREAM_BUFFER_BYTES];
+};
+
 struct stream {
+	struct stream_buffers *buffers;
 	struct rule_list *rules;
 	enum direction direction;
 	unsigned *role; /* of the connection, enum hello_role; 0 until its HELLO has passed */
-	uint8_t held[FRAME_BYTES + MESSAGE_BYTES_MAX];
 	size_t held_bytes;
 	uint64_t payload_left;	 /* of a frame whose header has passed, to be passed on as it comes */
 	bool is_foreign;	 /* not frames: pass everything */
 	uint64_t emitted;	 /* bytes put out so far: what CUT and FLIP count */
 	uint64_t cut_at;	 /* WITHIN, of `emitted`; UINT64_MAX: no such cut ahead */
 	bool is_cut, cut_by_fin; /* nothing more is put out */
-	uint8_t *out;		 /* STREAM_BUFFER_BYTES */
 	size_t out_from, out_to;
 };
 
+/* For a new connection in a zeroed `stream`, or in one that had a connection before: its buffers serve again, since to
+ * make and zero megabytes for each of thousands of short connections takes longer than their peers wait. */
 void stream_init(struct stream *stream, struct rule_list *rules, enum direction direction, unsigned *role);
 void stream_fini(struct stream *stream);
 

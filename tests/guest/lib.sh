@@ -139,9 +139,19 @@ gateway_kill()
 	gateway_forget "$1"
 }
 
+# Sets queued: the send queues towards a replica, as the kernel lists them. Without any process: the look must be over
+# before the gateway evicts the replica, and under emulation beside other work the start of one takes a second.
 bytes_queued_to()
 {
-	ss -tnH state established "( dport = :${replica_port[$1]} )" | awk '$2 > 0 { print $2, $3 }'
+	local sockets line port
+	printf -v port '%04X' "${replica_port[$1]}"
+	mapfile -t sockets </proc/net/tcp
+	queued=
+	for line in "${sockets[@]}"; do
+		# number: local address, remote address, state (01: established), bytes to send
+		[[ $line =~ :\ ([0-9A-F]+:[0-9A-F]+)\ [0-9A-F]+:$port\ 01\ ([0-9A-F]+): ]] || continue
+		[[ ${BASH_REMATCH[2]} == 00000000 ]] || queued+="${BASH_REMATCH[1]} ${BASH_REMATCH[2]} "
+	done
 }
 
 # send_queue_stands NAME SECONDS: bytes lie in a send queue towards a stopped replica, and none of them goes on: only then
@@ -150,10 +160,12 @@ bytes_queued_to()
 send_queue_stands()
 {
 	local before
-	before=$(bytes_queued_to "$1")
+	bytes_queued_to "$1"
+	before=$queued
 	[[ $before ]] || return 1
 	sleep "$2"
-	[[ $(bytes_queued_to "$1") == "$before" ]]
+	bytes_queued_to "$1"
+	[[ $queued == "$before" ]]
 }
 
 # wait_send_queue_stands NAME SECONDS WHAT

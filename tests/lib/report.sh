@@ -10,7 +10,7 @@ report()
 	local verdict=$1 name=$2 seconds=$3 count=$4 remark=$5
 	case $verdict in
 	PASS) passed=$((passed + count)) ;;
-	FAIL) failed=$((failed + count)) && failures+=("$name") ;;
+	FAIL) failed=$((failed + count)) && failures+=("$name: $remark") ;;
 	SKIP) skipped=$((skipped + count)) ;;
 	esac
 	printf '%s  %-72s %6.1f s%s\n' "$verdict" "$name" "$seconds" "${remark:+  $remark}"
@@ -38,6 +38,12 @@ show_log()
 	printf -- '------\n'
 }
 
+# What a script said when it gave up ("FAIL: ..." or "FAILED: ..."): the logs that it shows after that may be long.
+said_why()
+{
+	sed -n 's/^FAIL\(ED\)\?: /: /p' "$1" | head -n 1 | cut -c 1-300
+}
+
 # One finished test: its exit code, log and time become a line. 77 is a skip, its last line the reason.
 judge()
 {
@@ -52,6 +58,7 @@ judge()
 		((good == 0)) || passed=$((passed + good))
 		local why="exit code $code"
 		((code != 124 && code != 137)) || why="stopped: its time was up"
+		why+=$(said_why "$log")
 		report FAIL "$name" "$seconds" $((bad > 0 ? bad : 1)) "$why"
 		show_log "$log"
 	fi

@@ -14,14 +14,17 @@ cluster_init()
 	PATH=$programs:$PATH
 }
 
-# wait_until SECONDS COMMAND...: asks again and again until it holds. 1: it did not in time.
+# wait_until SECONDS COMMAND...: asks again and again until it holds. 1: it did not in time. The pause is never shorter than
+# the question: under emulation that costs what is waited for as much as all the rest.
 wait_until()
 {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1)) asked pause
 	shift
-	until "$@" >/dev/null 2>&1; do
+	until asked=${EPOCHREALTIME/[.,]/} && "$@" >/dev/null 2>&1; do
 		((SECONDS < deadline)) || return 1
-		sleep 0.2
+		pause=$((${EPOCHREALTIME/[.,]/} - asked))
+		printf -v pause '%07d' $((pause > 200000 ? pause : 200000))
+		sleep "${pause%??????}.${pause: -6}"
 	done
 }
 

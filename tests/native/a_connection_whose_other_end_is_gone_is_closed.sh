@@ -17,7 +17,7 @@ replica_start a
 volume_create vol 16m
 uuids vol
 for client in 1 2 3; do
-	spawn "client-$client" "$B/tests/native/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" \
+	spawn "client-$client" "$tools/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" \
 		"promise 10 7" "expect state" "hold 600"
 done
 are_idle()

@@ -85,7 +85,7 @@ whole both
 load_end both now
 gateway_stop both
 if told both loss-recorded; then
-	"$B/tests/native/imgcompare" "$(replica_dir d both 0)/data" "$(replica_dir e both 0)/data" || fail "replicas differ"
+	"$tools/imgcompare" "$(replica_dir d both 0)/data" "$(replica_dir e both 0)/data" || fail "replicas differ"
 else
 	replicas_match both 1m "d e"
 fi

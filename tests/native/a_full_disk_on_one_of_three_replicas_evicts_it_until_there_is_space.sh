@@ -24,4 +24,4 @@ whole vol
 load_end vol now
 gateway_stop vol
 b_dir=("/proc/${replica_pid[b]}/root$tmp/b"/vol.0.*)
-"$B/tests/native/imgcompare" "$(replica_dir a vol)/data" "$(replica_dir c vol)/data" "${b_dir[0]}/data" || fail "replicas differ"
+"$tools/imgcompare" "$(replica_dir a vol)/data" "$(replica_dir c vol)/data" "${b_dir[0]}/data" || fail "replicas differ"

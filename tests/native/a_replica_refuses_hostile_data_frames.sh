@@ -22,7 +22,7 @@ in_session()
 hold_session()
 {
 	: >"$tmp/holder.log"
-	spawn holder "$B/tests/native/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" "promise 5 7" \
+	spawn holder "$tools/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" "promise 5 7" \
 		"expect state" "open 5 $session" "expect opened" "hold 3600"
 	holder=$spawned
 	wait_until 5 "a session is held open" log_has holder holding

@@ -11,7 +11,7 @@ volume_run vol --seconds 3600 --max 128k --errors-allowed --no-final --stall 360
 goes_on vol
 freeze "${gateway_pid[vol]}"
 mkdir "$tmp/elsewhere"
-spawn load-successor "$B/tests/native/exerciser" --shm "$shm_dir/successor" --fill --seconds 3600 --max 128k \
+spawn load-successor "$tools/exerciser" --shm "$shm_dir/successor" --fill --seconds 3600 --max 128k \
 	--gateway-wait $((20 * SLOW)) --stall $((30 * SLOW)) --image "$tmp/vol.image" --seed 99
 successor=$spawned
 wait_until 5 "the successor's memory" test -s "$shm_dir/successor"

@@ -10,7 +10,7 @@ volume_run vol --seconds 3600 --max 128k --errors-allowed --no-final --stall 360
 goes_on vol
 mkdir "$tmp/elsewhere"
 # It writes every block, so that nothing that was in flight at the hand-over counts; from then on only its own writes may.
-spawn load-successor "$B/tests/native/exerciser" --shm "$shm_dir/successor" --fill --ops 1000 --max 128k \
+spawn load-successor "$tools/exerciser" --shm "$shm_dir/successor" --fill --ops 1000 --max 128k \
 	--gateway-wait $((20 * SLOW)) --image "$tmp/vol.image" --seed 99
 successor=$spawned
 wait_until 5 "the successor's memory" test -s "$shm_dir/successor"

@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 replica_start a
 volume_create vol 16m
 for _ in {1..128}; do
-	spawn idle "$B/tests/native/blockclient" "$(replica_address a)" "hello admin" "expect welcome" "hold 600"
+	spawn idle "$tools/blockclient" "$(replica_address a)" "hello admin" "expect welcome" "hold 600"
 done
 all_are_in()
 {

@@ -22,7 +22,7 @@ round()
 	local min=$1 max=$2
 	shift 2
 	rm -f "$tmp/scribbler.log" "$tmp/gateway-vol.log"
-	spawn scribbler "$B/tests/native/scribbler" "$shm_dir/vol" 3 "$min" "$max" 7
+	spawn scribbler "$tools/scribbler" "$shm_dir/vol" 3 "$min" "$max" 7
 	scribbler=$spawned
 	wait_until 10 "the shared memory is there" scribbles
 	# Nobody is to be evicted for a machine that is busy with something else.
@@ -36,7 +36,7 @@ round()
 		"$(grep -c event=evicted "$tmp/gateway-vol.log")"
 	lockstep volume verify vol >"$tmp/verify.out" 2>&1 || fail "$(cat "$tmp/verify.out")"
 	gateway_stop vol
-	"$B/tests/native/imgcompare" "$(replica_dir a vol)/data" "$(replica_dir b vol)/data" "$(replica_dir c vol)/data" ||
+	"$tools/imgcompare" "$(replica_dir a vol)/data" "$(replica_dir b vol)/data" "$(replica_dir c vol)/data" ||
 		fail "the replicas differ"
 	log_has gateway-vol "event=evicted" && fail "a replica was evicted for what the application did"
 	return 0

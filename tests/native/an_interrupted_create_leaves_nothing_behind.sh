@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/cli.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/cli.sh"
 
-[[ -x $B/tests/native/faultproxy ]] || skip "no faultproxy is built"
+[[ -x $tools/faultproxy ]] || skip "no faultproxy is built"
 replica_start a
 replica_start b
 proxy_start b

@@ -23,7 +23,10 @@ delete()
 
 is_empty()
 {
-	[[ -z $(ls "$shm_dir/a") && -z $(ls "$config_dir/volumes") ]]
+	local left
+	shopt -s nullglob # no process: it is asked after every cut
+	left=("$shm_dir"/a/* "$config_dir"/volumes/*)
+	((${#left[@]} == 0))
 }
 
 all_cut()

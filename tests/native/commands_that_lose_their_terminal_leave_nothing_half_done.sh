@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 # shellcheck source-path=SCRIPTDIR source=lib/cli.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/cli.sh"
 
-[[ -x $B/tests/native/faultproxy ]] || skip "no faultproxy is built"
+[[ -x $tools/faultproxy ]] || skip "no faultproxy is built"
 for name in a b c; do replica_start "$name"; done
 proxy_start b
 servers=(--replica "a=$(replica_address a)" --replica "b=$(proxy_address b)" --replica "c=$(replica_address c)")

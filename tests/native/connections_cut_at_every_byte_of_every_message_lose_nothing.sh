@@ -28,7 +28,7 @@ serve()
 
 for volume in "${volumes[@]}"; do
 	# shellcheck disable=SC2086
-	load_start "$volume" --seconds 3600 --min 1k --max 2k --depth 16 --seed 3 ${load[$volume]}
+	load_start "$volume" --seconds 3600 --min 1k --max 2k --depth 16 --seed 3 --busy 100 ${load[$volume]}
 	serve "$volume"
 done
 for volume in "${volumes[@]}"; do wait_until 15 "volume $volume serves" load_serves "$volume"; done

@@ -43,6 +43,7 @@ enum option_id {
 	ERRORS,
 	RECORD,
 	RATE,
+	BUSY,
 	NO_FINAL,
 	FILL,
 	HELP
@@ -69,6 +70,7 @@ static const struct option long_options[] = {
 	{"gateway-wait", required_argument, NULL, GATEWAY},
 	{"errors-allowed", no_argument, NULL, ERRORS},
 	{"rate", required_argument, NULL, RATE},
+	{"busy", required_argument, NULL, BUSY},
 	{"record-only", no_argument, NULL, RECORD},
 	{"no-final", no_argument, NULL, NO_FINAL},
 	{"fill", no_argument, NULL, FILL},
@@ -82,7 +84,7 @@ static const char usage[] =
 	"%]\n"
 	"  [--meta %] [--history FILE] [--image FILE: the volume at the end] [--initial FILE: what it holds already]\n"
 	"  [--stall S] [--gateway-wait S] [--errors-allowed] [--fill: write every block first]\n"
-	"  [--rate N: operations a second at most]\n"
+	"  [--rate N: operations a second at most] [--busy %: of the time, as fast as it goes; nothing in the rest]\n"
 	"  [--record-only: judge nothing, others wrote the volume too]\n"
 	"  [--no-final: do not read the whole volume at the end]\n";
 
@@ -171,6 +173,9 @@ static void parse_option(int id, const char *value, struct arguments *arguments)
 		break;
 	case RATE:
 		exercise->rate = (unsigned)tool_number(value, "--rate");
+		break;
+	case BUSY:
+		exercise->busy_percent = (unsigned)tool_number(value, "--busy");
 		break;
 	case IO:
 		exercise->io_bytes = (uint32_t)tool_number(value, "--io-bytes");

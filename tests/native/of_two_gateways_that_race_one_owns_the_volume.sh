@@ -11,7 +11,7 @@ attach_from()
 	local host=$1
 	mkdir -p "$tmp/$host-run"
 	rm -f "$tmp/load-$host.log" "$tmp/gateway-$host.log" "$shm_dir/$host"
-	spawn "load-$host" "$B/tests/native/exerciser" --shm "$shm_dir/$host" --seconds 3600 --max 64k --seed 38 \
+	spawn "load-$host" "$tools/exerciser" --shm "$shm_dir/$host" --seconds 3600 --max 64k --seed 38 \
 		--errors-allowed --no-final --mix 0:100:0:0:0 --gateway-wait 3600 --stall 3600
 	load_of[$host]=$spawned
 	wait_until 5 "the memory of $host" test -s "$shm_dir/$host"

@@ -12,7 +12,7 @@ for megabyte in {0..23}; do reads+=("frame read length=1048576 offset=$((megabyt
 session=("promise 10 7" "expect state" "open 10 1" "expect opened")
 for volume in first second third; do
 	uuids "$volume"
-	spawn "still-$volume" "$B/tests/native/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" \
+	spawn "still-$volume" "$tools/blockclient" "$(replica_address a)" "hello data $ids" "expect welcome" \
 		"${session[@]}" "${reads[@]}" "hold 600"
 	wait_until 10 "$volume stands still" log_has "still-$volume" holding
 done

@@ -9,7 +9,7 @@ against()
 {
 	local lie=$1 expected=$2 every=$3 code=0
 	load_start "$lie" --depth 16 --ops 6000 --max 64k --hot 256k --seed 7 --stall $((2 * SLOW))
-	spawn "liar-$lie" "$B/tests/native/shmliar" "$shm_dir/$lie" 4m "$lie" "$every"
+	spawn "liar-$lie" "$tools/shmliar" "$shm_dir/$lie" 4m "$lie" "$every"
 	wait "${load_pid[$lie]}" || code=$?
 	end TERM "$spawned"
 	((code == expected)) || fail "lie '$lie': the exerciser ended with $code instead of $expected"

@@ -63,7 +63,7 @@ trap thaw_and_finish EXIT
 spawn thaw nsenter -t "$holder" -m bash -c 'sleep 90; fsfreeze -u "$0"' "$tmp/below"
 in_its_namespace sync -f "$tmp/disk"
 in_its_namespace fsfreeze -f "$tmp/below"
-spawn writer "$B/tests/native/blockclient" "$(replica_address a)" "${hello[@]}" "promise 10 7" "expect state" "open 10 1" \
+spawn writer "$tools/blockclient" "$(replica_address a)" "${hello[@]}" "promise 10 7" "expect state" "open 10 1" \
 	"expect opened" "frame write" "hold 100"
 is_under_way()
 {

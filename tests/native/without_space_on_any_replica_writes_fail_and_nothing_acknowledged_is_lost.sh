@@ -27,4 +27,4 @@ whole vol
 load_end vol now
 gateway_stop vol
 dirs=("/proc/${replica_pid[a]}/root$tmp/a"/vol.0.* "/proc/${replica_pid[b]}/root$tmp/b"/vol.0.*)
-"$B/tests/native/imgcompare" --image "$tmp/vol.image" --chunk 1m "${dirs[0]}/data,${dirs[1]}/data" || fail "replicas differ"
+"$tools/imgcompare" --image "$tmp/vol.image" --chunk 1m "${dirs[0]}/data,${dirs[1]}/data" || fail "replicas differ"

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What every native test script uses: its own directory and loopback address, programs started and ended by their own pid,
 # waits with a bound. Sourced, after `set -euo pipefail`.
-# Variables: B (build directory), SLOW (factor on every time bound; 4 under a sanitizer unless set), KEEP=1 (keep the directory).
+# Variables: B (build directory), TOOLS (the tests' own programs, of another build: only the product's run under a sanitizer
+# then), SLOW (factor on every time bound; 4 under a sanitizer unless set), KEEP=1 (keep the directory).
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
 cd "$top" || exit 1
@@ -11,6 +12,7 @@ asan | tsan | ubsan) SLOW=${SLOW:-4} ;;
 *) SLOW=${SLOW:-1} ;;
 esac
 export SLOW
+tools=${TOOLS:-$B/tests/native} # the tests' own programs
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-test.XXXXXX")
 shm_dir=$(mktemp -d /dev/shm/lockstep-test.XXXXXX)
 # An address of its own for every test process: no port is ever taken by a neighbour.
@@ -114,15 +116,21 @@ is_alive()
 	[[ ${stat##*) } != [ZX]* ]]
 }
 
-# wait_until SECONDS WHAT COMMAND...: polls; the bound is multiplied by SLOW.
+# wait_until SECONDS WHAT COMMAND...: polls; the bound is multiplied by SLOW. What is waited for needs the processor, too:
+# the pause is never shorter than the question, and one whose answer is thrown away is not searched for leaks.
 wait_until()
 {
-	local seconds=$1 what=$2 deadline
+	local seconds=$1 what=$2 deadline now asked pause
+	local -x ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
 	shift 2
-	deadline=$((${EPOCHREALTIME/[.,]/} + seconds * SLOW * 1000000))
-	until "$@"; do
-		((${EPOCHREALTIME/[.,]/} < deadline)) || fail "after $((seconds * SLOW)) s still not: $what"
-		sleep 0.05
+	now=${EPOCHREALTIME/[.,]/}
+	deadline=$((now + seconds * SLOW * 1000000))
+	until asked=$now && "$@"; do
+		now=${EPOCHREALTIME/[.,]/}
+		((now < deadline)) || fail "after $((seconds * SLOW)) s still not: $what"
+		printf -v pause '%07d' $((now - asked > 50000 ? now - asked : 50000))
+		sleep "${pause%??????}.${pause: -6}"
+		now=${EPOCHREALTIME/[.,]/}
 	done
 }
 
@@ -337,15 +345,16 @@ event_value()
 
 # ---- load ----
 declare -A load_pid
-# load_start NAME [EXERCISER-OPTION...]: makes the shared memory and begins when a gateway serves it.
+# load_start NAME [EXERCISER-OPTION...]: makes the shared memory and begins when a gateway serves it. Bursts as deep as the
+# queue, and pauses that leave the processor to what the test waits for, and to its neighbours: --busy 100 is all the time.
 load_start()
 {
 	local name=$1
 	shift
 	# Another load's memory is not to be taken for this one's: that one is about to be replaced.
 	rm -f "$tmp/load-$name.log" "$shm_dir/$name"
-	spawn "load-$name" "$B/tests/native/exerciser" --shm "$shm_dir/$name" --stall $((30 * SLOW)) \
-		--gateway-wait $((15 * SLOW)) --image "$tmp/$name.image" "$@"
+	spawn "load-$name" "$tools/exerciser" --shm "$shm_dir/$name" --stall $((30 * SLOW)) \
+		--gateway-wait $((15 * SLOW)) --image "$tmp/$name.image" --busy 25 "$@"
 	load_pid[$name]=$spawned
 	wait_until 10 "the exerciser of $name has made its shared memory" load_is_ready "$name"
 }
@@ -433,7 +442,7 @@ replicas_match()
 		sets+=("$files")
 		set=$((set + 1))
 	done
-	"$B/tests/native/imgcompare" --image "$tmp/$name.image" --chunk "$chunk" "${sets[@]}" || fail "replicas of $name differ"
+	"$tools/imgcompare" --image "$tmp/$name.image" --chunk "$chunk" "${sets[@]}" || fail "replicas of $name differ"
 }
 
 # ---- faultproxy in front of a replica-server: proxy_start NAME; use $(proxy_address NAME) instead of the server's ----
@@ -442,7 +451,7 @@ proxy_start()
 {
 	proxy_port[$1]=$((next_port + 1000))
 	next_port=$((next_port + 1))
-	spawn "proxy-$1" "$B/tests/native/faultproxy" --listen "$ip:${proxy_port[$1]}" --connect "$(replica_address "$1")" \
+	spawn "proxy-$1" "$tools/faultproxy" --listen "$ip:${proxy_port[$1]}" --connect "$(replica_address "$1")" \
 		--control "$tmp/proxy-$1.sock"
 	wait_until 5 "proxy of $1 listens" test -S "$tmp/proxy-$1.sock"
 }
@@ -456,7 +465,7 @@ proxy()
 {
 	local name=$1
 	shift
-	"$B/tests/native/faultproxy" tell "$tmp/proxy-$name.sock" "$@"
+	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$tools/faultproxy" tell "$tmp/proxy-$name.sock" "$@"
 }
 
 proxy_fired()
@@ -482,6 +491,6 @@ talk()
 {
 	local server=$1
 	shift
-	"$B/tests/native/blockclient" "$(replica_address "$server")" "$@" >>"$tmp/talk.log" 2>&1 ||
+	"$tools/blockclient" "$(replica_address "$server")" "$@" >>"$tmp/talk.log" 2>&1 ||
 		fail "$(printf "'%s' " "$@"): $(tail -n 2 "$tmp/talk.log")"
 }

@@ -19,6 +19,7 @@
 #define UNREAD_BYTE 0xa5 /* in a read's memory before it: anything not written by the gateway shows */
 #define SPENT_BYTE 0x5a	 /* in a write's memory after it: anything sent after completion shows (P6) */
 #define GUARD_BYTES 4096u
+#define BUSY_PERIOD_NS (100 * NS_PER_MS)
 
 struct flight {
 	struct operation operation;
@@ -277,11 +278,23 @@ static void finish(struct exercise *exercise, const struct shm_completion *compl
 	history_append(exercise->history, &record, exercise->runs, runs);
 }
 
+/* How long a pause of --busy lasts from now on; 0: it is time to work. */
+static uint64_t pause_left_ns(const struct exercise *exercise, uint64_t now_ns)
+{
+	uint64_t at_ns = (now_ns - exercise->started_ns) % BUSY_PERIOD_NS;
+
+	if (!exercise->options->busy_percent || at_ns < BUSY_PERIOD_NS / 100 * exercise->options->busy_percent)
+		return 0;
+	return BUSY_PERIOD_NS - at_ns;
+}
+
 /* Until the next operation is due, at most half a second. */
 static int patience_ms(const struct exercise *exercise)
 {
-	uint64_t now_ns = clock_now_ns(), left_ms;
+	uint64_t now_ns = clock_now_ns(), left_ms = pause_left_ns(exercise, now_ns) / NS_PER_MS;
 
+	if (left_ms > 0)
+		return (int)left_ms + 1;
 	if (!exercise->options->rate)
 		return 500;
 	left_ms = exercise->next_issue_ns > now_ns ? (exercise->next_issue_ns - now_ns) / NS_PER_MS : 0;
@@ -350,6 +363,8 @@ static bool may_issue(struct exercise *exercise)
 {
 	uint64_t now_ns = clock_now_ns(), step_ns;
 
+	if (pause_left_ns(exercise, now_ns) > 0)
+		return false;
 	if (!exercise->options->rate)
 		return true;
 	step_ns = NS_PER_S / exercise->options->rate;

@@ -16,6 +16,7 @@ struct exercise_options {
 	uint64_t ops_max;  /* 0: until `seconds` */
 	unsigned seconds;
 	unsigned rate;					      /* operations a second, at most; 0: as fast as it goes */
+	unsigned busy_percent;				      /* of the time operations are issued; 0: 100 */
 	unsigned stall_seconds;				      /* without any completion: a finding (P8) */
 	unsigned gateway_seconds;			      /* how long a gateway may take to appear */
 	const char *history_path, *image_path, *initial_path; /* NULL: none */

@@ -19,7 +19,7 @@ contend()
 			((++count <= 2)) || return 0
 			# The second one is refused where the gateway has attached again already, after the first.
 			(talk "$server" "hello data volume=${uuid[0]} set=${uuid[1]} replica=${uuid[$nth]}" "expect welcome" \
-				"promise $epoch 77" "expect state") || { ((count == 2)) && tail -n 1 "$tmp/talk.log" | grep -q "REFUSED stale-epoch"; } ||
+				"promise $epoch 77" "expect state") || { ((count == 2)) && tail -n 1 "$tmp/talk.log" | has_line "REFUSED stale-epoch"; } ||
 				fail "promise $count is refused"
 		done
 	done

@@ -11,7 +11,7 @@ replica_kill a TERM
 truncate -s 5m "$(replica_dir a short)/data"
 replica_start a
 lockstep replica list --server "$(replica_address a)" >"$tmp/list.log" 2>&1 || true
-grep -E 'short' "$tmp/list.log" | grep -qE 'data.*(short|bytes|trunc)' || fail "not listed with its reason: $(cat "$tmp/list.log")"
+grep -E 'short' "$tmp/list.log" | has_line -E 'data.*(short|bytes|trunc)' || fail "not listed with its reason: $(cat "$tmp/list.log")"
 load_start short --ops 10 --gateway-wait 3600
 gateway_start short
 wait_until 10 "the gateway says why it waits or was refused" log_has gateway-short 'data'

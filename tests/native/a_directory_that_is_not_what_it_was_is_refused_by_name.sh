@@ -19,7 +19,7 @@ refused_as()
 
 c_is_out()
 {
-	lockstep status vol | grep -qE '^ *replica +c .* out, '
+	lockstep status vol | has_line -E '^ *replica +c .* out, '
 }
 
 # wrong WHAT WHY PUT-COMMAND...: with c down its directory is put away, another put in place; then it is put back.

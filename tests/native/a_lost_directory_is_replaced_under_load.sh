@@ -17,7 +17,7 @@ refuses()
 
 last_error_has()
 {
-	lockstep status vol | sed -n 's/^ *last error: //p' | grep -q -- "$1"
+	lockstep status vol | sed -n 's/^ *last error: //p' | has_line -- "$1"
 }
 
 for server in a b w; do replica_start "$server"; done
@@ -88,7 +88,7 @@ replicas_match vol 1m "a b"
 replica_kill b TERM
 rm -r "$(replica_dir b vol)"
 replica_start b
-lockstep replica replace vol b | grep -q "next: lockstep volume attach" || fail "no next step is named"
+lockstep replica replace vol b | has_line "next: lockstep volume attach" || fail "no next step is named"
 lockstep replica replace vol b >/dev/null || fail "asked again, it is not the same"
 volume_run vol --seconds 3600 --span 8m --depth 4 --max 64k --seed 8 --fill
 wait_until 30 "the volume was filled" served_more_than vol 150
@@ -104,7 +104,7 @@ refuses "still on" replica replace vol b --address "$(replica_address c)"
 replica_kill b TERM
 refuses "same address" replica replace vol b --address "$(replica_address a)"
 lockstep replica replace vol b --address "$(replica_address c)" >/dev/null || fail "it is not replaced on another server"
-lockstep volume show vol | grep -q "$(replica_address c)" || fail "the volume's file does not name the new server"
+lockstep volume show vol | has_line "$(replica_address c)" || fail "the volume's file does not name the new server"
 volume_run vol --seconds 3600 --span 8m --depth 4 --max 64k --seed 9 --fill
 wait_until 30 "the volume was filled" served_more_than vol 150
 whole vol

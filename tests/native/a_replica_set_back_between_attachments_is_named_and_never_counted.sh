@@ -52,7 +52,7 @@ cp -a "$dir" "$tmp/right"
 put earlier
 all_start
 attached_once 3
-c_is_refused() { "$cli" status vol | grep -q "its state is older than what it had stored; its disk was rolled back"; }
+c_is_refused() { "$cli" status vol | has_line "its state is older than what it had stored; its disk was rolled back"; }
 wait_until 15 "c is refused by name" c_is_refused
 [[ $(json "[l['member'] for l in d['volumes'][0]['legs'] if l['name'] == 'c'][0]" "$cli" status vol) == out ]] ||
 	fail "$("$cli" status vol)"

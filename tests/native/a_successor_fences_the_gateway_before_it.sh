@@ -22,7 +22,7 @@ wait_until 10 "the first one's volume failed" state_is vol failed
 lockstep status vol >"$tmp/status.out"
 grep -qE "^vol: failed since [^:]*: volume vol: another gateway has attached it \(epoch 2\); use it there, and detach it here$" \
 	"$tmp/status.out" || fail "$(cat "$tmp/status.out")"
-lockstep events vol | grep -q 'event=failed volume=vol .*text="volume vol: another gateway has attached it' ||
+lockstep events vol | has_line 'event=failed volume=vol .*text="volume vol: another gateway has attached it' ||
 	fail "the events do not tell it: $(lockstep events vol)"
 replicas_match vol 1m "a b"
 code=0

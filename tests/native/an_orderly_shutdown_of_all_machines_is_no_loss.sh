@@ -52,7 +52,7 @@ serve
 (($(losses) == 0)) || fail "a loss where nothing was: $(grep event=loss-recorded "$tmp/gateway-vol.log")"
 grep -q 'event=reconciling .*text="[0-9]* regions may differ: no replica-server remembers' "$tmp/gateway-vol.log" ||
 	fail "not said why all is compared: $(grep event=reconciling "$tmp/gateway-vol.log")"
-"$B/lockstep" replica check "$(replica_dir a vol)" | grep -q "losses" && fail "$("$B/lockstep" replica check "$(replica_dir a vol)")"
+"$B/lockstep" replica check "$(replica_dir a vol)" | has_line "losses" && fail "$("$B/lockstep" replica check "$(replica_dir a vol)")"
 
 # Killed on the same boot: the page cache has it all.
 with_all replica_kill KILL

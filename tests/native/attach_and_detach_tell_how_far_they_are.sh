@@ -29,9 +29,9 @@ says 4 "is attached already as .*pid $pid" "${attach[@]}"
 wait_for_service vol
 
 [[ $(status_value vol .state) == serving ]] || fail "status: $("$cli" status vol)"
-"$cli" status | grep -q "^vol: serving since" || fail "$("$cli" status)"
+"$cli" status | has_line "^vol: serving since" || fail "$("$cli" status)"
 [[ $("$cli" status vol --watch=1 --count 2 | grep -c "^vol: ") == 2 ]] || fail "--watch --count 2 does not show it twice"
-"$cli" volume list | grep -qE "^vol .*serving" || fail "$("$cli" volume list)"
+"$cli" volume list | has_line -E "^vol .*serving" || fail "$("$cli" volume list)"
 # Its list is the control thread's, which hears of a session a moment after the gateway.
 is_in_use() { [[ $(json 'd["servers"][0]["replicas"][0]["session_open"]' "$cli" replica list --server "$(replica_address a)") == True ]]; }
 wait_until 5 "the replica says that it is in use" is_in_use
@@ -70,10 +70,10 @@ pids+=("$pid")
 kill -KILL "$pid"
 wait_until 10 "the killed gateway is gone" process_is_gone "$pid"
 says 3 "its gateway is dead.*'lockstep volume attach vol'" "$cli" volume detach vol
-"$cli" status | grep -q "^vol: unreachable: its gateway is dead.*'lockstep volume attach vol'" || fail "$("$cli" status)"
+"$cli" status | has_line "^vol: unreachable: its gateway is dead.*'lockstep volume attach vol'" || fail "$("$cli" status)"
 says_json 6 unreachable "its gateway is dead" "$cli" status vol
 [[ $(json 'd["volumes"][0]["state"]' "$cli" volume list) == unreachable ]] || fail "$("$cli" volume list)"
-"$cli" volume show vol | grep -q "^state: unreachable: its gateway is dead" || fail "$("$cli" volume show vol)"
+"$cli" volume show vol | has_line "^state: unreachable: its gateway is dead" || fail "$("$cli" volume show vol)"
 # Over ublk its device stays, too, for the next one: as its record says.
 echo 7 >"$run_dir/vol.device"
 says 3 "its gateway is dead.*'lockstep volume attach vol' takes.*'lockstep-gateway --delete-device 7'" "$cli" volume detach vol

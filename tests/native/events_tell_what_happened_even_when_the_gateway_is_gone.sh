@@ -14,7 +14,7 @@ volume_create vol 16m
 [[ -z $("$cli" events vol) && $(json 'd' "$cli" events) == "{'events': []}" ]] || fail "events of nothing: $("$cli" events)"
 says 2 "neither a time" "$cli" events vol --since yesterday
 
-has_event() { "$cli" events vol | grep -qE "event=$1 volume=vol $2"; }
+has_event() { "$cli" events vol | has_line -E "event=$1 volume=vol $2"; }
 volume_run vol --seconds 3600 --max 64k --seed 5
 wait_until 10 "it is attached" has_event attached "set=0 replica= .*text=\"epoch 1, 3 of 3 replicas in sync\""
 spawn follow timeout $((60 * SLOW)) "$cli" events vol --follow
@@ -65,7 +65,7 @@ goes_on vol
 rmdir "$run_dir/vol.events"
 load_end vol now
 gateway_stop vol
-"$cli" events vol | grep -qE "event=events-missed count=[0-9]+" || fail "$("$cli" events vol)"
+"$cli" events vol | has_line -E "event=events-missed count=[0-9]+" || fail "$("$cli" events vol)"
 has_event detached "duration_ms=" || fail "$("$cli" events vol)"
 "$cli" volume delete vol --yes >/dev/null 2>&1
 [[ -z $(find "$run_dir" -name "*.events*") ]] || fail "a deleted volume leaves $(ls "$run_dir")"

@@ -19,9 +19,9 @@ for server in a b w; do replica_kill "$server" TERM; done
 sums() { (cd "$dir" && sha256sum -- *); }
 before=$(sums)
 [[ $(json '(d["sound"], d["in_use"])' "$cli" replica check "$dir") == "(True, False)" ]] || fail "$("$cli" replica check "$dir")"
-"$cli" replica check "$dir" | grep -q "^$dir: sound" || fail "$("$cli" replica check "$dir")"
+"$cli" replica check "$dir" | has_line "^$dir: sound" || fail "$("$cli" replica check "$dir")"
 
-"$cli" replica check "$(replica_dir w vol)" | grep -q "  witness .*; epoch [1-9]" || fail "$("$cli" replica check "$(replica_dir w vol)")"
+"$cli" replica check "$(replica_dir w vol)" | has_line "  witness .*; epoch [1-9]" || fail "$("$cli" replica check "$(replica_dir w vol)")"
 
 truncate -s -4096 "$dir/data"
 code=0

@@ -20,7 +20,7 @@ all_well="[('a', 'replica', 'in-sync'), ('b', 'replica', 'in-sync'), ('w', 'witn
 
 wait_until 10 "a node may be lost" answer_is "(True, '')"
 members_are "$all_well" || fail "$(members)"
-"$cli" status vol | grep -q "can a node be lost now? yes" || fail "$("$cli" status vol)"
+"$cli" status vol | has_line "can a node be lost now? yes" || fail "$("$cli" status vol)"
 
 replica_kill w
 wait_until 20 "the witness is missed" answer_is "(False, 'set 0: without one more voter there is no majority')"
@@ -60,6 +60,6 @@ progress()
 		for l in d["volumes"][0]["legs"] if l["member"] == "syncing"]' "$cli" status vol) == "[True]" ]]
 }
 wait_until 30 "the rejoin shows its progress" progress
-"$cli" status vol | grep -qE "resync: .* left to compare, .* copied, .*/s, ready in " || fail "$("$cli" status vol)"
+"$cli" status vol | has_line -E "resync: .* left to compare, .* copied, .*/s, ready in " || fail "$("$cli" status vol)"
 load_end vol now
 gateway_stop vol

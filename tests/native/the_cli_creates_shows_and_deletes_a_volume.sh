@@ -28,12 +28,12 @@ grep -q "creating witness w of set 1 on $d (6 of 6)" "$tmp/pair.err" || fail "no
 [[ $(ls "$(replica_dir d pair 1)") == superblock ]] || fail "a witness has $(ls "$(replica_dir d pair 1)")"
 [[ $(json '[(w["name"], w["address"]) for s in d["volume"]["sets"] for w in s["witnesses"]]' "$cli" volume show pair) == \
 	"[('w', '$d'), ('w', '$d')]" ]] || fail "$("$cli" volume show pair --json)"
-"$cli" volume show pair | grep -qE "^  witness +w +$d" || fail "$("$cli" volume show pair)"
-"$cli" volume list | grep -qE '^pair +1\.00 GiB +2 +4 +2 +detached' || fail "$("$cli" volume list)"
+"$cli" volume show pair | has_line -E "^  witness +w +$d" || fail "$("$cli" volume show pair)"
+"$cli" volume list | has_line -E '^pair +1\.00 GiB +2 +4 +2 +detached' || fail "$("$cli" volume list)"
 [[ $(json 'sorted((r["volume"], r["kind"]) for r in d["servers"][0]["replicas"])' "$cli" replica list --server "$d") == \
 	"[('pair', 'witness'), ('pair', 'witness')]" ]] || fail "$("$cli" replica list --server "$d")"
 uuid=$(json 'd["volume"]["sets"][0]["witnesses"][0]["uuid"]' "$cli" volume show pair)
-"$cli" replica show "${uuid:0:8}" 2>/dev/null | grep -q "^witness $uuid" || fail "replica show ${uuid:0:8}"
+"$cli" replica show "${uuid:0:8}" 2>/dev/null | has_line "^witness $uuid" || fail "replica show ${uuid:0:8}"
 "$cli" volume delete pair --yes >/dev/null 2>&1
 [[ -z $(ls "$tmp/d") ]] || fail "server d still keeps $(ls "$tmp/d")"
 "$cli" volume create two --size 1G --block-size 512 --sets 2 --replica "$c" --replica "$d" --no-witness >/dev/null 2>"$tmp/two.err"
@@ -51,8 +51,8 @@ END
 says 4 "exists" "$cli" volume create data --size 8M --replica "$a"
 says_json 4 exists "choose another name" "$cli" volume create data --size 8M --replica "$a"
 [[ $(json '[v["name"] for v in d["volumes"]]' "$cli" volume list) == "['data', 'striped', 'two']" ]] || fail "volume list"
-"$cli" volume list | grep -qE '^data +8\.00 MiB +1 +3 +0 +detached' || fail "$("$cli" volume list)"
-"$cli" volume show data | grep -q "$b" || fail "$("$cli" volume show data)"
+"$cli" volume list | has_line -E '^data +8\.00 MiB +1 +3 +0 +detached' || fail "$("$cli" volume list)"
+"$cli" volume show data | has_line "$b" || fail "$("$cli" volume show data)"
 [[ $(json 'd["status"]' "$cli" volume show data) == None ]] || fail "a detached volume has a status"
 
 # Servers list what they keep.

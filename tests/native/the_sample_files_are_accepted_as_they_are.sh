@@ -16,9 +16,9 @@ example_of()
 }
 
 cp deploy/volume.yaml.example "$config_dir/volumes/data.yaml"
-"$cli" volume show data | grep -q "node2:7420" || fail "$("$cli" volume show data 2>&1)"
+"$cli" volume show data | has_line "node2:7420" || fail "$("$cli" volume show data 2>&1)"
 example_of lockstep-volume.5 >"$config_dir/volumes/data.yaml"
-"$cli" volume show data | grep -q "node2:7420" || fail "$("$cli" volume show data 2>&1)"
+"$cli" volume show data | has_line "node2:7420" || fail "$("$cli" volume show data 2>&1)"
 
 # A server with the sample's settings, but for its place.
 serve_with()

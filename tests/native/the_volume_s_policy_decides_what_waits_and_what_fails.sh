@@ -19,7 +19,7 @@ both_in_sync() { [[ $(json '[l["member"] for l in d["volumes"][0]["legs"]]' "$cl
 failed_some() { (($(value failed_requests) > 0)); }
 
 grep -qx "slow-factor: never" "$file" || fail "$(cat "$file")"
-"$cli" volume show vol | grep -qx "answer-deadline: $((3 * SLOW))" || fail "$("$cli" volume show vol)"
+"$cli" volume show vol | has_line -x "answer-deadline: $((3 * SLOW))" || fail "$("$cli" volume show vol)"
 
 # suspend: nothing fails, however long.
 volume_run vol --seconds 3600 --max 64k --seed 1

@@ -160,6 +160,15 @@ log_has()
 	grep -qE -- "$2" "$tmp/$1.log" 2>/dev/null
 }
 
+# has_line [GREP-OPTION...] PATTERN: a line of standard input matches. All of it is read first: `grep -q` ends with the first match,
+# whoever still writes dies of the broken pipe, and with pipefail what was found counts as not found.
+has_line()
+{
+	local text
+	text=$(cat)
+	grep -q "$@" <<<"$text"
+}
+
 # Exit code of a finished background command must be 0. A sanitizer's report is in its log.
 must_end_well()
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # on-no-quorum: error. Requests fail after the deadline and not before; when a majority is back everything goes on, and
-# what failed reads the same from both replicas.
+# what failed reads the same from both replicas. An application that reads the whole volume meanwhile reads again what failed.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
@@ -28,6 +28,19 @@ goes_on vol
 failed=$(status_value vol .failed_requests)
 goes_on vol
 (($(status_value vol .failed_requests) == failed)) || fail "requests go on failing"
-load_end vol now
+
+failed_more()
+{
+	(($(status_value vol .failed_requests) > failed))
+}
+replica_kill b
+wait_until 15 "suspended again" state_is vol suspended
+kill -TERM "${load_pid[vol]}"
+wait_until 15 "the whole volume is being read" log_has load-vol '^verifying'
+failed=$(status_value vol .failed_requests)
+wait_until 15 "those reads fail" failed_more
+replica_start b
+load_end vol
+whole vol
 gateway_stop vol
 replicas_match vol 1m "a b"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -23,7 +24,7 @@
 
 struct flight {
 	struct operation operation;
-	bool busy;
+	bool busy, again; /* again: a verification's read that failed, to be done once more */
 	uint64_t op, value, begin, begin_ns;
 };
 
@@ -35,8 +36,9 @@ struct exercise {
 	struct history *history;
 	struct history_run *runs; /* scratch: as many as a payload has sectors */
 	struct flight flights[QUEUE_DEPTH_MAX];
-	uint64_t volume_bytes, clock, op_count, started_ns, progress_ns, next_issue_ns;
-	int image_fd; /* >= 0 while the whole volume is read */
+	uint64_t volume_bytes, clock, op_count, started_ns, progress_ns, next_issue_ns, served_ns;
+	bool is_verifying; /* served_ns: the last operation that did not fail */
+	int image_fd;	   /* >= 0 while the whole volume is read */
 	struct exercise_totals totals;
 };
 
@@ -270,10 +272,13 @@ static void finish(struct exercise *exercise, const struct shm_completion *compl
 	record.error = completion->error;
 	record.end = ++exercise->clock;
 	record.end_ns = exercise->progress_ns = clock_now_ns();
-	if (completion->error)
+	if (completion->error) {
 		finish_badly(exercise, flight, completion->error);
-	else
+		flight->again = exercise->is_verifying;
+	} else {
 		runs = finish_well(exercise, completion->slot, flight);
+		exercise->served_ns = record.end_ns;
+	}
 	flight->busy = false;
 	history_append(exercise->history, &record, exercise->runs, runs);
 }
@@ -410,25 +415,57 @@ static void open_image(struct exercise *exercise)
 		tool_die(EXIT_CANNOT, "%s: %s", path, strerror(errno));
 }
 
+/* What failed comes again: a volume that is suspended fails reads by policy and will serve them later. */
+static void read_again(struct exercise *exercise, unsigned slot)
+{
+	static const struct timespec pause = {.tv_nsec = 10 * NS_PER_MS};
+	struct operation operation = exercise->flights[slot].operation;
+
+	if (clock_now_ns() - exercise->served_ns > exercise->options->stall_seconds * NS_PER_S)
+		tool_die(EXIT_WRONG,
+			 "WRONG: the volume cannot be read: nothing but errors for %u s\nseed %llu; replay: %s",
+			 exercise->options->stall_seconds, (unsigned long long)exercise->options->workload.seed,
+			 exercise->options->replay);
+	exercise->flights[slot].again = false;
+	nanosleep(&pause, NULL);
+	issue(exercise, slot, &operation);
+}
+
+/* Issues what an idle slot does next in a sweep that has come to `at`; returns how far it has come then. */
+static uint64_t sweep_on(struct exercise *exercise, unsigned slot, enum history_kind kind, uint64_t at)
+{
+	struct operation operation = {.kind = kind, .offset = at, .length = exercise->options->io_bytes};
+
+	if (exercise->flights[slot].again) {
+		read_again(exercise, slot);
+		return at;
+	}
+	if (operation.length > exercise->volume_bytes - at)
+		operation.length = exercise->volume_bytes - at;
+	if (operation.length > 0)
+		issue(exercise, slot, &operation);
+	return at + operation.length;
+}
+
+static bool is_under_way(const struct exercise *exercise)
+{
+	for (unsigned slot = 0; slot < exercise->options->depth; slot++)
+		if (exercise->flights[slot].busy || exercise->flights[slot].again)
+			return true;
+	return false;
+}
+
 /* One operation after the other over the whole volume, as large as a payload can be. */
 static void sweep(struct exercise *exercise, enum history_kind kind, const volatile int *stop)
 {
 	uint64_t at = 0;
 
-	while (at < exercise->volume_bytes && !*stop) {
-		for (unsigned slot = 0; slot < exercise->options->depth && at < exercise->volume_bytes; slot++) {
-			struct operation operation = {.kind = kind, .offset = at};
-
-			if (exercise->flights[slot].busy)
-				continue;
-			operation.length = exercise->options->io_bytes;
-			if (operation.length > exercise->volume_bytes - at)
-				operation.length = exercise->volume_bytes - at;
-			issue(exercise, slot, &operation);
-			at += operation.length;
-		}
+	do {
+		for (unsigned slot = 0; slot < exercise->options->depth; slot++)
+			if (!exercise->flights[slot].busy)
+				at = sweep_on(exercise, slot, kind, at);
 		reap(exercise);
-	}
+	} while (!*stop && (at < exercise->volume_bytes || is_under_way(exercise)));
 	drain(exercise, stop);
 }
 
@@ -442,7 +479,10 @@ void exercise_verify_all(struct exercise *exercise)
 	static const int never;
 
 	open_image(exercise);
+	exercise->is_verifying = true;
+	exercise->served_ns = clock_now_ns();
 	sweep(exercise, HISTORY_READ, &never);
+	exercise->is_verifying = false;
 	if (exercise->image_fd >= 0 && close(exercise->image_fd) != 0)
 		tool_die(EXIT_CANNOT, "%s: %s", exercise->options->image_path, strerror(errno));
 	exercise->image_fd = -1;

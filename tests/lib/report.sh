@@ -41,7 +41,7 @@ show_log()
 # What a script said when it gave up ("FAIL: ..." or "FAILED: ..."): the logs that it shows after that may be long.
 said_why()
 {
-	sed -n '/^FAIL\(ED\)\?: /{s/^FAIL\(ED\)\?: /: /p;q}' "$1" | cut -c 1-300
+	sed -nE '/^FAIL(ED)?: /{s//: /p;q}' "$1" | cut -c 1-300
 }
 
 # One finished test: its exit code, log and time become a line. 77 is a skip, its last line the reason.

@@ -144,12 +144,10 @@ static bool accept_one(struct proxy *proxy)
 	fcntl(server, F_SETFL, O_NONBLOCK);
 	no_delay(client);
 	no_delay(server);
-	connection->open = true;
-	connection->is_hole = proxy->hole;
-	connection->has_lost = connection->eof[CLIENT] = connection->eof[SERVER] = false;
-	connection->fds[CLIENT] = client;
-	connection->fds[SERVER] = server;
-	connection->role = 0;
+	*connection = (struct connection){.open = true,
+					  .is_hole = proxy->hole,
+					  .fds = {client, server},
+					  .streams = {connection->streams[UP], connection->streams[DOWN]}};
 	for (unsigned d = 0; d < DIRECTION_COUNT; d++)
 		stream_init(&connection->streams[d], &proxy->rules, (enum direction)d, &connection->role);
 	proxy->accepted++;

@@ -12,7 +12,7 @@ asan | tsan | ubsan) SLOW=${SLOW:-4} ;;
 *) SLOW=${SLOW:-1} ;;
 esac
 export SLOW
-tools=${TOOLS:-$B/tests/native} # the tests' own programs
+tools=$(realpath "${TOOLS:-$B/tests/native}") # the tests' own programs
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-test.XXXXXX")
 shm_dir=$(mktemp -d /dev/shm/lockstep-test.XXXXXX)
 # An address of its own for every test process: no port is ever taken by a neighbour.
@@ -123,14 +123,12 @@ wait_until()
 	local seconds=$1 what=$2 deadline now asked pause
 	local -x ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0
 	shift 2
-	now=${EPOCHREALTIME/[.,]/}
-	deadline=$((now + seconds * SLOW * 1000000))
-	until asked=$now && "$@"; do
+	deadline=$((${EPOCHREALTIME/[.,]/} + seconds * SLOW * 1000000))
+	until asked=${EPOCHREALTIME/[.,]/} && "$@"; do
 		now=${EPOCHREALTIME/[.,]/}
 		((now < deadline)) || fail "after $((seconds * SLOW)) s still not: $what"
 		printf -v pause '%07d' $((now - asked > 50000 ? now - asked : 50000))
 		sleep "${pause%??????}.${pause: -6}"
-		now=${EPOCHREALTIME/[.,]/}
 	done
 }
 
@@ -474,7 +472,7 @@ proxy()
 {
 	local name=$1
 	shift
-	ASAN_OPTIONS=${ASAN_OPTIONS-}:detect_leaks=0 "$tools/faultproxy" tell "$tmp/proxy-$name.sock" "$@"
+	"$tools/faultproxy" tell "$tmp/proxy-$name.sock" "$@"
 }
 
 proxy_fired()

@@ -296,10 +296,10 @@ static uint64_t pause_left_ns(const struct exercise *exercise, uint64_t now_ns)
 /* Until the next operation is due, at most half a second. */
 static int patience_ms(const struct exercise *exercise)
 {
-	uint64_t now_ns = clock_now_ns(), left_ms = pause_left_ns(exercise, now_ns) / NS_PER_MS;
+	uint64_t now_ns = clock_now_ns(), left_ms, pause_ns = pause_left_ns(exercise, now_ns);
 
-	if (left_ms > 0)
-		return (int)left_ms + 1;
+	if (pause_ns > 0)
+		return (int)(pause_ns / NS_PER_MS) + 1;
 	if (!exercise->options->rate)
 		return 500;
 	left_ms = exercise->next_issue_ns > now_ns ? (exercise->next_issue_ns - now_ns) / NS_PER_MS : 0;
@@ -422,10 +422,7 @@ static void read_again(struct exercise *exercise, unsigned slot)
 	struct operation operation = exercise->flights[slot].operation;
 
 	if (clock_now_ns() - exercise->served_ns > exercise->options->stall_seconds * NS_PER_S)
-		tool_die(EXIT_WRONG,
-			 "WRONG: the volume cannot be read: nothing but errors for %u s\nseed %llu; replay: %s",
-			 exercise->options->stall_seconds, (unsigned long long)exercise->options->workload.seed,
-			 exercise->options->replay);
+		finding(exercise, &exercise->flights[slot], "failed, as all else has for as long as a stall may last");
 	exercise->flights[slot].again = false;
 	nanosleep(&pause, NULL);
 	issue(exercise, slot, &operation);
